@@ -1,0 +1,54 @@
+//! Messages: accepted facts, whatever door they came through.
+
+use crate::{id::MessageId, time::Timestamp};
+
+/// Which door a message came through. The numbers are stored; do not change them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// An application posted it. (0)
+    #[default]
+    Send,
+    /// A provider called a source's URL. (1)
+    Receive,
+    /// A callback reached a state. (2)
+    Callback,
+    /// Ringback itself has something to tell. (3)
+    Operational,
+}
+
+impl Origin {
+    /// The stored number.
+    pub fn number(self) -> i64 {
+        self as i64
+    }
+
+    /// The origin with this stored number.
+    pub fn from_number(number: i64) -> Option<Origin> {
+        [Origin::Send, Origin::Receive, Origin::Callback, Origin::Operational]
+            .get(usize::try_from(number).ok()?)
+            .copied()
+    }
+}
+
+/// A stored message. `payload` is absent when it was not asked for, or no longer exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Ringback's id, sent to receivers as `webhook-id`.
+    pub id: MessageId,
+    /// The caller's id, unique in its application.
+    pub event_id: Option<String>,
+    /// What happened.
+    pub event_type: String,
+    /// Whom it concerns; see [`crate::route`].
+    pub channels: Option<Vec<String>>,
+    /// The caller's labels.
+    pub tags: Option<Vec<String>>,
+    /// The content type sent to receivers; `application/json` when absent.
+    pub content_type: Option<String>,
+    /// The bytes as they were received.
+    pub payload: Option<Vec<u8>>,
+    /// Which door it came through.
+    pub origin: Origin,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+}

@@ -1,0 +1,252 @@
+//! What happens after an attempt: settled, tried again, given up, or the endpoint switched off.
+//!
+//! ```mermaid
+//! stateDiagram-v2
+//!     [*] --> pending: accepted
+//!     pending --> delivered: 2xx
+//!     pending --> pending: failed, attempts left (next at schedule + jitter, or Retry-After)
+//!     pending --> exhausted: failed, no attempts left
+//!     pending --> held: endpoint disabled (410, failing for days, by hand) or paused
+//!     held --> pending: endpoint enabled again
+//!     pending --> canceled: endpoint deleted
+//! ```
+
+use std::time::Duration;
+
+use crate::{attempt::Outcome, endpoint::State, time::Timestamp};
+
+/// The longest wait that a receiver can ask for.
+pub const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(24 * 3600);
+
+/// When to try again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    /// The gaps after the immediate first attempt; so there is one attempt more than gaps.
+    pub gaps: Vec<Duration>,
+    /// Up to this share of a gap is added at random, never subtracted.
+    pub jitter: f64,
+    /// An endpoint that fails for this long without a success is disabled.
+    pub disable_after: Duration,
+}
+
+impl Default for Schedule {
+    /// Ten attempts over 75 h 35 min, the example of Standard Webhooks 1.0.0.
+    fn default() -> Schedule {
+        let gaps = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
+        Schedule {
+            gaps: gaps.into_iter().map(Duration::from_secs).collect(),
+            jitter: 0.2,
+            disable_after: Duration::from_secs(5 * 24 * 3600),
+        }
+    }
+}
+
+/// How an attempt ended, as far as the schedule cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// The answer's status, 0 without one.
+    pub status_code: u16,
+    /// Whether the whole answer came in time; a 2xx whose body breaks off is no success.
+    pub complete: bool,
+    /// The wait that a 429 or 503 asked for.
+    pub retry_after: Option<Duration>,
+}
+
+/// What to do with the delivery and its endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What becomes of the delivery.
+    pub outcome: Outcome,
+    /// When it is tried next; only with [`Outcome::Retry`] and [`Outcome::Held`].
+    pub next_at: Option<Timestamp>,
+    /// The state that the endpoint goes into.
+    pub disable: Option<State>,
+}
+
+/// Where the delivery and its endpoint stood before the attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Before {
+    /// How many scheduled attempts there were, this one included.
+    pub attempts: u32,
+    /// Since when the endpoint has failed without one success, this attempt included.
+    pub failing_since: Option<Timestamp>,
+}
+
+impl Schedule {
+    /// Decides after a scheduled attempt. `random` decides the jitter.
+    pub fn decide(&self, before: Before, ending: Ending, now: Timestamp, random: u64) -> Decision {
+        if ending.is_success() {
+            return Decision { outcome: Outcome::Delivered, next_at: None, disable: None };
+        }
+        let next_at = self.next_at(before.attempts, ending, now, random);
+        let failing_for =
+            before.failing_since.map(|since| now.since(since)).unwrap_or(Duration::ZERO);
+        let disable = if ending.status_code == 410 {
+            Some(State::Gone)
+        } else if failing_for >= self.disable_after {
+            Some(State::Failing)
+        } else {
+            None
+        };
+        let outcome = match (next_at, disable) {
+            (None, _) => Outcome::Exhausted,
+            (Some(_), Some(_)) => Outcome::Held,
+            (Some(_), None) => Outcome::Retry,
+        };
+        Decision { outcome, next_at, disable }
+    }
+
+    /// Decides after a manual attempt: a success settles the delivery, a failure changes nothing.
+    pub fn decide_manual(ending: Ending) -> Decision {
+        let outcome =
+            if ending.is_success() { Outcome::Delivered } else { Outcome::Unchanged };
+        let disable = (ending.status_code == 410).then_some(State::Gone);
+        Decision { outcome, next_at: None, disable }
+    }
+
+    fn next_at(
+        &self,
+        attempts: u32,
+        ending: Ending,
+        now: Timestamp,
+        random: u64,
+    ) -> Option<Timestamp> {
+        let gap = *self.gaps.get(attempts.checked_sub(1)? as usize)?;
+        let share = random as f64 / u64::MAX as f64;
+        let scheduled = gap + gap.mul_f64(self.jitter * share);
+        let asked = match (ending.status_code, ending.retry_after) {
+            (429 | 503, Some(wait)) => wait.min(RETRY_AFTER_LIMIT),
+            _ => Duration::ZERO,
+        };
+        Some(now + scheduled.max(asked))
+    }
+}
+
+impl Ending {
+    /// 2xx is success, everything else is not (Standard Webhooks 1.0.0); redirects too.
+    pub fn is_success(self) -> bool {
+        self.complete && (200..300).contains(&self.status_code)
+    }
+}
+
+/// Reads a `Retry-After` header: seconds, or an HTTP date (RFC 9110, 10.2.3).
+///
+/// What cannot be read, or lies in the past, is as good as absent.
+pub fn parse_retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<f64>() {
+        let valid = seconds.is_finite() && seconds >= 0.0;
+        return valid.then(|| Duration::from_secs_f64(seconds.min(1e9)).min(RETRY_AFTER_LIMIT));
+    }
+    let date = jiff::fmt::rfc2822::parse(value).ok()?;
+    let at = Timestamp(date.timestamp().as_millisecond());
+    (at > now).then(|| at.since(now).min(RETRY_AFTER_LIMIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+    fn ending(status_code: u16) -> Ending {
+        Ending { status_code, complete: true, retry_after: None }
+    }
+
+    fn decide(attempts: u32, ending: Ending) -> Decision {
+        let before = Before { attempts, failing_since: None };
+        Schedule::default().decide(before, ending, NOW, 0)
+    }
+
+    #[test]
+    fn default_schedule_is_ten_attempts_in_three_days() {
+        let schedule = Schedule::default();
+        let total: Duration = schedule.gaps.iter().sum();
+        assert_eq!((schedule.gaps.len() + 1, total.as_secs()), (10, 75 * 3600 + 35 * 60 + 5));
+    }
+
+    #[test]
+    fn statuses() {
+        for status in 200..600 {
+            let expect = match status {
+                200..=299 => (Outcome::Delivered, None),
+                410 => (Outcome::Held, Some(State::Gone)),
+                _ => (Outcome::Retry, None),
+            };
+            let got = decide(1, ending(status));
+            assert_eq!((got.outcome, got.disable), expect, "{status}");
+        }
+        assert_eq!(decide(1, Ending { complete: false, ..ending(200) }).outcome, Outcome::Retry);
+    }
+
+    #[test]
+    fn the_tenth_failure_is_the_last() {
+        assert_eq!(decide(9, ending(500)).next_at, Some(NOW + Duration::from_secs(86_400)));
+        assert_eq!(decide(10, ending(500)).outcome, Outcome::Exhausted);
+    }
+
+    #[test]
+    fn an_endpoint_that_fails_for_days_is_disabled() {
+        let after = |days: u64| {
+            let since = NOW - Duration::from_secs(days * 86_400);
+            let before = Before { attempts: 2, failing_since: Some(since) };
+            Schedule::default().decide(before, ending(500), NOW, 0)
+        };
+        assert_eq!(after(4).disable, None);
+        assert_eq!(after(5).disable, Some(State::Failing));
+        assert_eq!(after(5).outcome, Outcome::Held);
+    }
+
+    #[test]
+    fn manual_attempts_settle_or_change_nothing() {
+        assert_eq!(Schedule::decide_manual(ending(204)).outcome, Outcome::Delivered);
+        assert_eq!(Schedule::decide_manual(ending(500)).outcome, Outcome::Unchanged);
+    }
+
+    #[test]
+    fn retry_after() {
+        let seconds = |value| parse_retry_after(value, NOW).map(|wait| wait.as_secs());
+        for (value, expect) in [
+            ("120", Some(120)),
+            (" 7 ", Some(7)),
+            ("0", Some(0)),
+            ("-1", None),
+            ("nan", None),
+            ("1e300", Some(86_400)),
+            ("315360000", Some(86_400)),
+            ("Tue, 14 Nov 2023 22:14:20 GMT", Some(60)),
+            ("Tue, 14 Nov 2023 22:13:19 GMT", None),
+            ("Wed, 14 Nov 2033 22:13:20 GMT", None),
+            ("soon", None),
+        ] {
+            // The weekday of 2033 above is wrong on purpose: such a date is no date.
+            assert_eq!(seconds(value), expect, "{value}");
+        }
+    }
+
+    #[test]
+    fn only_429_and_503_are_heard() {
+        let wait = |status, seconds| {
+            let ending = Ending { retry_after: Some(Duration::from_secs(seconds)), ..ending(status) };
+            decide(1, ending).next_at.map(|at| at.since(NOW).as_secs())
+        };
+        assert_eq!(wait(503, 60), Some(60));
+        assert_eq!(wait(429, 1), Some(5), "never before the schedule");
+        assert_eq!(wait(500, 60), Some(5));
+        assert_eq!(wait(503, 10_000_000), Some(86_400));
+    }
+
+    proptest! {
+        #[test]
+        fn never_early_and_at_most_the_jitter_late(attempts in 1u32..10, random: u64) {
+            let schedule = Schedule::default();
+            let before = Before { attempts, failing_since: None };
+            let decision = schedule.decide(before, ending(500), NOW, random);
+            let gap = schedule.gaps[attempts as usize - 1];
+            let wait = decision.next_at.unwrap().since(NOW);
+            prop_assert!(wait >= gap && wait <= gap.mul_f64(1.2) + Duration::from_millis(1));
+        }
+    }
+}
