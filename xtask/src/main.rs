@@ -1,0 +1,73 @@
+//! Development tasks: `cargo xtask test` is the one command that shows whether Ringback works.
+//!
+//! Nothing here is part of the product. It has no dependencies, so that it builds in a second on a
+//! fresh clone, and it never skips silently: what cannot run is a failure that says how to mend it.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line speaks through stdout and stderr"
+)]
+
+mod needs;
+mod process;
+mod report;
+mod server;
+mod suites;
+mod tidy;
+mod tools;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Development tasks of Ringback.
+
+usage: cargo xtask <task>
+
+  test [--only PART]   every test: Rust tests, documentation tests, and the official SDKs against
+                       a real server. PART is one of: unit, doc, python, python-1.42, js, rust
+  tidy                 the source rules that no compiler checks
+  deny                 licences, banned crates and sources of the dependencies
+  tools                install the pinned tools and SDKs into target/ and stop
+  help                 this text
+
+Distribution packages are installed where this runs as root on Debian or with CI=true; otherwise
+the one command that would install them is printed.
+";
+
+fn main() -> ExitCode {
+    let root = root();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["test"] => suites::run(&root, None),
+        ["test", "--only", part] => suites::run(&root, Some(part)),
+        ["tidy"] => tidy::run(&root),
+        ["deny"] => suites::deny(&root),
+        ["tools"] => suites::install(&root),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("unknown task: {}\n\n{HELP}", words.join(" "));
+            return ExitCode::from(64);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            if !problem.is_empty() {
+                eprintln!("error: {problem}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The repository's root: the folder above this package.
+fn root() -> PathBuf {
+    let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    package.parent().map_or(package.clone(), PathBuf::from)
+}

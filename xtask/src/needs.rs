@@ -1,0 +1,148 @@
+//! What the tests need from the machine, and how it gets there.
+//!
+//! Each need is probed. What is missing is installed with `apt-get` as root on Debian (or with
+//! `CI=true`); anywhere else the one command that would install it is the error.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::process;
+
+/// A program the tests run, and the Debian packages that bring it.
+struct Need {
+    name: &'static str,
+    /// Exits with 0 when the need is met.
+    probe: &'static [&'static str],
+    packages: &'static [&'static str],
+    why: &'static str,
+}
+
+const NEEDS: &[Need] = &[
+    Need {
+        name: "python3 with venv",
+        probe: &["python3", "-c", "import venv, ensurepip"],
+        packages: &["python3-venv"],
+        why: "prebuilt tools and the Python SDKs are installed into virtual environments",
+    },
+    Need {
+        name: "npm",
+        probe: &["npm", "--version"],
+        packages: &["nodejs", "npm"],
+        why: "the JavaScript SDK and the Node.js it needs come from the npm index",
+    },
+    Need {
+        name: "a C compiler",
+        probe: &["cc", "--version"],
+        packages: &["gcc", "libc6-dev"],
+        why: "SQLite and the crypto library are compiled from C",
+    },
+    Need {
+        name: "strace",
+        probe: &["strace", "--version"],
+        packages: &["strace"],
+        why: "injects a failing fsync",
+    },
+    Need {
+        name: "ip",
+        probe: &["ip", "-V"],
+        packages: &["iproute2"],
+        why: "brings up loopback inside network namespaces of the tests",
+    },
+    Need {
+        name: "unshare",
+        probe: &["unshare", "--version"],
+        packages: &["util-linux"],
+        why: "a small file system is mounted in a namespace of its own to fill it up",
+    },
+    Need {
+        name: "mount",
+        probe: &["mount", "--version"],
+        packages: &["mount"],
+        why: "a small file system is mounted in a namespace of its own to fill it up",
+    },
+];
+
+/// Makes sure every need is met, installing what may be installed.
+pub(crate) fn meet() -> Result<(), String> {
+    let missing = missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages = packages(&missing);
+    if !may_install() {
+        return Err(advice(&missing, &packages));
+    }
+    install(&packages)?;
+    let still: Vec<&Need> = missing.into_iter().filter(|need| !met(need)).collect();
+    if still.is_empty() { Ok(()) } else { Err(advice(&still, &packages)) }
+}
+
+fn missing() -> Vec<&'static Need> {
+    NEEDS.iter().filter(|need| !met(need)).collect()
+}
+
+fn met(need: &Need) -> bool {
+    let [program, arguments @ ..] = need.probe else { return false };
+    process::quiet(Command::new(program).args(arguments)).is_ok()
+}
+
+fn packages(missing: &[&'static Need]) -> Vec<&'static str> {
+    let mut packages: Vec<_> =
+        missing.iter().flat_map(|need| need.packages.iter().copied()).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    packages
+}
+
+fn may_install() -> bool {
+    let ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    let debian = Path::new("/etc/debian_version").exists();
+    let root = process::quiet(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    ci || (debian && root)
+}
+
+fn install(packages: &[&str]) -> Result<(), String> {
+    println!("installing {}", packages.join(" "));
+    let apt = || {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive").arg("-q");
+        command
+    };
+    process::quiet(apt().arg("update"))?;
+    let install = ["install", "--yes", "--no-install-recommends"];
+    process::quiet(apt().args(install).args(packages))?;
+    Ok(())
+}
+
+fn advice(missing: &[&Need], packages: &[&str]) -> String {
+    let mut text = String::from("this machine lacks what the tests need:\n");
+    for need in missing {
+        text.push_str(&format!("  {}: {}\n", need.name, need.why));
+    }
+    text.push_str(&format!("install it with: sudo apt-get install --yes {}", packages.join(" ")));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_names_every_package_once_in_one_command() {
+        let missing: Vec<&Need> = NEEDS.iter().collect();
+        let advice = advice(&missing, &packages(&missing));
+        let commands: Vec<&str> =
+            advice.lines().filter(|line| line.contains("apt-get install")).collect();
+        let [command] = commands.as_slice() else { panic!("not one command: {advice}") };
+        for package in NEEDS.iter().flat_map(|need| need.packages) {
+            assert_eq!(command.split(' ').filter(|word| word == package).count(), 1, "{package}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_not_met() {
+        let need =
+            Need { name: "x", probe: &["ringback-no-such-program"], packages: &["x"], why: "x" };
+        assert!(!met(&need));
+    }
+}
