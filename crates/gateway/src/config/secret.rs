@@ -1,0 +1,70 @@
+//! Values that no log, message or dump may show.
+
+use std::fmt;
+
+use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
+
+/// Text that is shown as `[secret]` wherever it is formatted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps the text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one place that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+/// The 32 bytes that encrypt secrets at rest.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretKey([u8; 32]);
+
+impl SecretKey {
+    /// Reads base64 (either alphabet, padded or not) or 64 hexadecimal digits, as a variable or a
+    /// key file holds them; white space around it is ignored. `None` unless it is 32 bytes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim().as_bytes();
+        let encodings = [HEXLOWER_PERMISSIVE, BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD];
+        let key = encodings
+            .iter()
+            .filter_map(|encoding| encoding.decode(text).ok())
+            .find_map(|bytes| <[u8; 32]>::try_from(bytes).ok())?;
+        Some(Self(key))
+    }
+
+    /// The bytes themselves, for the one place that needs them.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+/// Whether a token can be sent in an `Authorization` header and is long enough not to be guessed.
+pub(super) fn token_shape(token: &Option<Secret>) -> Result<(), String> {
+    let Some(token) = token else { return Ok(()) };
+    let visible = token.expose().bytes().all(|byte| byte.is_ascii_graphic());
+    if visible && (16..=256).contains(&token.expose().len()) {
+        return Ok(());
+    }
+    Err("must be 16 to 256 visible ASCII characters".to_owned())
+}

@@ -1,0 +1,173 @@
+//! Every setting: its documentation, unit, default and bounds.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::{IpNet, Ipv6Net};
+
+use super::secret::{Secret, SecretKey, token_shape};
+use super::setting::settings;
+use super::value::{Ports, at_least, between, bytes, list_of, nat64_length, secs, within};
+
+settings! {
+    /// Everything an operator can set.
+    pub struct Config in "" {
+        /// Address and port of the HTTP API; port 0 takes a free one. Default 127.0.0.1:8071.
+        listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8071));
+        /// Directory that holds the store; created if missing. Default ./ringback-data.
+        data: PathBuf = PathBuf::from("./ringback-data");
+        /// An API token of the environment `default`, valid from the start: 16 to 256 visible
+        /// ASCII characters. Default: none.
+        bootstrap_token: Option<Secret> = None, token_shape;
+    }
+    sections {
+        /// How messages are delivered.
+        delivery: Delivery;
+        /// What is accepted, and how much of it is held at once.
+        limits: Limits;
+        /// How long things are kept.
+        retention: Retention;
+        /// How secrets are encrypted at rest.
+        secrets: Secrets;
+        /// What is logged.
+        log: Log;
+        /// The embedded store.
+        store: Store;
+    }
+}
+
+settings! {
+    /// How messages are delivered.
+    pub struct Delivery in "delivery" {
+        /// Gaps after the immediate first attempt, in seconds: ten attempts over about 75 hours.
+        /// An empty list means a single attempt.
+        retry_schedule: Vec<Duration> =
+            [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400].map(secs).to_vec(),
+            list_of(50, between(Duration::ZERO, secs(30 * 86_400)));
+        /// Each gap is lengthened by a random share of up to this fraction, never shortened.
+        /// Default 0.2.
+        retry_jitter: f64 = 0.2, between(0.0, 1.0);
+        /// Total time of one attempt, in seconds: name lookup, connect, TLS, request and response
+        /// body together. Default 15.
+        timeout: Duration = secs(15), between(Duration::from_millis(100), secs(300));
+        /// Time to establish a connection, in seconds, within the total. Default 5.
+        connect_timeout: Duration = secs(5), between(Duration::from_millis(10), secs(300));
+        /// Only https targets are accepted and dialled. Default true in `serve`, false in `dev`.
+        require_https: bool = true;
+        /// Private networks that may be dialled all the same, such as 10.1.0.0/16.
+        /// Default: none in `serve`, loopback in `dev`.
+        allow_cidrs: Vec<IpNet> = Vec::new(), list_of(1_000, |_| Ok(()));
+        /// Public networks that may not be dialled, whatever `allow_cidrs` says. Default: none.
+        deny_cidrs: Vec<IpNet> = Vec::new(), list_of(1_000, |_| Ok(()));
+        /// Prefixes beyond `64:ff9b::/96` under which this network reaches IPv4 (RFC 6052); what is
+        /// embedded in them is judged as that IPv4 address. Default: none.
+        nat64_prefixes: Vec<Ipv6Net> = Vec::new(), list_of(100, nat64_length);
+        /// Ports a target may have; ranges as "1024-65535". Default 443, 80, 8443, 1024-65535.
+        allowed_ports: Ports = Ports::default();
+        /// Requests under way to one endpoint at a time. Default 32.
+        in_flight_per_endpoint: usize = 32, between(1, 10_000);
+        /// Connections to targets open at a time; unset: derived from the limit of open files.
+        max_connections: Option<usize> = None, within(1, 1_000_000);
+        /// An endpoint that fails for this long without a success is disabled, in seconds.
+        /// Default 432000 (5 days).
+        disable_after: Duration = secs(5 * 86_400), between(secs(60), secs(365 * 86_400));
+        /// After a secret's rotation the old one signs too for this long, in seconds, unless the
+        /// request says otherwise. Default 86400 (24 h).
+        rotation_overlap: Duration = secs(86_400), between(Duration::ZERO, secs(7 * 86_400));
+        /// Name servers to ask, as ADDRESS or ADDRESS:PORT. Default: the system's.
+        name_servers: Vec<SocketAddr> = Vec::new(), list_of(10, |_| Ok(()));
+        /// PEM file of certificate authorities trusted beside the system's. Default: none.
+        extra_roots: Option<PathBuf> = None;
+        /// Bytes of an answer that are kept with the attempt. Default 16384.
+        response_kept: usize = bytes(16 * 1024), between(0, bytes(1024 * 1024));
+        /// Bytes of an answer that are read at most before the connection is given up.
+        /// Default 65536.
+        response_read: usize = bytes(64 * 1024), between(0, bytes(16 * 1024 * 1024));
+    }
+}
+
+settings! {
+    /// What is accepted, and how much of it is held at once.
+    pub struct Limits in "limits" {
+        /// Size of a request's body, in bytes; more is answered 413. Default 1048576.
+        body_bytes: usize = bytes(1024 * 1024), between(1024, bytes(64 * 1024 * 1024));
+        /// Nesting of JSON; deeper is answered 422. Default 64.
+        json_depth: usize = 64, between(4, 120);
+        /// Time for a request's headers to arrive, in seconds. Default 10.
+        header_timeout: Duration = secs(10), between(Duration::from_millis(100), secs(600));
+        /// Time for a request's body to arrive, in seconds. Default 30.
+        read_timeout: Duration = secs(30), between(Duration::from_millis(100), secs(3_600));
+        /// Client connections open at a time. Default 10000.
+        connections: usize = 10_000, between(1, 1_000_000);
+        /// Accepted requests that wait for their commit; beyond it the answer is 503.
+        /// Default 8192.
+        intake_queue: usize = 8_192, between(1, 1_000_000);
+        /// Bytes of payload that wait for their commit; beyond it the answer is 503.
+        /// Default 67108864.
+        intake_bytes: usize = bytes(64 * 1024 * 1024), at_least(1024 * 1024);
+        /// Deliveries of one endpoint held in memory; the rest waits in the store. Default 256.
+        lane_head: usize = 256, between(1, 100_000);
+        /// Deliveries of all endpoints held in memory. Default 20000.
+        lane_heads: usize = 20_000, between(1, 10_000_000);
+        /// Idempotency keys whose fingerprint is held in memory. Default 2000000 (about 48 MB
+        /// when full).
+        idempotency_entries: usize = 2_000_000, between(1_000, 100_000_000);
+        /// Time that attempts under way get to finish after SIGTERM, in seconds. Default 20.
+        shutdown: Duration = secs(20), between(Duration::ZERO, secs(3_600));
+    }
+}
+
+settings! {
+    /// How long things are kept.
+    pub struct Retention in "retention" {
+        /// Days a message, its attempts and its event id are kept. Default 90.
+        messages: u32 = 90, between(1, 3_650);
+    }
+}
+
+settings! {
+    /// How secrets are encrypted at rest.
+    ///
+    /// Without either setting a key is created beside the data, which protects nothing that a
+    /// thief of the whole directory takes: the server says so at every start.
+    pub struct Secrets in "secrets" {
+        /// The key itself: 32 bytes as base64 or 64 hexadecimal digits. Default: none.
+        key: Option<SecretKey> = None;
+        /// File outside the data directory that holds the key. Default: none.
+        key_file: Option<PathBuf> = None;
+    }
+}
+
+settings! {
+    /// What is logged, to the standard error output.
+    pub struct Log in "log" {
+        /// `json`, `pretty`, or `auto`: pretty on a terminal, else json. Default auto.
+        format: LogFormat = LogFormat::Auto;
+        /// Least severe level: error, warn, info, debug, trace, or directives such as
+        /// `info,ringback::deliver=debug`. Default info.
+        level: String = "info".to_owned(), crate::telemetry::logs::check_level;
+    }
+}
+
+settings! {
+    /// The embedded store.
+    pub struct Store in "store" {
+        /// Page cache, in MiB, all connections together. Default 64.
+        cache_mib: u32 = 64, between(1, 65_536);
+        /// Size of the write-ahead log, in MiB, from which a checkpoint also resets it. Default 8.
+        checkpoint_mib: u32 = 8, between(1, 4_096);
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Pretty on a terminal, else JSON.
+    #[default]
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
