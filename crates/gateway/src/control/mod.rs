@@ -1,0 +1,74 @@
+//! The operator's door: a Unix socket beside the data, for commands while a server holds them.
+//!
+//! One JSON object a line, [`Request`] in, [`Response`] out. Only the user that runs the server
+//! (and root) is served: the socket has mode 0600 and the peer's user id is checked at both ends.
+
+mod socket;
+pub mod tokens;
+
+use ringback_domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use socket::{CallError, Server, call, path};
+
+/// What a command asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// A new API token.
+    CreateToken {
+        /// Whose; made if it does not exist.
+        environment: String,
+        /// What it is for, for people.
+        name: String,
+    },
+    /// All tokens, newest first.
+    ListTokens {},
+    /// The end of a token.
+    RevokeToken {
+        /// `tok_…`
+        id: String,
+    },
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    /// The only time that the token's text is shown.
+    Created {
+        /// The token itself.
+        token: String,
+        /// What is stored about it.
+        info: TokenInfo,
+    },
+    /// Every token that was ever given out.
+    Tokens(Vec<TokenInfo>),
+    /// The token is no longer accepted.
+    Revoked(TokenInfo),
+    /// Nothing was done, and why.
+    Refused {
+        /// A sentence for people.
+        reason: String,
+    },
+}
+
+/// A token without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenInfo {
+    /// `tok_…`
+    pub id: String,
+    /// Whose, by name.
+    pub environment: String,
+    /// Its first and last characters.
+    pub hint: String,
+    /// What it is for.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops working by itself.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}

@@ -1,0 +1,144 @@
+//! What an operator does with API tokens, on the store: the same for the socket and for a command
+//! that holds the data directory itself.
+
+use std::sync::Arc;
+
+use ringback_domain::id::{Id, SEQUENCE_BITS, TokenId};
+use ringback_domain::token::Token;
+use ringback_store::{NewToken, Store, TokenRow, Unavailable, WriteError};
+
+use super::{Request, Response, TokenInfo};
+use crate::seam::World;
+
+/// Longest name of an environment or a token, in bytes.
+const NAME_LENGTH: usize = 64;
+
+/// The operations and what they need.
+#[derive(Clone)]
+pub struct Tokens {
+    store: Arc<dyn Store>,
+    world: World,
+}
+
+/// Why an operation did nothing.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("the name of an environment is 1 to 64 letters, digits, `-`, `_` or `.`")]
+    Environment,
+    #[error("the name of a token has at most 64 bytes and no control characters")]
+    Name,
+    #[error("{0:?} is not the id of a token: {1}")]
+    Id(String, ringback_domain::id::ParseError),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl Tokens {
+    /// Works on this store.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, world: World) -> Self {
+        Self { store, world }
+    }
+
+    /// Does what is asked; a refusal is an answer, too.
+    pub async fn handle(&self, request: Request) -> Response {
+        let outcome = match request {
+            Request::CreateToken { environment, name } => self.create(environment, name).await,
+            Request::ListTokens {} => self.list().await,
+            Request::RevokeToken { id } => self.revoke(&id).await,
+        };
+        outcome.unwrap_or_else(|refusal| Response::Refused { reason: refusal.to_string() })
+    }
+
+    async fn create(&self, environment: String, name: String) -> Result<Response, Refusal> {
+        if !is_environment_name(&environment) {
+            return Err(Refusal::Environment);
+        }
+        if name.len() > NAME_LENGTH || name.chars().any(char::is_control) {
+            return Err(Refusal::Name);
+        }
+        let now = self.world.clock.now();
+        let key = self.store.environment(environment.clone(), now).await?;
+        let token = Token::mint(self.world.entropy.bytes());
+        let id = self.new_id();
+        let new = NewToken {
+            id,
+            environment: key,
+            hash: token.hash(),
+            hint: token.hint(),
+            name: name.clone(),
+            created_at: now,
+            expires_at: None,
+        };
+        self.store.create_token(new).await?;
+        let info = TokenInfo {
+            id: id.to_string(),
+            environment,
+            hint: token.hint(),
+            name,
+            created_at: now,
+            expires_at: None,
+            revoked_at: None,
+        };
+        Ok(Response::Created { token: token.as_str().to_owned(), info })
+    }
+
+    async fn list(&self) -> Result<Response, Refusal> {
+        let rows = self.store.tokens().await?;
+        Ok(Response::Tokens(rows.into_iter().map(TokenInfo::from).collect()))
+    }
+
+    async fn revoke(&self, id: &str) -> Result<Response, Refusal> {
+        let token = id.parse().map_err(|error| Refusal::Id(id.to_owned(), error))?;
+        let row = self.store.revoke_token(token, self.world.clock.now()).await?;
+        Ok(Response::Revoked(row.into()))
+    }
+
+    /// Tokens are made so rarely that random bits in place of a sequence keep their keys apart.
+    fn new_id(&self) -> TokenId {
+        let sequence = u32::from_be_bytes(self.world.entropy.bytes()) >> (32 - SEQUENCE_BITS);
+        let key = Id::first_key_at(self.world.clock.now()) | i64::from(sequence);
+        TokenId(Id { key, shard: 0, nonce: u64::from_be_bytes(self.world.entropy.bytes()) })
+    }
+}
+
+impl From<TokenRow> for TokenInfo {
+    fn from(row: TokenRow) -> Self {
+        Self {
+            id: row.id.to_string(),
+            environment: row.environment_name,
+            hint: row.hint,
+            name: row.name,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            revoked_at: row.revoked_at,
+        }
+    }
+}
+
+fn is_environment_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=NAME_LENGTH).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_environment_name;
+
+    #[test]
+    fn names_of_environments() {
+        fn check(name: &str, expected: bool) {
+            assert_eq!(is_environment_name(name), expected, "{name:?}");
+        }
+        check("default", true);
+        check("team-7_eu.test", true);
+        check(&"x".repeat(64), true);
+        check(&"x".repeat(65), false);
+        check("", false);
+        check("two words", false);
+        check("ünïcode", false);
+        check("a/b", false);
+    }
+}
