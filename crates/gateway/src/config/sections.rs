@@ -63,7 +63,7 @@ settings! {
         /// Prefixes beyond `64:ff9b::/96` under which this network reaches IPv4 (RFC 6052); what is
         /// embedded in them is judged as that IPv4 address. Default: none.
         nat64_prefixes: Vec<Ipv6Net> = Vec::new(), list_of(100, nat64_length);
-        /// Ports a target may have; ranges as "1024-65535". Default 443, 80, 8443, 1024-65535.
+        /// Ports a target may have; ranges as `1024-65535`. Default 80, 443, 1024-65535.
         allowed_ports: Ports = Ports::default();
         /// Requests under way to one endpoint at a time. Default 32.
         in_flight_per_endpoint: usize = 32, between(1, 10_000);

@@ -17,16 +17,16 @@ use super::setting::{Raw, Shown, Value};
 pub struct Ports(Vec<RangeInclusive<u16>>);
 
 impl Ports {
-    /// Whether `port` is one of them.
+    /// As given; never empty, and no range is.
     #[must_use]
-    pub fn contains(&self, port: u16) -> bool {
-        self.0.iter().any(|range| range.contains(&port))
+    pub fn ranges(&self) -> &[RangeInclusive<u16>] {
+        &self.0
     }
 }
 
 impl Default for Ports {
     fn default() -> Self {
-        Self(vec![443..=443, 80..=80, 8443..=8443, 1024..=65_535])
+        Self(vec![80..=80, 443..=443, 1024..=65_535])
     }
 }
 

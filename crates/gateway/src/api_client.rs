@@ -1,0 +1,186 @@
+//! A small client of our own HTTP API, for the commands: one connection a request, JSON in and out.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use url::{Host, Url};
+
+use crate::outbound::{Reason, Tls, TlsError};
+use crate::seam::{BoxStream, Network, ResolveError};
+
+/// Longest answer that is read, in bytes.
+const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
+/// For a whole exchange.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server, and the token to speak to it with.
+pub struct ApiClient {
+    base: Url,
+    token: String,
+    network: Arc<dyn Network>,
+    /// Only for a server behind https.
+    tls: Option<Tls>,
+}
+
+/// What a server answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status, of whatever class.
+    pub status: StatusCode,
+    /// As received; our API's is JSON or empty.
+    pub body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The address is no http or https URL.
+    #[error("{0:?} is not the URL of a server, such as http://127.0.0.1:8071")]
+    Url(String),
+    /// Certificates cannot be checked.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The server's certificate or protocol is refused.
+    #[error("no secure connection to {0}: {1}")]
+    Handshake(Url, Reason),
+    /// The server's name has no address.
+    #[error("cannot find {0}: {1}")]
+    Resolve(Url, ResolveError),
+    /// Nobody listens there.
+    #[error("cannot connect to {0}: {1}")]
+    Connect(Url, io::Error),
+    /// The token or a name in the path cannot be sent.
+    #[error("the request cannot be written: {0}")]
+    Request(#[from] http::Error),
+    /// The connection broke before the answer's end.
+    #[error("no answer from {0}: {1}")]
+    Broken(Url, Box<dyn std::error::Error + Send + Sync>),
+    /// It takes too long.
+    #[error("no answer from {0} within {secs} s", secs = PATIENCE.as_secs())]
+    TimedOut(Url),
+}
+
+impl ApiClient {
+    /// A client of the server at `base`.
+    ///
+    /// # Errors
+    /// [`CallError::Url`], or [`CallError::Tls`] for an https URL.
+    pub fn new(base: &str, token: String, network: Arc<dyn Network>) -> Result<Self, CallError> {
+        let url = Url::parse(base).ok().filter(|url| url.has_host());
+        let url = url.ok_or_else(|| CallError::Url(base.to_owned()))?;
+        let tls = match url.scheme() {
+            "http" => None,
+            "https" => Some(Tls::new([])?),
+            _ => return Err(CallError::Url(base.to_owned())),
+        };
+        Ok(Self { base: url, token, network, tls })
+    }
+
+    /// Sends a request and waits for the answer. `path` is below the server's URL: `/api/v1/app`.
+    ///
+    /// # Errors
+    /// [`CallError`] if there is no answer; a 4xx or 5xx is one.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Result<Answer, CallError> {
+        tokio::time::timeout(PATIENCE, self.exchange(method, path, body))
+            .await
+            .map_err(|_| CallError::TimedOut(self.base.clone()))?
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Result<Answer, CallError> {
+        let broken = |error| CallError::Broken(self.base.clone(), error);
+        let request = self.request(method, path, body)?;
+        let io = TokioIo::new(self.connect().await?);
+        let (mut sender, connection) =
+            http1::handshake(io).await.map_err(|error| broken(error.into()))?;
+        let exchange = async {
+            let response = sender.send_request(request).await?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), LONGEST_ANSWER).collect().await?;
+            drop(sender);
+            Ok(Answer { status, body: body.to_bytes() })
+        };
+        drive(exchange, connection).await.map_err(broken)
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Result<Request<Full<Bytes>>, CallError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base.path().trim_end_matches('/')))
+            .header(HOST, &self.base[url::Position::BeforeHost..url::Position::AfterPort])
+            .header(AUTHORIZATION, format!("Bearer {}", self.token))
+            .header(ACCEPT, "application/json")
+            .header(USER_AGENT, concat!("ringback/", env!("CARGO_PKG_VERSION")))
+            .header(CONNECTION, "close");
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        Ok(request.body(Full::new(body.unwrap_or_default()))?)
+    }
+
+    async fn connect(&self) -> Result<BoxStream, CallError> {
+        let stream = self.dial(&self.addresses().await?).await?;
+        let Some(tls) = &self.tls else { return Ok(stream) };
+        let host = self.base.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let name = host.to_owned().try_into();
+        let name = name.map_err(|_| CallError::Url(self.base.to_string()))?;
+        match tls.handshake(name, stream).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(reason) => Err(CallError::Handshake(self.base.clone(), reason)),
+        }
+    }
+
+    async fn addresses(&self) -> Result<Vec<IpAddr>, CallError> {
+        match self.base.host() {
+            Some(Host::Ipv4(address)) => Ok(vec![address.into()]),
+            Some(Host::Ipv6(address)) => Ok(vec![address.into()]),
+            Some(Host::Domain(name)) => {
+                let found = self.network.resolve(name).await;
+                found.map_err(|error| CallError::Resolve(self.base.clone(), error))
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The first address that answers; the last one's error otherwise.
+    async fn dial(&self, addresses: &[IpAddr]) -> Result<BoxStream, CallError> {
+        let port = self.base.port_or_known_default().unwrap_or_default();
+        let mut outcome = Err(io::ErrorKind::AddrNotAvailable.into());
+        for address in addresses {
+            outcome = self.network.connect(SocketAddr::new(*address, port)).await;
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome.map_err(|error| CallError::Connect(self.base.clone(), error))
+    }
+}
+
+/// Runs an exchange and the connection that carries it in one task; the connection's own error is
+/// only an echo of the exchange's.
+async fn drive<T>(exchange: impl Future<Output = T>, connection: impl Future) -> T {
+    tokio::join!(exchange, connection).0
+}

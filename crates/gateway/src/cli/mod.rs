@@ -1,0 +1,148 @@
+//! The command line: what can be asked of the program, and how it ends.
+//!
+//! Data goes to the standard output, everything else to the standard error. Exit codes: 0 done,
+//! 1 failed, 64 a wrong setting or argument (`EX_USAGE`), 75 the data directory is held by another
+//! process (`EX_TEMPFAIL`: it may work later).
+
+mod dev;
+mod send;
+mod serve;
+mod settings;
+mod token;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::app;
+use crate::config;
+use crate::data_lock::LockError;
+
+/// Webhooks and callback URLs: send, receive, call back. One binary.
+#[derive(Debug, Parser)]
+#[command(name = "ringback", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(serve::Args),
+    /// Run the server for development: loopback targets allowed, with a sample to look at
+    Dev(dev::Args),
+    /// Create, list and revoke API tokens
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Send a message through a running server
+    Send(send::Args),
+}
+
+/// Parses the process's arguments and does what they ask for.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // `--help` and `--version` come this way, too, and are no failure.
+            let code = if error.use_stderr() { Failure::USAGE } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    match cli.command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            note(&format!("error: {failure}"));
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+impl Command {
+    fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Serve(args) => serve::run(args),
+            Self::Dev(args) => dev::run(args),
+            Self::Token(command) => token::run(command),
+            Self::Send(args) => send::run(args),
+        }
+    }
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Setting(#[from] config::Error),
+    #[error(transparent)]
+    File(#[from] config::ReadError),
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    App(#[from] app::Error),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error("{0}")]
+    Failed(String),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl Failure {
+    const USAGE: u8 = 64;
+    const HELD: u8 = 75;
+
+    fn code(&self) -> u8 {
+        match self {
+            Self::Setting(_) | Self::File(_) | Self::Usage(_) => Self::USAGE,
+            Self::App(app::Error::Setting(_)) => Self::USAGE,
+            Self::Lock(LockError::Held { .. })
+            | Self::App(app::Error::Lock(LockError::Held { .. })) => Self::HELD,
+            Self::App(_) | Self::Lock(_) | Self::Failed(_) | Self::Io(_) => 1,
+        }
+    }
+}
+
+/// One line of data.
+fn data(line: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{line}")?;
+    stdout.flush()
+}
+
+/// One line for the person at the terminal; a closed standard error is nobody's loss.
+fn note(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn verify_cli() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn exit_codes() {
+        fn check(failure: Failure, expected: u8) {
+            assert_eq!(failure.code(), expected, "{failure}");
+        }
+        let dir = std::path::PathBuf::from("data");
+        let holder = crate::data_lock::Holder::default();
+        let held = || LockError::Held { dir: dir.clone(), holder: holder.clone() };
+        let io = || io::Error::from(io::ErrorKind::NotFound);
+        check(Failure::Usage("x".to_owned()), 64);
+        check(Failure::Lock(held()), 75);
+        check(Failure::App(app::Error::Lock(held())), 75);
+        check(Failure::Lock(LockError::Io { dir: dir.clone(), source: io() }), 1);
+        check(Failure::Io(io()), 1);
+        check(Failure::Failed("x".to_owned()), 1);
+    }
+}

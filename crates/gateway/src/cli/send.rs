@@ -1,0 +1,123 @@
+//! `ringback send`: one message through a running server's API.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Method;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{Failure, data, note};
+use crate::api_client::{Answer, ApiClient};
+use crate::outbound::SystemNetwork;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Application: its id or uid
+    app: String,
+    /// Event type, such as invoice.paid
+    event_type: String,
+    /// JSON payload; @FILE reads a file, - the standard input
+    #[arg(default_value = "{}", allow_hyphen_values = true)]
+    payload: String,
+    /// The server's address
+    #[arg(long, env = "RINGBACK_URL", default_value = "http://127.0.0.1:8071")]
+    url: String,
+    /// API token; better given by the variable, as arguments are visible to others
+    #[arg(long, env = "RINGBACK_TOKEN", hide_env_values = true)]
+    token: String,
+    /// Print the server's whole answer as JSON, not only the message's id
+    #[arg(long)]
+    json: bool,
+}
+
+/// The body of a message's creation; the payload keeps its bytes.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageIn<'a> {
+    event_type: &'a str,
+    payload: Box<RawValue>,
+}
+
+pub(super) fn run(args: Args) -> Result<(), Failure> {
+    let payload = RawValue::from_string(read(&args.payload)?)
+        .map_err(|error| Failure::Usage(format!("the payload is not JSON: {error}")))?;
+    let message = MessageIn { event_type: &args.event_type, payload };
+    let body = serde_json::to_vec(&message).map_err(|error| Failure::Failed(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let answer = runtime.block_on(post(&args, body.into()))?;
+    show(&args, &answer)
+}
+
+async fn post(args: &Args, body: Bytes) -> Result<Answer, Failure> {
+    let failed = |error: &dyn std::error::Error| Failure::Failed(error.to_string());
+    let runtime = tokio::runtime::Handle::current();
+    let network = SystemNetwork::new(&[], runtime).map_err(|error| failed(&error))?;
+    let api = ApiClient::new(&args.url, args.token.clone(), Arc::new(network))
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let path = format!("/api/v1/app/{}/msg", path_segment(&args.app));
+    api.call(Method::POST, &path, Some(body)).await.map_err(|error| failed(&error))
+}
+
+fn show(args: &Args, answer: &Answer) -> Result<(), Failure> {
+    let text = String::from_utf8_lossy(&answer.body);
+    if !answer.status.is_success() {
+        if args.json {
+            data(&text)?;
+        }
+        return Err(Failure::Failed(format!("the server answered {}: {text}", answer.status)));
+    }
+    if args.json {
+        return Ok(data(&text)?);
+    }
+    let created: serde_json::Value = serde_json::from_slice(&answer.body)
+        .map_err(|error| Failure::Failed(format!("the answer is not JSON: {error}")))?;
+    note(&format!("accepted {} for application {}", args.event_type, args.app));
+    Ok(data(created["id"].as_str().unwrap_or_default())?)
+}
+
+fn read(payload: &str) -> Result<String, Failure> {
+    if payload == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        return Ok(text);
+    }
+    let Some(path) = payload.strip_prefix('@') else { return Ok(payload.to_owned()) };
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::Usage(format!("cannot read the payload from {path}: {error}")))
+}
+
+/// Whatever was typed stays one segment of the path.
+fn path_segment(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_application_is_one_segment() {
+        fn check(typed: &str, expected: &str) {
+            assert_eq!(path_segment(typed), expected);
+        }
+        check("customer-7_a.b", "customer-7_a.b");
+        check("../x?y", "..%2Fx%3Fy");
+        check("é", "%C3%A9");
+    }
+
+    #[test]
+    fn the_payload_keeps_its_spelling() {
+        let payload = RawValue::from_string(r#"{"b": 1.50, "a":2}"#.to_owned()).unwrap();
+        let body = serde_json::to_string(&MessageIn { event_type: "a.b", payload }).unwrap();
+        assert_eq!(body, r#"{"eventType":"a.b","payload":{"b": 1.50, "a":2}}"#);
+    }
+}
