@@ -8,6 +8,9 @@ use crate::floor::Floor;
 use crate::shape::{RATE, Round, Shape, Sizes};
 use crate::stats::{Percentiles, Spread};
 
+/// Floors of a quiet machine differ by less than this factor.
+const QUIET: f64 = 1.6;
+
 /// A whole run.
 #[derive(Debug, Serialize)]
 pub struct Run {
@@ -159,6 +162,11 @@ impl Run {
             number(self.fsync.p50),
             number(self.fsync.p99),
         );
+        if floor.max > QUIET * floor.min {
+            let times = number(floor.max / floor.min);
+            let _ =
+                writeln!(out, "WARNING  floors differ {times} times: the machine was not quiet");
+        }
         let _ = writeln!(out);
     }
 

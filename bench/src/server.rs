@@ -79,7 +79,7 @@ impl Server {
             }),
             Err(error) => {
                 kill();
-                Err(error.context(format!("the server said:\n{}", tail(&log))))
+                bail!("{error:#}; its log ends with:\n{}", tail(&log))
             }
         }
     }
