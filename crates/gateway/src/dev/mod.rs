@@ -6,6 +6,9 @@
 mod receiver;
 mod screen;
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
