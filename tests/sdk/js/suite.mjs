@@ -1,0 +1,311 @@
+// The essential journey through the current official JavaScript SDK, on the Node.js it needs.
+//
+// Signatures are checked with `svix`, with `standardwebhooks`, and (Ed25519) with Node's own
+// crypto. Run by `cargo xtask test --only js`, which starts the server.
+
+import assert from "node:assert/strict";
+import { createPublicKey, generateKeyPairSync, verify as verifySignature } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { ApiException, Svix, Webhook, messageInRaw } from "svix";
+import { Webhook as StandardWebhook } from "standardwebhooks";
+
+const { RINGBACK_URL: url, RINGBACK_TOKEN: token } = process.env;
+const api = new Svix(token, { serverUrl: url });
+
+// --- cases, a receiver, and what they need
+
+const cases = [];
+const check = (name, run) => cases.push({ name, run });
+
+let unique = 0;
+const name = () => `js-${(unique += 1)}`;
+const application = async () => (await api.application.create({ name: "JS", uid: name() })).id;
+
+/** Asks until `accept` is content: a record follows its delivery, it does not precede it. */
+async function eventually(read, accept, within = 15_000) {
+  const deadline = Date.now() + within;
+  for (;;) {
+    const value = await read();
+    if (accept(value)) return value;
+    assert.ok(Date.now() < deadline, `not in time; last: ${JSON.stringify(value)}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+const places = new Map();
+const server = createServer((request, response) => {
+  const chunks = [];
+  request.on("data", (chunk) => chunks.push(chunk));
+  request.on("end", () => {
+    const place = places.get(request.url);
+    const status = place.statuses.shift() ?? 200;
+    place.deliveries.push({ headers: request.headers, body: Buffer.concat(chunks) });
+    response.writeHead(status).end(`answer of ${request.url}`);
+    place.arrived();
+  });
+});
+await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+
+/** A place of its own that answers with `statuses` in turn and with 200 from then on. */
+function place(...statuses) {
+  const path = `/place/${(unique += 1)}`;
+  const waiting = [];
+  const made = {
+    url: `http://127.0.0.1:${server.address().port}${path}`,
+    statuses,
+    deliveries: [],
+    arrived: () => waiting.splice(0).forEach((wake) => wake()),
+    async wait(count = 1, within = 15_000) {
+      const late = setTimeout(() => made.arrived(), within);
+      const deadline = Date.now() + within;
+      while (made.deliveries.length < count && Date.now() < deadline) {
+        await new Promise((wake) => waiting.push(wake));
+      }
+      clearTimeout(late);
+      assert.ok(made.deliveries.length >= count, `${made.deliveries.length} of ${count} arrived`);
+      return made.deliveries.slice(0, count);
+    },
+  };
+  places.set(path, made);
+  return made;
+}
+
+function verify(delivery, secret) {
+  const family = (prefix) =>
+    Object.fromEntries(
+      Object.entries(delivery.headers).filter(([header]) => header.startsWith(prefix)),
+    );
+  new StandardWebhook(secret).verify(delivery.body, family("webhook-"), { jsonParse: false });
+  new Webhook(secret).verify(delivery.body, family("svix-"));
+}
+
+async function refused(call, code, more = () => {}) {
+  await assert.rejects(call, (error) => {
+    assert.ok(error instanceof ApiException, String(error));
+    assert.equal(error.code, code);
+    more(error.body);
+    return true;
+  });
+}
+
+// --- the journey
+
+check("the pinned versions are the ones that run", () => {
+  assert.ok(Number(process.versions.node.split(".")[0]) >= 22, process.version);
+  const resolve = createRequire(import.meta.url).resolve;
+  const version = (path) => JSON.parse(readFileSync(path, "utf8")).version;
+  assert.equal(version(resolve("svix/package.json")), "2.5.0");
+  const standard = resolve("standardwebhooks").replace(/dist.*$/, "package.json");
+  assert.equal(version(standard), "1.1.1");
+});
+
+check("health", async () => {
+  await api.health.get();
+});
+
+check("applications", async () => {
+  const uid = name();
+  const made = await api.application.create({ name: "A", uid, metadata: { k: "ü" } });
+  assert.deepEqual(await api.application.get(uid), made);
+  assert.equal((await api.application.getOrCreate({ name: "B", uid })).id, made.id);
+  assert.equal((await api.application.upsert(uid, { name: "C", uid })).name, "C");
+  assert.equal((await api.application.patch(made.id, { uid: null })).uid ?? null, null);
+  const listed = await api.application.list({ limit: 250 });
+  assert.ok(listed.data.some((app) => app.id === made.id));
+  await api.application.delete(made.id);
+  await refused(api.application.get(made.id), 404, (body) => assert.equal(body.code, "not_found"));
+});
+
+check("endpoints and their headers", async () => {
+  const app = await application();
+  const made = await api.endpoint.create(app, { url: place().url, uid: "e", channels: ["c"] });
+  assert.deepEqual(await api.endpoint.get(app, "e"), made);
+  const patched = await api.endpoint.patch(app, "e", { channels: null, description: "d" });
+  assert.deepEqual([patched.channels ?? null, patched.description], [null, "d"]);
+  const next = place().url;
+  assert.equal((await api.endpoint.upsert(app, "e", { url: next, uid: "e" })).url, next);
+  await api.endpoint.setHeaders(app, "e", { headers: { "x-one": "1", authorization: "made-up" } });
+  await api.endpoint.patchHeaders(app, "e", { headers: { "x-two": "2" }, deleteHeaders: ["x-one"] });
+  const { headers, sensitive } = await api.endpoint.getHeaders(app, "e");
+  assert.deepEqual([headers, sensitive], [{ "x-two": "2" }, ["authorization"]]);
+  assert.equal((await api.endpoint.list(app, { limit: 1 })).done, true);
+  await api.endpoint.delete(app, "e");
+  await refused(api.endpoint.get(app, "e"), 404);
+});
+
+check("event types", async () => {
+  const type = "js.type";
+  const schemas = { 1: { type: "object" } };
+  await api.eventType.create({ name: type, description: "x", schemas });
+  assert.deepEqual((await api.eventType.get(type)).schemas, schemas);
+  assert.equal((await api.eventType.upsert(type, { description: "y" })).description, "y");
+  assert.equal((await api.eventType.patch(type, { deprecated: true })).deprecated, true);
+  const listed = await api.eventType.list({ limit: 250 });
+  assert.ok(listed.data.some((item) => item.name === type));
+  await api.eventType.delete(type);
+  assert.equal((await api.eventType.get(type)).archived, true);
+  await api.eventType.delete(type, { expunge: true });
+  await refused(api.eventType.get(type), 404);
+});
+
+check("a message is delivered, recorded, listed and sent again", async () => {
+  const app = await application();
+  const here = place(500);
+  const { id: endpoint } = await api.endpoint.create(app, { url: here.url });
+  const secret = (await api.endpoint.getSecret(app, endpoint)).key;
+  const message = await api.message.create(app, {
+    eventType: "order.paid",
+    eventId: "e-1",
+    payload: { z: 1, a: "é" },
+    channels: ["c"],
+    tags: ["t"],
+  });
+  const [failed, delivered] = await here.wait(2);
+  for (const delivery of [failed, delivered]) {
+    assert.equal(delivery.headers["webhook-id"], message.id);
+    assert.equal(delivery.body.toString(), '{"z":1,"a":"é"}');
+    verify(delivery, secret);
+  }
+  assert.notEqual(failed.headers["webhook-timestamp"], delivered.headers["webhook-timestamp"]);
+
+  const attempts = () => api.messageAttempt.listByMsg(app, message.id);
+  const { data } = await eventually(attempts, (page) => page.data.length === 2);
+  assert.deepEqual(data.map((item) => item.responseStatusCode), [200, 500]);
+  assert.deepEqual(data.map((item) => item.statusText), ["success", "fail"]);
+  const attempt = await api.messageAttempt.get(app, message.id, data[1].id);
+  assert.match(attempt.response, /^answer of /);
+
+  await api.messageAttempt.resend(app, message.id, endpoint);
+  const [, , again] = await here.wait(3);
+  assert.equal(again.headers["webhook-id"], message.id);
+  const byEndpoint = () => api.messageAttempt.listByEndpoint(app, endpoint, { withMsg: true });
+  const page = await eventually(byEndpoint, (page) => page.data.length === 3);
+  assert.deepEqual(page.data.map((item) => item.triggerType), [1, 0, 0]);
+  assert.equal(page.data[0].msg.id, message.id);
+
+  const ids = async (options) => (await api.message.list(app, options)).data.map((item) => item.id);
+  assert.deepEqual(await ids({ eventTypes: ["other", "order.paid"], tag: "t" }), [message.id]);
+  assert.deepEqual(await ids({ channel: "other" }), []);
+  assert.deepEqual(await ids({ before: new Date(Date.now() - 3_600_000) }), []);
+  assert.deepEqual((await api.message.get(app, message.id)).payload, {});
+  const full = await api.message.get(app, message.id, { withContent: true });
+  assert.deepEqual(full.payload, { z: 1, a: "é" });
+});
+
+check("a message that is not JSON", async () => {
+  const app = await application();
+  const here = place();
+  const { id } = await api.endpoint.create(app, { url: here.url });
+  await api.message.create(app, messageInRaw("raw.text", "plain é", "text/plain"));
+  const [delivery] = await here.wait();
+  assert.equal(delivery.body.toString(), "plain é");
+  assert.equal(delivery.headers["content-type"], "text/plain");
+  verify(delivery, (await api.endpoint.getSecret(app, id)).key);
+});
+
+check("a rotation answers the new secret, and both verify", async () => {
+  const app = await application();
+  const here = place();
+  const { id } = await api.endpoint.create(app, { url: here.url });
+  const old = (await api.endpoint.getSecret(app, id)).key;
+  const { key } = await api.endpoint.rotateSecret(app, id, {});
+  assert.notEqual(key, old);
+  await api.message.create(app, { eventType: "a", payload: {} });
+  const [delivery] = await here.wait();
+  verify(delivery, old);
+  verify(delivery, key);
+});
+
+check("Ed25519 verifies with Node's crypto", async () => {
+  const app = await application();
+  const here = place();
+  const pair = generateKeyPairSync("ed25519");
+  const raw = (key, part) => Buffer.from(key.export({ format: "jwk" })[part], "base64url");
+  const seed = raw(pair.privateKey, "d");
+  const secret = Buffer.concat([seed, raw(pair.publicKey, "x")]).toString("base64");
+  const { id } = await api.endpoint.create(app, { url: here.url, secret: `whsk_${secret}` });
+  const shown = (await api.endpoint.getSecret(app, id)).key;
+  assert.equal(shown, `whpk_${raw(pair.publicKey, "x").toString("base64")}`);
+  const key = createPublicKey({
+    format: "jwk",
+    key: {
+      kty: "OKP",
+      crv: "Ed25519",
+      x: Buffer.from(shown.slice("whpk_".length), "base64").toString("base64url"),
+    },
+  });
+
+  await api.message.create(app, { eventType: "a", payload: { signed: "ü" } });
+  const [{ headers, body }] = await here.wait();
+  const signature = headers["webhook-signature"].match(/^v1a,(\S+)$/)[1];
+  const signed = Buffer.concat([
+    Buffer.from(`${headers["webhook-id"]}.${headers["webhook-timestamp"]}.`),
+    body,
+  ]);
+  assert.ok(verifySignature(null, signed, key, Buffer.from(signature, "base64")));
+});
+
+check("pages in both directions", async () => {
+  const app = await application();
+  const made = [];
+  for (let n = 0; n < 3; n += 1) {
+    made.unshift((await api.message.create(app, { eventType: "a", payload: { n } })).id);
+  }
+  const list = async (options) => {
+    const page = await api.message.list(app, { limit: 2, ...options });
+    return { ...page, ids: page.data.map((item) => item.id) };
+  };
+  const first = await list();
+  const second = await list({ iterator: first.iterator });
+  assert.deepEqual([...first.ids, ...second.ids], made);
+  assert.deepEqual([first.done, second.done], [false, true]);
+  assert.deepEqual((await list({ iterator: second.prevIterator })).ids, first.ids);
+});
+
+check("errors are read", async () => {
+  const app = await application();
+  await refused(api.endpoint.create(app, { url: "no url" }), 422, (body) =>
+    assert.deepEqual(body.detail[0].loc, ["body", "url"]),
+  );
+  const { uid } = await api.application.get(app);
+  await refused(api.application.create({ name: "x", uid }), 409, (body) =>
+    assert.equal(body.code, "conflict"),
+  );
+  await refused(api.integration.list(app), 501, (body) =>
+    assert.equal(JSON.parse(body).code, "not_implemented"),
+  );
+  const stranger = new Svix("made-up-but-not-valid-token", { serverUrl: url });
+  await refused(stranger.application.list(), 401);
+});
+
+check("an idempotency key replays", async () => {
+  const app = await application();
+  const key = { idempotencyKey: name() };
+  const message = { eventType: "once", payload: { n: 1 } };
+  const first = await api.message.create(app, message, key);
+  assert.deepEqual(await api.message.create(app, message, key), first);
+  await refused(
+    api.message.create(app, { eventType: "once", payload: { n: 2 } }, key),
+    409,
+    (body) => assert.equal(body.code, "idempotency_conflict"),
+  );
+});
+
+// --- run
+
+let failed = 0;
+for (const { name, run } of cases) {
+  try {
+    await run();
+    console.log(`ok     ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`${error.stack}\n${JSON.stringify(error.body ?? null)}\nFAILED ${name}`);
+  }
+}
+server.close();
+server.closeAllConnections();
+console.log(`${cases.length - failed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
