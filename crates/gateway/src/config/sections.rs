@@ -66,9 +66,9 @@ settings! {
         /// Ports a target may have; ranges as `1024-65535`. Default 80, 443, 1024-65535.
         allowed_ports: Ports = Ports::default();
         /// Requests under way to one endpoint at a time. Default 32.
-        in_flight_per_endpoint: usize = 32, between(1, 10_000);
+        in_flight_per_endpoint: u32 = 32, between(1, 10_000);
         /// Connections to targets open at a time; unset: derived from the limit of open files.
-        max_connections: Option<usize> = None, within(1, 1_000_000);
+        max_connections: Option<u32> = None, within(1, 1_000_000);
         /// An endpoint that fails for this long without a success is disabled, in seconds.
         /// Default 432000 (5 days).
         disable_after: Duration = secs(5 * 86_400), between(secs(60), secs(365 * 86_400));
@@ -110,6 +110,9 @@ settings! {
         lane_head: usize = 256, between(1, 100_000);
         /// Deliveries of all endpoints held in memory. Default 20000.
         lane_heads: usize = 20_000, between(1, 10_000_000);
+        /// Attempts begun whose result is not committed, all endpoints together: what may be sent
+        /// twice after a crash. Default 10000.
+        in_flight: usize = 10_000, between(1, 1_000_000);
         /// Idempotency keys whose fingerprint is held in memory. Default 2000000 (about 48 MB
         /// when full).
         idempotency_entries: usize = 2_000_000, between(1_000, 100_000_000);
@@ -153,8 +156,10 @@ settings! {
 settings! {
     /// The embedded store.
     pub struct Store in "store" {
-        /// Page cache, in MiB, all connections together. Default 64.
-        cache_mib: u32 = 64, between(1, 65_536);
+        /// Page cache of the writer, in MiB. Default 16.
+        cache_mib: u32 = 16, between(1, 65_536);
+        /// Threads that read beside the one that writes. Default 2.
+        readers: usize = 2, between(1, 64);
         /// Size of the write-ahead log, in MiB, from which a checkpoint also resets it. Default 8.
         checkpoint_mib: u32 = 8, between(1, 4_096);
     }
