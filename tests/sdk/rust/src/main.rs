@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use receiver::{Delivery, Receiver};
 use serde_json::json;
-use svix::api::{MessageAttemptListByMsgOptions, MessageListOptions, Svix, SvixOptions};
+use svix::api::{
+    ApplicationListOptions, MessageAttemptListByMsgOptions, MessageListOptions, Svix, SvixOptions,
+};
 use svix::models::{
     ApplicationIn, ApplicationPatch, EndpointIn, EndpointSecretRotateIn, EventTypeIn, MessageIn,
 };
@@ -55,7 +57,8 @@ async fn applications(api: &Svix) -> Outcome {
     same(&api.application().upsert("rust-app".into(), renamed).await?.name.as_str(), &"B")?;
     let patch = ApplicationPatch { name: Some("C".into()), ..ApplicationPatch::default() };
     same(&api.application().patch(made.id.clone(), patch).await?.name.as_str(), &"C")?;
-    let listed = api.application().list(None).await?;
+    let most = ApplicationListOptions { limit: Some(250), ..Default::default() };
+    let listed = api.application().list(Some(most)).await?;
     same(&listed.data.iter().any(|app| app.id == made.id), &true)?;
     api.application().delete(made.id).await?;
     Ok(())
