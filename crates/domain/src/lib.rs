@@ -1,0 +1,31 @@
+//! The pure rules of Ringback.
+//!
+//! Nothing in here does I/O, reads a clock or draws a random number: `now` and random bytes are
+//! arguments. That is what lets a simulation drive the same rules through years in seconds.
+//!
+//! Suggested reading order: what things are ([`id`], [`scope`], [`application`], [`endpoint`],
+//! [`message`], [`attempt`]), which endpoints a message is for ([`route`]), what happens after an
+//! attempt ([`retry`], [`lane`]), and what goes over the wire ([`signature`], [`target`],
+//! [`address`]).
+
+pub mod application;
+pub mod attempt;
+pub mod endpoint;
+pub mod event_type;
+pub mod id;
+pub mod message;
+pub mod scope;
+pub mod time;
+
+pub mod idempotency;
+pub mod json;
+pub mod lane;
+pub mod retry;
+pub mod route;
+
+pub mod address;
+pub mod header;
+pub mod target;
+pub mod seal;
+pub mod signature;
+pub mod token;
