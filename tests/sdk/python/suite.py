@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import httpx
 import standardwebhooks
 import svix
+import svix.api
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from svix.api import (
     ApplicationCreateOptions,
@@ -962,6 +963,31 @@ def what_is_not_built_yet_says_so():
         lambda: api.operational_webhook.endpoint.list(),
     ]:
         raises(HttpError, call, status_code=501, code="not_implemented")
+
+
+@case
+def every_other_operation_of_the_sdk_answers_not_implemented():
+    known = sdk_operations()
+    built = set(OPERATIONS)
+    true(built <= known, f"not operations of the SDK: {built - known}")
+    for operation in sorted(known - built):
+        method, path = operation.split(" ")
+        path = path if path.startswith("/ingest/") else "/api/v1" + path
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        body = None if method in ("GET", "DELETE") else {}
+        answer = httpx.request(method, URL + path.replace("{}", "x"), headers=headers, json=body)
+        equal((operation, answer.status_code), (operation, 501))
+        equal((operation, answer.json()["code"]), (operation, "not_implemented"))
+
+
+def sdk_operations():
+    """What the installed SDK can call, read from its source: `GET /app/{}` and so on."""
+    operations = set()
+    for file in Path(svix.api.__file__).parent.glob("*.py"):
+        for method, path in re.findall(r'method="(\w+)",\s*path="([^"]+)"', file.read_text()):
+            template = re.sub(r"\{\w+\}", "{}", path).removeprefix("/api/v1")
+            operations.add(f"{method.upper()} {template}")
+    return operations
 
 
 # --- idempotency
