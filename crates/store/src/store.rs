@@ -977,4 +977,3 @@ pub fn mint<I>(now: Timestamp, random: [u8; 16], wrap: impl FnOnce(Id) -> I) -> 
     let sequence = (number(high) & ((1 << ringback_domain::id::SEQUENCE_BITS) - 1)) as Key;
     wrap(Id { key: Id::first_key_at(now) + sequence, shard: 0, nonce: number(low) })
 }
-

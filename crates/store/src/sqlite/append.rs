@@ -1,0 +1,158 @@
+//! Appending a message: claim, match, message row, delivery rows.
+
+use std::sync::Arc;
+
+use ringback_domain::{
+    id::{Id, Key, MessageId},
+    idempotency::Claim,
+    scope::Reference,
+};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{rows, writer::Transaction};
+use crate::{Append, AppendError, Appended, NewMessage};
+
+/// Appends one message. The outer error fails the transaction, the inner one only this message.
+pub(super) fn append(
+    transaction: &mut Transaction<'_>,
+    new: &Append,
+) -> rusqlite::Result<Result<Appended, AppendError>> {
+    let Transaction { connection, memory } = transaction;
+    let known = memory.routes.application(connection, new.environment, &new.application)?;
+    let Some(application) = known else { return Ok(Err(AppendError::NoApplication)) };
+    if let Some(claim) = new.claim
+        && let Some(first) = memory.claims.find(connection, claim, new.message.accepted_at)?
+    {
+        return repeat(connection, application, first.key, first.same_body);
+    }
+    if let Some(event_id) = &new.message.event_id
+        && let Some(existing) = message_by_event_id(connection, application, event_id)?
+    {
+        return Ok(Err(AppendError::EventIdTaken { existing }));
+    }
+    let message = &new.message;
+    let endpoints = memory.routes.matching(
+        connection,
+        application,
+        &message.event_type,
+        message.channels.as_deref(),
+    )?;
+    let key = memory.keys.next(message.accepted_at, endpoints.len() as Key);
+    let id = MessageId(Id { key, shard: 0, nonce: message.nonce });
+    insert_message(connection, id, new.environment, application, endpoints.len(), message)?;
+    insert_deliveries(connection, id, new, application, memory.epoch, &endpoints)?;
+    if let Some(claim) = new.claim {
+        insert_claim(connection, key, claim, None)?;
+        memory.claims.insert(claim.fingerprint, key);
+        memory.claimed.push(claim.fingerprint);
+    }
+    Ok(Ok(Appended { id, application, endpoints, repeated: false }))
+}
+
+/// Appends a message to the hidden application of the environment, if it has one.
+pub(super) fn append_operational(
+    transaction: &mut Transaction<'_>,
+    environment: Key,
+    message: NewMessage,
+) -> rusqlite::Result<Option<Appended>> {
+    let uid = ringback_domain::application::OPERATIONAL_UID.to_owned();
+    let application = Reference::Uid(uid);
+    let new = Append { environment, application, message, claim: None };
+    append(transaction, &new).map(Result::ok)
+}
+
+fn repeat(
+    connection: &Connection,
+    application: Key,
+    key: Key,
+    same_body: bool,
+) -> rusqlite::Result<Result<Appended, AppendError>> {
+    if !same_body {
+        return Ok(Err(AppendError::ClaimConflict));
+    }
+    let mut select = connection.prepare_cached(include_str!("queries/message_nonce.sql"))?;
+    let first = select.query_row([key], |row| rows::id(row, 0, 1)).optional()?;
+    // A claim outlives its message only if the retention is shorter than a day.
+    let Some(id) = first else { return Ok(Err(AppendError::ClaimConflict)) };
+    Ok(Ok(Appended { id: MessageId(id), application, endpoints: Arc::from([]), repeated: true }))
+}
+
+fn message_by_event_id(
+    connection: &Connection,
+    application: Key,
+    event_id: &str,
+) -> rusqlite::Result<Option<MessageId>> {
+    let mut select = connection.prepare_cached(include_str!("queries/message_by_event_id.sql"))?;
+    let found = select.query_row((application, event_id), |row| rows::id(row, 0, 1)).optional()?;
+    Ok(found.map(MessageId))
+}
+
+fn insert_message(
+    connection: &Connection,
+    id: MessageId,
+    environment: Key,
+    application: Key,
+    fanout: usize,
+    message: &NewMessage,
+) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(include_str!("queries/message_insert.sql"))?;
+    insert.execute(rusqlite::params![
+        id.key(),
+        id.0.nonce as i64,
+        environment,
+        application,
+        message.origin.number(),
+        fanout as i64,
+        message.expires_at.millis(),
+        message.event_type,
+        message.event_id,
+        rows::json_list(message.channels.as_deref()),
+        rows::json_list(message.tags.as_deref()),
+        message.content_type,
+        message.payload.as_ref(),
+    ])?;
+    Ok(())
+}
+
+fn insert_deliveries(
+    connection: &Connection,
+    id: MessageId,
+    new: &Append,
+    application: Key,
+    epoch: i64,
+    endpoints: &[Key],
+) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(include_str!("queries/delivery_insert.sql"))?;
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        insert.execute((
+            crate::delivery_key(id, index),
+            id.key(),
+            new.environment,
+            application,
+            endpoint,
+            epoch,
+            0,
+            new.message.accepted_at.millis(),
+        ))?;
+    }
+    Ok(())
+}
+
+/// Writes a claim; the answer is absent for a message.
+pub(super) fn insert_claim(
+    connection: &Connection,
+    key: Key,
+    claim: Claim,
+    answer: Option<(u16, &[u8])>,
+) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(include_str!("queries/claim_insert.sql"))?;
+    insert.execute((
+        key,
+        claim.fingerprint.to_be_bytes(),
+        claim.body.to_be_bytes(),
+        claim.expires_at.millis(),
+        answer.map(|(status, _)| status),
+        answer.map(|(_, body)| body),
+    ))?;
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! Environments, each with its hidden application for operational messages.
+
+use ringback_domain::{application::OPERATIONAL_UID, id::Key, time::Timestamp};
+use rusqlite::OptionalExtension;
+
+use super::writer::Transaction;
+
+/// The name under which people meet the hidden application.
+const OPERATIONAL_NAME: &str = "Operational messages";
+
+/// The key of an environment, made if it does not exist.
+pub(super) fn ensure(
+    transaction: &mut Transaction<'_>,
+    name: &str,
+    now: Timestamp,
+) -> rusqlite::Result<Key> {
+    let connection = transaction.connection;
+    let known: Option<Key> = connection
+        .prepare_cached(include_str!("queries/environment_key.sql"))?
+        .query_row([name], |row| row.get(0))
+        .optional()?;
+    if let Some(key) = known {
+        return Ok(key);
+    }
+    let key = transaction.memory.keys.next(now, 0);
+    connection.prepare_cached(include_str!("queries/environment_insert.sql"))?.execute((
+        key,
+        name,
+        now.millis(),
+    ))?;
+    connection.prepare_cached(include_str!("queries/application_insert_hidden.sql"))?.execute((
+        key,
+        key,
+        OPERATIONAL_UID,
+        OPERATIONAL_NAME,
+        now.millis(),
+    ))?;
+    Ok(key)
+}

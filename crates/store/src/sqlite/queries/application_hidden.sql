@@ -1,0 +1,1 @@
+SELECT hidden FROM application WHERE key = ?1

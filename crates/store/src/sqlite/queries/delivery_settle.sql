@@ -1,0 +1,4 @@
+DELETE FROM delivery
+WHERE key > ?1 AND key <= ?1 + (SELECT fanout FROM message WHERE key = ?1)
+  AND message = ?1 AND endpoint = ?2 AND environment = ?3 AND application = ?4
+RETURNING key

@@ -1,0 +1,1 @@
+SELECT min(endpoint) FROM delivery WHERE endpoint > ?1

@@ -1,0 +1,1 @@
+SELECT headers, credentials FROM endpoint WHERE key = ?1

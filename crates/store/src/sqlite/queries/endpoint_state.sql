@@ -1,0 +1,1 @@
+SELECT state FROM endpoint WHERE key = ?1

@@ -1,0 +1,2 @@
+SELECT endpoint, due_at, attempts FROM delivery
+WHERE key > ?1 AND key <= ?1 + (SELECT fanout FROM message WHERE key = ?1) AND message = ?1

@@ -1,0 +1,7 @@
+SELECT max(
+  coalesce((SELECT key + fanout FROM message ORDER BY key DESC LIMIT 1), 0),
+  coalesce((SELECT max(key) FROM delivery), 0),
+  coalesce((SELECT max(key) FROM claim), 0),
+  coalesce((SELECT max(key) FROM endpoint_secret), 0),
+  coalesce((SELECT max(key) FROM endpoint_revision), 0)
+)

@@ -1,0 +1,1 @@
+SELECT key, nonce FROM message WHERE application = ?1 AND event_id = ?2

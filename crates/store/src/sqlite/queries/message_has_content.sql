@@ -1,0 +1,1 @@
+SELECT payload IS NOT NULL FROM message WHERE key = ?1

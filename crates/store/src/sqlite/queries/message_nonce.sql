@@ -1,0 +1,1 @@
+SELECT key, nonce FROM message WHERE key = ?1

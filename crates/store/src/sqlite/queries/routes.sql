@@ -1,0 +1,3 @@
+SELECT key, event_types, channels, state FROM endpoint
+WHERE application = ?1 AND deleted_at IS NULL
+ORDER BY key

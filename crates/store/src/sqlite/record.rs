@@ -1,0 +1,211 @@
+//! Recording an attempt: its row, what becomes of the delivery, the endpoint's health, notices.
+
+use std::sync::Arc;
+
+use ringback_domain::{
+    attempt::{Outcome, Phase, Timings, Trigger},
+    endpoint::State,
+    id::{Key, MessageId},
+    message::Origin,
+    scope::Scope,
+    time::Timestamp,
+};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{append, endpoint, message, writer::Transaction};
+use crate::{HealthChange, NewMessage, Record, Recorded};
+
+/// Records one attempt. If it was recorded before, or its delivery moved on or belongs to a later
+/// epoch, nothing changes but the list of attempts.
+pub(super) fn record(
+    transaction: &mut Transaction<'_>,
+    record: &Record,
+) -> rusqlite::Result<Recorded> {
+    let connection = transaction.connection;
+    // Every delivery belongs to the process that is running.
+    let current = record.epoch >= transaction.memory.epoch;
+    let applied = current && advance(connection, record)?;
+    // What was applied is in its scope, as its delivery was; the rest has to show it.
+    if !applied && !message::is_in_scope(connection, record.scope, record.message)? {
+        return Ok(Recorded::default());
+    }
+    insert_attempt(connection, record)?;
+    if !applied {
+        return Ok(Recorded::default());
+    }
+    let settled = settle_scheduled(connection, record)?;
+    if let Some(health) = record.health {
+        change_health(transaction, record, health)?;
+    }
+    let notified = append_notices(transaction, record)?;
+    Ok(Recorded { applied, notified, settled })
+}
+
+fn insert_attempt(connection: &Connection, record: &Record) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(include_str!("queries/attempt_insert.sql"))?;
+    insert.execute(rusqlite::params![
+        record.id.key(),
+        record.id.0.nonce as i64,
+        record.scope.environment,
+        record.scope.application,
+        record.message,
+        record.endpoint,
+        record.revision,
+        record.epoch,
+        record.number,
+        record.trigger as i64,
+        record.outcome.number(),
+        record.status_code,
+        record.failed.map(Phase::number),
+        record.reason,
+        record.next_at.map(Timestamp::millis),
+        pack(&record.timings),
+        record.response.as_ref(),
+    ])?;
+    Ok(())
+}
+
+/// Moves the delivery on, or deletes it; false if it is not there as the record expects it.
+fn advance(connection: &Connection, record: &Record) -> rusqlite::Result<bool> {
+    let Scope { environment, application } = record.scope;
+    let Record { delivery, epoch, message, endpoint, number, .. } = *record;
+    let changed =
+        match record.next_at {
+            Some(next_at) if record.trigger == Trigger::Scheduled => {
+                connection.prepare_cached(include_str!("queries/delivery_retry.sql"))?.execute((
+                    delivery,
+                    epoch,
+                    environment,
+                    application,
+                    message,
+                    endpoint,
+                    number,
+                    next_at.millis(),
+                ))?
+            }
+            _ => connection
+                .prepare_cached(include_str!("queries/delivery_delete.sql"))?
+                .execute((delivery, epoch, environment, application, message, endpoint))?,
+        };
+    Ok(changed == 1)
+}
+
+/// A message that was resent with success need not be tried again.
+fn settle_scheduled(connection: &Connection, record: &Record) -> rusqlite::Result<Option<Key>> {
+    if record.trigger != Trigger::Manual || record.outcome != Outcome::Delivered {
+        return Ok(None);
+    }
+    let Scope { environment, application } = record.scope;
+    let mut delete = connection.prepare_cached(include_str!("queries/delivery_settle.sql"))?;
+    delete
+        .query_row((record.message, record.endpoint, environment, application), |row| row.get(0))
+        .optional()
+}
+
+fn change_health(
+    transaction: &mut Transaction<'_>,
+    record: &Record,
+    change: HealthChange,
+) -> rusqlite::Result<()> {
+    let connection = transaction.connection;
+    let Scope { environment, application } = record.scope;
+    let failing_since = change.failing_since.map(Timestamp::millis);
+    connection.prepare_cached(include_str!("queries/endpoint_health.sql"))?.execute((
+        record.endpoint,
+        environment,
+        application,
+        failing_since,
+    ))?;
+    let Some(state) = change.disable else { return Ok(()) };
+    let at = record.id.0.created_at();
+    let revision = transaction.memory.keys.next(at, 0);
+    let disabled =
+        connection.prepare_cached(include_str!("queries/endpoint_disable.sql"))?.execute((
+            record.endpoint,
+            environment,
+            application,
+            state.number(),
+            State::Enabled.number(),
+            revision,
+            at.millis(),
+        ))?;
+    if disabled == 1 {
+        endpoint::insert_revision(connection, record.endpoint)?;
+        transaction.memory.routes.forget(application);
+    }
+    Ok(())
+}
+
+fn append_notices(
+    transaction: &mut Transaction<'_>,
+    record: &Record,
+) -> rusqlite::Result<Vec<(MessageId, Arc<[Key]>)>> {
+    let mut notified = Vec::new();
+    for notice in &record.notices {
+        let message = NewMessage {
+            nonce: notice.nonce,
+            accepted_at: notice.at,
+            expires_at: notice.expires_at,
+            origin: Origin::Operational,
+            event_type: notice.event_type.to_owned(),
+            payload: notice.payload.clone(),
+            ..NewMessage::default()
+        };
+        let environment = record.scope.environment;
+        let appended = append::append_operational(transaction, environment, message)?;
+        notified.extend(appended.map(|appended| (appended.id, appended.endpoints)));
+    }
+    Ok(notified)
+}
+
+/// Six numbers of microseconds; 71 minutes fit.
+fn pack(timings: &Timings) -> [u8; 24] {
+    let Timings { dns, connect, tls, first_byte, body, total } = timings;
+    let mut packed = [0; 24];
+    for (bytes, time) in
+        packed.chunks_exact_mut(4).zip([dns, connect, tls, first_byte, body, total])
+    {
+        let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+        bytes.copy_from_slice(&micros.to_le_bytes());
+    }
+    packed
+}
+
+/// What [`pack`] wrote; what is missing is zero.
+pub(super) fn unpack(packed: &[u8]) -> Timings {
+    let mut times = packed.chunks_exact(4).map(|bytes| {
+        let micros = bytes.iter().rev().fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
+        std::time::Duration::from_micros(micros)
+    });
+    let mut next = || times.next().unwrap_or_default();
+    Timings {
+        dns: next(),
+        connect: next(),
+        tls: next(),
+        first_byte: next(),
+        body: next(),
+        total: next(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn timings_round_trip() {
+        let time = Duration::from_micros;
+        let timings = Timings {
+            dns: time(1),
+            connect: time(2_000),
+            tls: time(0),
+            first_byte: time(4_000_000_000),
+            body: time(5),
+            total: time(66_000),
+        };
+        assert_eq!(unpack(&pack(&timings)), timings);
+        assert_eq!(unpack(&[]), Timings::default());
+    }
+}

@@ -1,0 +1,125 @@
+//! Which endpoints an application has, as the writer's transaction sees them.
+//!
+//! Matching happens inside the transaction that appends, so it must not read the database for
+//! every message: the writer keeps the routes of the applications it met last. Whoever changes an
+//! endpoint in a transaction calls [`Routes::forget`] in the same one.
+
+use std::{collections::HashMap, sync::Arc};
+
+use ringback_domain::{
+    id::Key,
+    route::{Filter, Verdict},
+    scope::Reference,
+};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::rows;
+
+/// The most applications that are kept.
+const APPLICATIONS: usize = 10_000;
+/// The most event types that are kept for one application.
+const EVENT_TYPES: usize = 1_000;
+
+/// The routes of the applications met last.
+#[derive(Default)]
+pub(super) struct Routes {
+    names: HashMap<(Key, Reference), Key>,
+    applications: HashMap<Key, Application>,
+}
+
+#[derive(Default)]
+struct Application {
+    endpoints: Vec<(Key, Filter)>,
+    by_event_type: HashMap<String, Arc<[Key]>>,
+}
+
+impl Routes {
+    /// Forgets an application: its endpoints, or the application itself, changed.
+    pub(super) fn forget(&mut self, application: Key) {
+        self.applications.remove(&application);
+        self.names.retain(|_, key| *key != application);
+    }
+
+    /// Forgets everything: a transaction was rolled back.
+    pub(super) fn clear(&mut self) {
+        self.applications.clear();
+        self.names.clear();
+    }
+
+    /// The key of an application of this environment.
+    pub(super) fn application(
+        &mut self,
+        connection: &Connection,
+        environment: Key,
+        reference: &Reference,
+    ) -> rusqlite::Result<Option<Key>> {
+        // The tuple has to be owned to be looked up; a clone of a short string is cheap enough.
+        let name = (environment, reference.clone());
+        if let Some(key) = self.names.get(&name) {
+            return Ok(Some(*key));
+        }
+        let key = rows::application_key(connection, environment, reference).optional()?;
+        if let Some(key) = key {
+            if self.names.len() >= APPLICATIONS {
+                self.names.clear();
+            }
+            self.names.insert(name, key);
+        }
+        Ok(key)
+    }
+
+    /// The endpoints that a message of this application goes to.
+    pub(super) fn matching(
+        &mut self,
+        connection: &Connection,
+        application: Key,
+        event_type: &str,
+        channels: Option<&[String]>,
+    ) -> rusqlite::Result<Arc<[Key]>> {
+        if self.applications.len() >= APPLICATIONS {
+            self.applications.clear();
+        }
+        let routes = match self.applications.entry(application) {
+            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::hash_map::Entry::Vacant(unknown) => {
+                unknown.insert(Application::load(connection, application)?)
+            }
+        };
+        Ok(routes.matching(event_type, channels))
+    }
+}
+
+impl Application {
+    fn load(connection: &Connection, application: Key) -> rusqlite::Result<Application> {
+        let mut select = connection.prepare_cached(include_str!("queries/routes.sql"))?;
+        let endpoints = select
+            .query_map([application], |row| {
+                let filter = Filter {
+                    event_types: rows::optional(row, 1)?,
+                    channels: rows::optional(row, 2)?,
+                    state: rows::state(row, 3)?,
+                };
+                Ok((row.get(0)?, filter))
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(Application { endpoints, by_event_type: HashMap::new() })
+    }
+
+    fn matching(&mut self, event_type: &str, channels: Option<&[String]>) -> Arc<[Key]> {
+        if channels.is_none()
+            && let Some(known) = self.by_event_type.get(event_type)
+        {
+            return Arc::clone(known);
+        }
+        let matched =
+            |(_, filter): &&(Key, Filter)| filter.verdict(event_type, channels) == Verdict::Matched;
+        let keys: Arc<[Key]> = self.endpoints.iter().filter(matched).map(|(key, _)| *key).collect();
+        if channels.is_none() {
+            if self.by_event_type.len() >= EVENT_TYPES {
+                self.by_event_type.clear();
+            }
+            self.by_event_type.insert(event_type.to_owned(), Arc::clone(&keys));
+        }
+        keys
+    }
+}
