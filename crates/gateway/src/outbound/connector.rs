@@ -19,7 +19,10 @@ use ringback_domain::{
     target::{Host, Scheme, Target},
 };
 use rustls::pki_types::ServerName;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     Guard, Reason, Tls,
@@ -59,14 +62,20 @@ pub struct Opened {
 pub struct Sender {
     pub(super) http: http1::SendRequest<Full<Bytes>>,
     pub(super) meter: Arc<Meter>,
+    /// Ends the connection at once; gone once that is done.
+    end: Option<oneshot::Sender<()>>,
 }
 
-/// Moves the bytes of an open connection. Ends when the connection does, soon after the sender
-/// is dropped, and after an exchange that left the connection unusable. Dropping it closes the
-/// socket.
+/// Moves the bytes of an open connection.
+///
+/// It ends when the peer ends it, when the sender is dropped, and at once when an exchange has
+/// left the connection unusable. Dropping it closes the socket.
 #[must_use = "nothing is sent or received unless this is polled"]
 pub struct Connection {
     http: http1::Connection<TokioIo<Metered>, Full<Bytes>>,
+    /// Heard before anything else: the HTTP library would first finish writing to a peer that
+    /// may never read. None once the sender is gone.
+    end: Option<oneshot::Receiver<()>>,
 }
 
 /// Why no connection was opened.
@@ -97,9 +106,9 @@ impl Connector {
         deadline: Instant,
     ) -> Result<Opened, ConnectFailure> {
         let mut timings = Timings::default();
-        self.open(target, deadline, &mut timings).await.map_err(|Failed(phase, reason)| {
-            ConnectFailure { phase, reason, timings }
-        })
+        self.open(target, deadline, &mut timings)
+            .await
+            .map_err(|Failed(phase, reason)| ConnectFailure { phase, reason, timings })
     }
 
     async fn open(
@@ -123,9 +132,10 @@ impl Connector {
             .handshake(io)
             .await
             .map_err(|_| Failed(Phase::Connect, Reason::ConnectFailed))?;
+        let (end, ended) = oneshot::channel();
         Ok(Opened {
-            sender: Sender { http: sender, meter },
-            connection: Connection { http: connection },
+            sender: Sender { http: sender, meter, end: Some(end) },
+            connection: Connection { http: connection, end: Some(ended) },
             address,
             timings: *timings,
         })
@@ -191,9 +201,7 @@ impl Connector {
 
     /// The only place that opens a socket to the outside: the guard is asked on the line before.
     async fn dial(&self, address: SocketAddr, limit: Instant) -> Result<BoxStream, Failed> {
-        self.guard
-            .check(address)
-            .map_err(|_| Failed(Phase::Guard, Reason::RefusedByPolicy))?;
+        self.guard.check(address).map_err(|_| Failed(Phase::Guard, Reason::RefusedByPolicy))?;
         match timeout_at(limit, self.network.connect(address)).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => Err(Failed(Phase::Connect, dial_reason(&error))),
@@ -225,7 +233,15 @@ impl Sender {
     /// Whether the connection is known to be unusable. An open one may still turn out to have
     /// been closed by the peer a moment ago.
     pub fn is_closed(&self) -> bool {
-        self.meter.is_closed() || self.http.is_closed()
+        self.end.is_none() || self.http.is_closed()
+    }
+
+    /// Ends the connection, whatever it is doing.
+    pub(super) fn abandon(&mut self) {
+        if let Some(end) = self.end.take() {
+            // Whether it has ended by itself before makes no difference.
+            let _ = end.send(());
+        }
     }
 }
 
@@ -233,6 +249,14 @@ impl Future for Connection {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(end) = &mut self.end {
+            match Pin::new(end).poll(cx) {
+                Poll::Ready(Ok(())) => return Poll::Ready(()),
+                // The sender was dropped, so the connection will end in its own way.
+                Poll::Ready(Err(_)) => self.end = None,
+                Poll::Pending => {}
+            }
+        }
         // Whoever waits for an answer is told the error; nobody else needs it.
         Pin::new(&mut self.http).poll(cx).map(|_| ())
     }

@@ -43,13 +43,13 @@ pub struct Answer {
     pub body: Bytes,
     /// Whether the body went on beyond what is kept.
     pub truncated: bool,
-    /// Whether the connection may be used again. If not, drop it.
+    /// Whether the connection may be used again. If not, it is ending already.
     pub reusable: bool,
     /// How long the head (from the begin of sending) and the body took; the rest is zero.
     pub timings: Timings,
 }
 
-/// Why there is no answer. The connection cannot be used again.
+/// Why there is no answer. The connection cannot be used again; it is ending already.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} failed: {reason}", .phase.name())]
 pub struct ExchangeFailure {
@@ -90,14 +90,14 @@ pub async fn exchange(
     let failure = match outcome {
         Ok(Ok(answer)) => {
             if !answer.reusable {
-                sender.meter.close();
+                sender.abandon();
             }
             return Ok(answer);
         }
         Ok(Err(reason)) => reason,
         Err(_) => Reason::Timeout,
     };
-    sender.meter.close();
+    sender.abandon();
     Err(progress.failed(failure, sender))
 }
 
@@ -113,11 +113,9 @@ impl Progress {
         let now = Instant::now();
         match self.head {
             None => Timings { first_byte: now - self.started, ..Timings::default() },
-            Some((_, head)) => Timings {
-                first_byte: head - self.started,
-                body: now - head,
-                ..Timings::default()
-            },
+            Some((_, head)) => {
+                Timings { first_byte: head - self.started, body: now - head, ..Timings::default() }
+            }
         }
     }
 
@@ -147,12 +145,12 @@ async fn converse(
     progress.sending = true;
     let response = sender.http.send_request(request).await.map_err(|error| reason(&error))?;
     let (head, body) = response.into_parts();
-    progress.head = Some((head.status, Instant::now()));
     // The HTTP library's own limit (100) costs nothing; a lower one would cost an allocation for
     // each answer, so the rest of the way is gone here.
     if head.headers.len() > limits.headers {
         return Err(Reason::TooLarge);
     }
+    progress.head = Some((head.status, Instant::now()));
     let lasting = outlives(&head, &body);
     let read = read(body, limits).await?;
     Ok(Answer {
@@ -214,10 +212,7 @@ fn outlives(head: &response::Parts, body: &Incoming) -> bool {
     let framed = body.is_end_stream()
         || head.headers.contains_key(header::CONTENT_LENGTH)
         || head.headers.contains_key(header::TRANSFER_ENCODING);
-    framed
-        && head.version == Version::HTTP_11
-        && !head.status.is_informational()
-        && !says_close()
+    framed && head.version == Version::HTTP_11 && !head.status.is_informational() && !says_close()
 }
 
 fn reason(error: &hyper::Error) -> Reason {

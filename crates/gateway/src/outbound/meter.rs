@@ -31,8 +31,6 @@ pub(super) struct Meter {
     allowance: AtomicU64,
     /// Whether the peer's window is full: there is more to write than it takes.
     blocked: AtomicBool,
-    /// Set once when the connection must not be used any more; its next read or write fails.
-    closed: AtomicBool,
 }
 
 /// The peer sent more than one exchange may.
@@ -46,7 +44,6 @@ impl Meter {
             read: AtomicU64::new(0),
             allowance: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
         }
     }
 
@@ -65,22 +62,6 @@ impl Meter {
     /// Whether the peer does not take what there is to write.
     pub(super) fn blocked(&self) -> bool {
         self.blocked.load(Relaxed)
-    }
-
-    /// Makes the connection end when it is next polled.
-    pub(super) fn close(&self) {
-        self.closed.store(true, Relaxed);
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Relaxed)
-    }
-
-    fn check(&self) -> io::Result<()> {
-        if self.is_closed() {
-            return Err(io::ErrorKind::ConnectionAborted.into());
-        }
-        Ok(())
     }
 
     fn count_read(&self, bytes: usize) -> io::Result<()> {
@@ -132,7 +113,6 @@ impl AsyncRead for Metered {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.meter.check()?;
         let before = buf.filled().len();
         ready!(each!(&mut this.stream, stream => Pin::new(stream).poll_read(cx, buf)))?;
         Poll::Ready(this.meter.count_read(buf.filled().len() - before))
@@ -146,7 +126,6 @@ impl AsyncWrite for Metered {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.meter.check()?;
         let written = each!(&mut this.stream, stream => Pin::new(stream).poll_write(cx, buf));
         this.meter.count_write(&written);
         written
@@ -158,7 +137,6 @@ impl AsyncWrite for Metered {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.meter.check()?;
         let written =
             each!(&mut this.stream, stream => Pin::new(stream).poll_write_vectored(cx, bufs));
         this.meter.count_write(&written);
@@ -171,7 +149,6 @@ impl AsyncWrite for Metered {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.meter.check()?;
         let flushed = each!(&mut this.stream, stream => Pin::new(stream).poll_flush(cx));
         // TLS takes bytes before the socket does; only its flush tells whether they are gone.
         this.meter.blocked.store(flushed.is_pending(), Relaxed);
@@ -180,8 +157,6 @@ impl AsyncWrite for Metered {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // An abandoned connection is dropped, not taken leave of: its peer may never read.
-        this.meter.check()?;
         each!(&mut this.stream, stream => Pin::new(stream).poll_shutdown(cx))
     }
 }

@@ -16,17 +16,17 @@
 //! Which connection serves which request (keeping alive, pooling) is the caller's business: a
 //! connection is owned by whoever opened it.
 
-mod reason;
-mod network;
-mod guard;
 mod connector;
-mod tls;
-mod meter;
 mod exchange;
+mod guard;
+mod meter;
+mod network;
+mod reason;
+mod tls;
 
 pub use connector::{ConnectFailure, Connection, Connector, Opened, Sender};
 pub use exchange::{Answer, ExchangeFailure, Limits, exchange};
-pub use reason::Reason;
 pub use guard::{Guard, Ports, Refused};
 pub use network::{ResolverError, SystemNetwork};
+pub use reason::Reason;
 pub use tls::{Tls, TlsError};

@@ -7,12 +7,12 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
 use hickory_resolver::{
-    TokioResolver,
+    ResolverBuilder, TokioResolver,
     config::{
         ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig,
         ResolverOpts,
@@ -25,7 +25,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::seam::{BoxFuture, BoxStream, Listener, Network, ResolveError};
+use crate::seam::{Accepted, BoxFuture, BoxStream, Listener, Network, ResolveError};
 
 /// A name's answer is believed for at most this long, whatever its owner says: an endpoint that
 /// moves is found again within a minute.
@@ -96,11 +96,13 @@ impl Network for SystemNetwork {
 struct Listening(TcpListener);
 
 impl Listener for Listening {
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxStream, SocketAddr)>> {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<(Accepted, SocketAddr)>> {
         Box::pin(async move {
             let (stream, peer) = self.0.accept().await?;
             stream.set_nodelay(true)?;
-            Ok((Box::new(stream) as BoxStream, peer))
+            let stream = stream.into_std()?;
+            let attach = move || Ok(Box::new(TcpStream::from_std(stream)?) as BoxStream);
+            Ok((Box::new(attach) as Accepted, peer))
         })
     }
 
@@ -111,17 +113,30 @@ impl Listener for Listening {
 
 fn resolver(name_servers: &[SocketAddr]) -> Result<TokioResolver, NetError> {
     let mut builder = if name_servers.is_empty() {
-        TokioResolver::builder_tokio()?
+        system()?
     } else {
-        let servers = name_servers.iter().copied().map(name_server).collect();
-        let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-        let mut builder =
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        let mut builder = asking(name_servers);
         builder.options_mut().use_hosts_file = ResolveHosts::Never;
         builder
     };
     bound(builder.options_mut());
     builder.build()
+}
+
+fn system() -> Result<ResolverBuilder<TokioRuntimeProvider>, NetError> {
+    match TokioResolver::builder_tokio() {
+        // As resolv.conf(5) says: without the file, the machine itself is asked.
+        Err(NetError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(asking(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 53))]))
+        }
+        other => other,
+    }
+}
+
+fn asking(name_servers: &[SocketAddr]) -> ResolverBuilder<TokioRuntimeProvider> {
+    let servers = name_servers.iter().copied().map(name_server).collect();
+    let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
 }
 
 /// Ours are the limits and which addresses are asked for; the rest stays as the system has it.

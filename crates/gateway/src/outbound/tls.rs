@@ -65,7 +65,7 @@ impl Tls {
     }
 
     /// Shakes hands with the server named `name` over `stream`.
-    pub(super) async fn handshake(
+    pub(crate) async fn handshake(
         &self,
         name: ServerName<'static>,
         stream: BoxStream,
