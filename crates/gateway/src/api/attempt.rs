@@ -1,0 +1,442 @@
+//! Attempts: how each request to an endpoint went, and asking for one more.
+//!
+//! An attempt is over when it is recorded, so it is a success (0) or a failure (2), whatever is to
+//! come: `nextAttempt` says whether the delivery goes on. Pending, sending and canceled are states
+//! of deliveries, which `explain` shows; a list of attempts filtered by one of these is empty.
+
+use std::{borrow::Cow, collections::HashMap, time::Duration};
+
+use axum::{extract::State, response::Response};
+use data_encoding::BASE64;
+use http::StatusCode;
+use ringback_domain::{
+    attempt::{Attempt, Phase, Timings, Trigger},
+    id::{AttemptId, EndpointId, Kind, MessageId},
+    message::Message,
+    scope::{Reference, Scope},
+    time::Timestamp,
+};
+use ringback_store::{AttemptQuery, Identified, Listed, Order, Page, Resend};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    Api,
+    error::Error,
+    extract::{self, Named, Scoped, found},
+    idempotency::{Answered, Posted},
+    list::List,
+    message::{MessageOut, WithContent},
+    query::{FromQuery, Paging, Params, Query},
+    reply::{self, render, rendered},
+};
+
+/// The routes of this resource.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .routes(routes!(list_by_endpoint))
+        .routes(routes!(list_by_msg))
+        .routes(routes!(get))
+        .routes(routes!(resend))
+}
+
+/// An attempt.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AttemptOut<'a> {
+    /// Its id.
+    #[schema(value_type = String, example = "atmpt_1srOrx2ZWZBpBUvZwXKQmoEYga2")]
+    id: AttemptId,
+    /// The message that was sent.
+    #[schema(value_type = String)]
+    msg_id: MessageId,
+    /// The endpoint it was sent to.
+    #[schema(value_type = String)]
+    endpoint_id: EndpointId,
+    /// The endpoint's URL at that time.
+    url: &'a str,
+    /// The beginning of the answer, as base64 where it is not UTF-8; empty if not asked for.
+    response: Cow<'a, str>,
+    /// The answer's status; 0 without one.
+    response_status_code: u16,
+    /// From start to end.
+    response_duration_ms: u64,
+    /// 0 success, 2 failure.
+    status: u8,
+    /// `success` or `fail`.
+    status_text: &'static str,
+    /// 0 the schedule, 1 somebody who asked for it.
+    trigger_type: u8,
+    /// When it began.
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: Timestamp,
+    /// Counted from 1; 0 for one that was asked for.
+    attempt_number: u32,
+    /// What failed: `prepare`, `dns`, `guard`, `connect`, `tls`, `send`, `first_byte`, `body` or
+    /// `status`.
+    failed_phase: Option<&'static str>,
+    /// Why, in a word that stays the same.
+    reason: Option<&'a str>,
+    /// When the next one is planned.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_attempt: Option<Timestamp>,
+    /// What the time was spent on.
+    phases: PhasesOut,
+    /// The message, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    msg: Option<MessageOut<'a>>,
+}
+
+/// How long each part of an attempt took, in milliseconds; 0 where it did not happen.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct PhasesOut {
+    /// Looking the host name up.
+    dns_ms: f64,
+    /// TCP.
+    connect_ms: f64,
+    /// TLS.
+    tls_ms: f64,
+    /// From the request to the answer's head.
+    first_byte_ms: f64,
+    /// Reading the answer's body.
+    body_ms: f64,
+}
+
+impl<'a> AttemptOut<'a> {
+    pub(super) fn new(attempt: &'a Attempt, with_content: bool) -> AttemptOut<'a> {
+        let (status, status_text) = if attempt.succeeded() { (0, "success") } else { (2, "fail") };
+        AttemptOut {
+            id: attempt.id,
+            msg_id: attempt.message,
+            endpoint_id: attempt.endpoint,
+            url: &attempt.url,
+            response: if with_content { text(&attempt.response) } else { Cow::Borrowed("") },
+            response_status_code: attempt.status_code,
+            response_duration_ms: attempt.timings.total.as_millis() as u64,
+            status,
+            status_text,
+            trigger_type: match attempt.trigger {
+                Trigger::Scheduled => 0,
+                Trigger::Manual => 1,
+            },
+            timestamp: attempt.id.0.created_at(),
+            attempt_number: attempt.number,
+            failed_phase: attempt.failed.map(Phase::name),
+            reason: attempt.reason.as_deref(),
+            next_attempt: attempt.next_at,
+            phases: PhasesOut::from(attempt.timings),
+            msg: None,
+        }
+    }
+}
+
+impl From<Timings> for PhasesOut {
+    fn from(timings: Timings) -> PhasesOut {
+        let ms = |duration: Duration| duration.as_micros() as f64 / 1000.0;
+        PhasesOut {
+            dns_ms: ms(timings.dns),
+            connect_ms: ms(timings.connect),
+            tls_ms: ms(timings.tls),
+            first_byte_ms: ms(timings.first_byte),
+            body_ms: ms(timings.body),
+        }
+    }
+}
+
+/// The answer as text. Where it was cut off, half a character may be at its end: that is left out.
+fn text(response: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(response) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(error) if error.error_len().is_none() => {
+            String::from_utf8_lossy(&response[..error.valid_up_to()])
+        }
+        Err(_) => Cow::Owned(BASE64.encode(response)),
+    }
+}
+
+/// Which attempts to list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    /// 0 successes, 2 failures; attempts have no other.
+    #[param(value_type = Option<u8>)]
+    status: Option<Status>,
+    /// 0 without an answer, 100, 200, 300, 400 or 500.
+    status_code_class: Option<u16>,
+    /// Only of messages of these event types.
+    #[param(explode = false)]
+    event_types: Vec<String>,
+    /// Only of messages with this channel.
+    channel: Option<String>,
+    /// Only of messages with this tag.
+    tag: Option<String>,
+    /// Only begun before.
+    #[param(value_type = Option<String>, format = DateTime)]
+    before: Option<Timestamp>,
+    /// Only begun after.
+    #[param(value_type = Option<String>, format = DateTime)]
+    after: Option<Timestamp>,
+}
+
+/// What the SDKs call a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Success,
+    Fail,
+    /// Pending, sending, canceled: no attempt is.
+    Other,
+}
+
+/// Which attempts of a message to list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct AtEndpoint {
+    /// Only to this endpoint: id or uid.
+    endpoint_id: Option<String>,
+}
+
+/// Whether to show messages.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct WithMsg {
+    /// With each attempt's message.
+    with_msg: Option<bool>,
+}
+
+impl FromQuery for Filter {
+    fn read(query: &mut Params) -> Filter {
+        let status = match query.number("status") {
+            None => None,
+            Some(0) => Some(Status::Success),
+            Some(2) => Some(Status::Fail),
+            Some(1 | 3 | 4) => Some(Status::Other),
+            Some(5u8..) => query.wrong("status", "it is between 0 and 4"),
+        };
+        let class = query.number("status_code_class");
+        Filter {
+            status,
+            status_code_class: match class {
+                Some(0 | 100 | 200 | 300 | 400 | 500) | None => class,
+                Some(_) => query.wrong("status_code_class", "it is 0, 100, 200, 300, 400 or 500"),
+            },
+            event_types: query.list("event_types"),
+            channel: query.text("channel"),
+            tag: query.text("tag"),
+            before: query.time("before"),
+            after: query.time("after"),
+        }
+    }
+}
+
+impl FromQuery for AtEndpoint {
+    fn read(query: &mut Params) -> AtEndpoint {
+        AtEndpoint { endpoint_id: query.text("endpoint_id") }
+    }
+}
+
+impl FromQuery for WithMsg {
+    fn read(query: &mut Params) -> WithMsg {
+        WithMsg { with_msg: query.flag("with_msg") }
+    }
+}
+
+impl Filter {
+    fn query(
+        self,
+        page: Page,
+        message: Option<Reference>,
+        endpoint: Option<Reference>,
+    ) -> AttemptQuery {
+        AttemptQuery {
+            page,
+            message,
+            endpoint,
+            succeeded: self.status.map(|status| status == Status::Success),
+            retrying: None,
+            status_codes: self.status_code_class.map(|class| match class {
+                0 => (0, 0),
+                class => (class, class + 99),
+            }),
+            event_types: self.event_types,
+            channel: self.channel,
+            tag: self.tag,
+            before: self.before,
+            after: self.after,
+        }
+    }
+}
+
+/// List attempts to an endpoint
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/attempt/endpoint/{endpoint_id}",
+    tag = "Message Attempt",
+    params(("app_id" = String, Path, description = "id or uid"),
+        ("endpoint_id" = String, Path, description = "id or uid"),
+        Paging, Filter, WithContent, WithMsg),
+    responses((status = 200, body = List<AttemptOut<'_>>)))]
+async fn list_by_endpoint(
+    State(api): State<Api>,
+    Scoped { scope, .. }: Scoped,
+    Named(endpoint): Named<extract::Endpoint>,
+    Query(paging): Query<Paging>,
+    Query(filter): Query<Filter>,
+    Query(content): Query<WithContent>,
+    Query(WithMsg { with_msg }): Query<WithMsg>,
+) -> Result<Response, Error> {
+    let page = paging.page(Kind::Attempt, Order::Descending)?;
+    let none = filter.status == Some(Status::Other);
+    // Also tells an endpoint that does not exist from one without attempts.
+    api.store.endpoint(scope, endpoint.clone()).await?;
+    let query = filter.query(page.clone(), None, Some(endpoint));
+    let listed = if none { nothing() } else { api.store.attempts(scope, query).await? };
+    let messages = match with_msg {
+        Some(true) => messages(&api, scope, &listed.items).await?,
+        _ => HashMap::new(),
+    };
+    Ok(list(&page, &listed, content.wanted(), &messages))
+}
+
+/// List attempts for a message
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/attempt/msg/{msg_id}", tag = "Message Attempt",
+    params(("app_id" = String, Path, description = "id or uid"),
+        ("msg_id" = String, Path, description = "id or event id"),
+        Paging, Filter, WithContent, AtEndpoint),
+    responses((status = 200, body = List<AttemptOut<'_>>)))]
+async fn list_by_msg(
+    State(api): State<Api>,
+    Scoped { scope, .. }: Scoped,
+    Named(message): Named<extract::Message>,
+    Query(paging): Query<Paging>,
+    Query(filter): Query<Filter>,
+    Query(content): Query<WithContent>,
+    Query(AtEndpoint { endpoint_id }): Query<AtEndpoint>,
+) -> Result<Response, Error> {
+    let page = paging.page(Kind::Attempt, Order::Descending)?;
+    let none = filter.status == Some(Status::Other);
+    api.store.message(scope, message.clone(), false).await?;
+    let endpoint = endpoint_id.map(|endpoint| Reference::parse(Kind::Endpoint, &endpoint));
+    let query = filter.query(page.clone(), Some(message), endpoint);
+    let listed = if none { nothing() } else { api.store.attempts(scope, query).await? };
+    Ok(list(&page, &listed, content.wanted(), &HashMap::new()))
+}
+
+/// Get an attempt
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}",
+    tag = "Message Attempt",
+    params(("app_id" = String, Path, description = "id or uid"),
+        ("msg_id" = String, Path, description = "id or event id"),
+        ("attempt_id" = String, Path)),
+    responses((status = 200, body = AttemptOut<'_>)))]
+async fn get(
+    State(api): State<Api>,
+    Scoped { scope, .. }: Scoped,
+    Named(message): Named<extract::Message>,
+    Named(attempt): Named<extract::Attempt>,
+) -> Result<Response, Error> {
+    let attempt = api.store.attempt(scope, message, attempt).await?;
+    Ok(reply::json(StatusCode::OK, &AttemptOut::new(&attempt, true)))
+}
+
+/// Nothing, or an object that says nothing.
+#[derive(Deserialize)]
+struct Nothing {}
+
+/// Send a message to an endpoint once more, whatever the schedule says
+#[utoipa::path(post, path = "/api/v1/app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend",
+    tag = "Message Attempt",
+    params(("app_id" = String, Path, description = "id or uid"),
+        ("msg_id" = String, Path, description = "id or event id"),
+        ("endpoint_id" = String, Path, description = "id or uid")),
+    responses((status = 202, body = Object)))]
+async fn resend(
+    State(api): State<Api>,
+    Scoped { scope, now }: Scoped,
+    Named(message): Named<extract::Message>,
+    Named(endpoint): Named<extract::Endpoint>,
+    Posted { once, .. }: Posted<Nothing>,
+) -> Result<Response, Answered> {
+    let body = render(&json!({}));
+    let answer = once.answer(StatusCode::ACCEPTED, &body);
+    let due = api.store.resend(Resend { scope, message, endpoint, now, answer }).await?;
+    api.lanes.deliver(vec![due]);
+    Ok(rendered(StatusCode::ACCEPTED, body))
+}
+
+/// The page of attempts, each with its message where `messages` has it.
+fn list(
+    page: &Page,
+    listed: &Listed<Attempt>,
+    with_content: bool,
+    messages: &HashMap<MessageId, Message>,
+) -> Response {
+    let show = |attempt| {
+        let mut shown = AttemptOut::new(attempt, with_content);
+        // Payloads are never part of it: they would be repeated for every attempt.
+        let message = messages.get(&attempt.message);
+        shown.msg = message.map(|message| MessageOut::stored(message, false));
+        shown
+    };
+    let ids = listed.items.iter().map(Identified::id).collect();
+    let data = listed.items.iter().map(show).collect();
+    reply::json(StatusCode::OK, &List::new(Kind::Attempt, page, ids, data, listed.done))
+}
+
+fn nothing() -> Listed<Attempt> {
+    Listed { items: Vec::new(), done: true }
+}
+
+/// The messages of these attempts, each once.
+async fn messages(
+    api: &Api,
+    scope: Scope,
+    attempts: &[Attempt],
+) -> Result<HashMap<MessageId, Message>, Error> {
+    let mut messages = HashMap::new();
+    for attempt in attempts {
+        let id = attempt.message;
+        if !messages.contains_key(&id)
+            && let Some(message) =
+                found(api.store.message(scope, Reference::Id(id.0), false).await)?
+        {
+            messages.insert(id, message);
+        }
+    }
+    Ok(messages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::query::parse;
+
+    #[test]
+    fn responses_are_text_wherever_they_can_be() {
+        for (bytes, shown) in [
+            (&b"ok"[..], "ok"),
+            ("gr\u{fc}n".as_bytes(), "gr\u{fc}n"),
+            (&"gr\u{fc}".as_bytes()[..3], "gr"),
+            (&[0xff, 0x00], "/wA="),
+            (b"", ""),
+        ] {
+            assert_eq!(text(bytes), shown, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn filters() {
+        let page =
+            Page { limit: 1, from: ringback_store::Position::Start, order: Order::Ascending };
+        let query = |text: &str| parse::<Filter>(text).map(|f| f.query(page.clone(), None, None));
+        let read = query("status=2&status_code_class=400&event_types=a,b&expanded_statuses=true");
+        let read = read.unwrap();
+        assert_eq!(read.succeeded, Some(false));
+        assert_eq!(read.status_codes, Some((400, 499)));
+        assert_eq!(read.event_types, ["a", "b"]);
+        assert_eq!(query("status_code_class=0").unwrap().status_codes, Some((0, 0)));
+        for wrong in ["status=5", "status=success", "status_code_class=404", "before=soon"] {
+            assert!(query(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Endpoints: where an application's messages go.
+
+mod headers;
+mod model;
+mod pause;
+mod secret;
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use ringback_domain::{
+    id::{EndpointId, Kind},
+    scope::{Reference, check_uid},
+};
+use ringback_store::{EndpointChange, NewEndpoint, Order};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    Api,
+    error::Error,
+    extract::{self, Json, Named, Scoped, found},
+    idempotency::{Answered, Posted},
+    list::{List, shown},
+    query::{Paging, Query},
+    reply::{json, nothing, render, rendered},
+};
+use model::{EndpointIn, EndpointOut, EndpointPatch, Wanted};
+
+/// The routes of this resource.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .routes(routes!(list, create))
+        .routes(routes!(get, upsert, patch, delete))
+        .merge(secret::routes())
+        .merge(headers::routes())
+        .merge(pause::routes())
+}
+
+/// List endpoints
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/endpoint", tag = "Endpoint",
+    params(("app_id" = String, Path, description = "id or uid"), Paging),
+    responses((status = 200, body = List<EndpointOut>)))]
+async fn list(
+    State(api): State<Api>,
+    Scoped { scope, .. }: Scoped,
+    Query(paging): Query<Paging>,
+) -> Result<Response, Error> {
+    let page = paging.page(Kind::Endpoint, Order::Descending)?;
+    let listed = api.store.endpoints(scope, page.clone()).await?;
+    Ok(json(StatusCode::OK, &shown(Kind::Endpoint, &page, listed, EndpointOut::from)))
+}
+
+/// Create an endpoint
+#[utoipa::path(post, path = "/api/v1/app/{app_id}/endpoint", tag = "Endpoint",
+    params(("app_id" = String, Path, description = "id or uid")),
+    request_body = EndpointIn,
+    responses((status = 201, body = EndpointOut)))]
+async fn create(
+    State(api): State<Api>,
+    scoped: Scoped,
+    Posted { body, once }: Posted<EndpointIn>,
+) -> Result<Response, Answered> {
+    let wanted = body.check(&api.rules.target)?;
+    let new = build(&api, scoped, wanted)?;
+    let body = render(&EndpointOut::from(new.endpoint.clone()));
+    let answer = once.answer(StatusCode::CREATED, &body);
+    let created = api.store.create_endpoint(NewEndpoint { answer, ..new }).await?;
+    api.lanes.changed(created.id.key()).await;
+    Ok(rendered(StatusCode::CREATED, body))
+}
+
+/// Get an endpoint
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}", tag = "Endpoint",
+    params(("app_id" = String, Path, description = "id or uid"),
+        ("endpoint_id" = String, Path, description = "id or uid")),
+    responses((status = 200, body = EndpointOut)))]
+async fn get(
+    State(api): State<Api>,
+    Scoped { scope, .. }: Scoped,
+    Named(endpoint): Named<extract::Endpoint>,
+) -> Result<Response, Error> {
+    let endpoint = api.store.endpoint(scope, endpoint).await?;
+    Ok(json(StatusCode::OK, &EndpointOut::from(endpoint)))
+}
+
+/// Replace an endpoint, or create it
+#[utoipa::path(put, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}", tag = "Endpoint",
+    params(("app_id" = String, Path, description = "id or uid"),
+        ("endpoint_id" = String, Path, description = "id or uid")),
+    request_body = EndpointIn,
+    responses((status = 200, body = EndpointOut), (status = 201, body = EndpointOut)))]
+async fn upsert(
+    State(api): State<Api>,
+    scoped: Scoped,
+    Named(reference): Named<extract::Endpoint>,
+    Json(body): Json<EndpointIn>,
+) -> Result<Response, Error> {
+    let Some(current) = found(api.store.endpoint(scoped.scope, reference.clone()).await)? else {
+        let mut wanted = body.check(&api.rules.target)?;
+        wanted.uid = Some(Some(uid_for(wanted.uid, reference)?));
+        let created = api.store.create_endpoint(build(&api, scoped, wanted)?).await?;
+        return Ok(json(StatusCode::CREATED, &EndpointOut::from(created)));
+    };
+    let change = body.replacement(&api.rules.target)?.change(&current, scoped.scope, &api.vault)?;
+    changed(&api, scoped, reference, change).await
+}
+
+/// Change some of an endpoint
+#[utoipa::path(patch, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}", tag = "Endpoint",
+    params(("app_id" = String, Path, description = "id or uid"),
+        ("endpoint_id" = String, Path, description = "id or uid")),
+    request_body = EndpointPatch,
+    responses((status = 200, body = EndpointOut)))]
+async fn patch(
+    State(api): State<Api>,
+    scoped: Scoped,
+    Named(reference): Named<extract::Endpoint>,
+    Json(body): Json<EndpointPatch>,
+) -> Result<Response, Error> {
+    let current = api.store.endpoint(scoped.scope, reference.clone()).await?;
+    let change = body.check(&api.rules.target)?.change(&current, scoped.scope, &api.vault)?;
+    changed(&api, scoped, reference, change).await
+}
+
+/// Delete an endpoint; what was pending for it is canceled
+#[utoipa::path(delete, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}", tag = "Endpoint",
+    params(("app_id" = String, Path, description = "id or uid"),
+        ("endpoint_id" = String, Path, description = "id or uid")),
+    responses((status = 204)))]
+async fn delete(
+    State(api): State<Api>,
+    Scoped { scope, now }: Scoped,
+    Named(endpoint): Named<extract::Endpoint>,
+) -> Result<Response, Error> {
+    let endpoint = api.store.delete_endpoint(scope, endpoint, now).await?;
+    api.lanes.changed(endpoint).await;
+    Ok(nothing())
+}
+
+/// Writes a change and answers when the next attempt is made with it.
+async fn changed(
+    api: &Api,
+    Scoped { scope, now }: Scoped,
+    endpoint: Reference,
+    change: EndpointChange,
+) -> Result<Response, Error> {
+    let changed = api.store.change_endpoint(scope, endpoint, change, now).await?;
+    api.lanes.changed(changed.id.key()).await;
+    Ok(json(StatusCode::OK, &EndpointOut::from(changed)))
+}
+
+/// The endpoint with everything that is sealed.
+fn build(api: &Api, Scoped { scope, now }: Scoped, wanted: Wanted) -> Result<NewEndpoint, Error> {
+    let id = api.mint(now, EndpointId);
+    let secret = secret::seal(api, scope, id.key(), wanted.secret.clone())?;
+    let headers = headers::seal(&api.vault, scope, id.key(), &wanted.headers)?;
+    let credentials = wanted.sealed_credentials(scope, id.key(), &api.vault)?;
+    let endpoint = wanted.into_endpoint(id, now);
+    Ok(NewEndpoint { scope, endpoint, secret, headers, credentials, answer: None })
+}
+
+/// The uid of an endpoint that a PUT creates: the body's, else the path's.
+fn uid_for(wanted: Option<Option<String>>, path: Reference) -> Result<String, Error> {
+    let Reference::Uid(path) = path else { return Err(Error::NotFound("endpoint")) };
+    check_uid(Kind::Endpoint, &path).map_err(|what| Error::invalid("path", "endpoint_id", what))?;
+    Ok(wanted.flatten().unwrap_or(path))
+}

@@ -1,0 +1,511 @@
+//! Endpoints as the API spells them, and what they ask for once that is checked.
+
+use std::collections::BTreeMap;
+
+use ringback_domain::{
+    application::Metadata,
+    endpoint::{Endpoint, State},
+    header,
+    id::{EndpointId, Key, Kind},
+    scope::Scope,
+    signature::SigningKey,
+    target::{Rules, Target},
+    time::Timestamp,
+};
+use ringback_store::EndpointChange;
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+use utoipa::ToSchema;
+
+use crate::api::{
+    error::Error,
+    field::{Problems, none_if_empty},
+    patch,
+    vault::{self, Vault},
+};
+
+/// The most headers of an endpoint.
+pub(super) const HEADERS: usize = 50;
+
+/// An endpoint to create, or what replaces one (then without `secret` and `headers`).
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct EndpointIn {
+    /// Where requests go. A user and a password in it become a Basic header.
+    #[schema(required, nullable = false, example = "https://example.com/webhook")]
+    url: Option<String>,
+    /// For people.
+    description: Option<String>,
+    /// Your own name for it, usable in every path.
+    #[serde(deserialize_with = "patch::given")]
+    #[schema(value_type = Option<String>)]
+    uid: Option<Option<String>>,
+    /// Takes no messages for now.
+    disabled: Option<bool>,
+    /// Only these event types; all if not given.
+    event_types: Option<Vec<String>>,
+    /// The old spelling of `eventTypes`.
+    #[schema(deprecated)]
+    filter_types: Option<Vec<String>>,
+    /// Only messages with one of these channels, at most 10; all if not given.
+    channels: Option<Vec<String>>,
+    /// Requests a second.
+    #[schema(minimum = 1)]
+    throttle_rate: Option<u32>,
+    /// The old spelling of `throttleRate`.
+    #[schema(minimum = 1, deprecated)]
+    rate_limit: Option<u32>,
+    /// Your own labels.
+    metadata: Option<Metadata>,
+    /// `whsec_…` or `whsk_…`; a random one if not given.
+    #[schema(example = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")]
+    secret: Option<String>,
+    /// Sent with every request.
+    headers: Option<BTreeMap<String, String>>,
+    #[schema(ignore)]
+    oauth_config: Option<IgnoredAny>,
+    #[schema(ignore)]
+    mtls_config: Option<IgnoredAny>,
+    #[schema(ignore)]
+    transformation: Option<IgnoredAny>,
+}
+
+/// What changes of an endpoint; what is absent stays, null clears.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct EndpointPatch {
+    /// Where requests go. A user and a password in it become a Basic header.
+    #[serde(deserialize_with = "patch::given")]
+    url: Option<String>,
+    /// For people.
+    #[serde(deserialize_with = "patch::given")]
+    description: Option<String>,
+    /// Your own name for it.
+    #[serde(deserialize_with = "patch::given")]
+    #[schema(value_type = Option<String>)]
+    uid: Option<Option<String>>,
+    /// Takes no messages for now.
+    #[serde(deserialize_with = "patch::given")]
+    disabled: Option<bool>,
+    /// Only these event types.
+    #[serde(deserialize_with = "patch::given")]
+    #[schema(value_type = Option<Vec<String>>)]
+    event_types: Option<Option<Vec<String>>>,
+    /// The old spelling of `eventTypes`.
+    #[serde(deserialize_with = "patch::given")]
+    #[schema(value_type = Option<Vec<String>>, deprecated)]
+    filter_types: Option<Option<Vec<String>>>,
+    /// Only messages with one of these channels, at most 10.
+    #[serde(deserialize_with = "patch::given")]
+    #[schema(value_type = Option<Vec<String>>)]
+    channels: Option<Option<Vec<String>>>,
+    /// Requests a second.
+    #[serde(deserialize_with = "patch::given")]
+    #[schema(value_type = Option<u32>)]
+    throttle_rate: Option<Option<u32>>,
+    /// The old spelling of `throttleRate`.
+    #[serde(deserialize_with = "patch::given")]
+    #[schema(value_type = Option<u32>, deprecated)]
+    rate_limit: Option<Option<u32>>,
+    /// Your own labels, replaced as a whole.
+    #[serde(deserialize_with = "patch::given")]
+    #[schema(value_type = Option<Metadata>)]
+    metadata: Option<Option<Metadata>>,
+    #[schema(ignore)]
+    secret: Option<IgnoredAny>,
+    #[schema(ignore)]
+    oauth_config: Option<IgnoredAny>,
+    #[schema(ignore)]
+    mtls_config: Option<IgnoredAny>,
+    #[schema(ignore)]
+    transformation: Option<IgnoredAny>,
+}
+
+/// An endpoint.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EndpointOut {
+    /// Ringback's name for it.
+    #[schema(value_type = String, example = "ep_1srOrx2ZWZBpBUvZwXKQmoEYga2")]
+    id: EndpointId,
+    /// Your own name for it.
+    uid: Option<String>,
+    /// Where requests go, without credentials.
+    url: String,
+    /// For people.
+    description: String,
+    /// Whether it takes no messages for now; `state` says why.
+    disabled: bool,
+    /// `enabled`, `disabled`, `disabled_gone` (it answered 410), `disabled_failing` (for days) or
+    /// `paused`.
+    state: &'static str,
+    /// Since when every attempt failed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    failing_since: Option<Timestamp>,
+    /// Only these event types; all if null.
+    event_types: Option<Vec<String>>,
+    /// The old spelling of `eventTypes`.
+    #[schema(deprecated)]
+    filter_types: Option<Vec<String>>,
+    /// Only messages with one of these channels; all if null.
+    channels: Option<Vec<String>>,
+    /// Requests a second.
+    throttle_rate: Option<u32>,
+    /// The old spelling of `throttleRate`.
+    #[schema(deprecated)]
+    rate_limit: Option<u32>,
+    /// Your own labels.
+    metadata: Metadata,
+    /// Always 1; old SDKs need it.
+    #[schema(deprecated)]
+    version: u32,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When it was last changed.
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+impl From<Endpoint> for EndpointOut {
+    fn from(endpoint: Endpoint) -> EndpointOut {
+        EndpointOut {
+            id: endpoint.id,
+            uid: endpoint.uid,
+            url: endpoint.url,
+            description: endpoint.description,
+            disabled: endpoint.state.is_disabled(),
+            state: endpoint.state.name(),
+            failing_since: endpoint.failing_since,
+            filter_types: endpoint.event_types.clone(),
+            event_types: endpoint.event_types,
+            channels: endpoint.channels,
+            throttle_rate: endpoint.throttle_rate,
+            rate_limit: endpoint.throttle_rate,
+            metadata: endpoint.metadata,
+            version: 1,
+            created_at: endpoint.created_at,
+            updated_at: endpoint.updated_at,
+        }
+    }
+}
+
+/// What a body asks for, checked; `None` leaves as it is, `Some(None)` clears.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) target: Option<Target>,
+    pub(super) description: Option<String>,
+    pub(super) uid: Option<Option<String>>,
+    pub(super) disabled: Option<bool>,
+    pub(super) event_types: Option<Option<Vec<String>>>,
+    pub(super) channels: Option<Option<Vec<String>>>,
+    pub(super) throttle_rate: Option<Option<u32>>,
+    pub(super) metadata: Option<Metadata>,
+    pub(super) secret: Option<SigningKey>,
+    pub(super) headers: BTreeMap<String, String>,
+}
+
+impl EndpointIn {
+    /// What a POST asks for.
+    ///
+    /// # Errors
+    /// 422 with everything that is wrong.
+    pub(super) fn check(self, rules: &Rules) -> Result<Wanted, Error> {
+        let mut problems = Problems::of_body();
+        let key = self.secret.as_deref().map(SigningKey::parse);
+        let secret = key.and_then(|key| problems.check("secret", key));
+        check_headers(&mut problems, self.headers.as_ref());
+        let headers = self.headers.clone().unwrap_or_default();
+        Ok(Wanted { secret, headers, ..self.common(problems, rules)? })
+    }
+
+    /// What a PUT asks for: everything is replaced but the uid, secret and headers.
+    ///
+    /// # Errors
+    /// 422 with everything that is wrong.
+    pub(super) fn replacement(self, rules: &Rules) -> Result<Wanted, Error> {
+        let mut problems = Problems::of_body();
+        if self.secret.is_some() {
+            problems.add("secret", "it is changed with secret/rotate");
+        }
+        if self.headers.is_some() {
+            problems.add("headers", "they are changed with the endpoint's headers");
+        }
+        self.common(problems, rules)
+    }
+
+    fn common(self, mut problems: Problems, rules: &Rules) -> Result<Wanted, Error> {
+        problems.required("url", self.url.as_ref());
+        problems.unsupported("oauthConfig", self.oauth_config.as_ref());
+        problems.unsupported("mtlsConfig", self.mtls_config.as_ref());
+        problems.unsupported("transformation", self.transformation.as_ref());
+        let fields = Fields {
+            url: self.url,
+            description: Some(self.description.unwrap_or_default()),
+            uid: self.uid,
+            disabled: self.disabled,
+            event_types: Some(self.event_types.or(self.filter_types)),
+            channels: Some(self.channels),
+            throttle_rate: Some(self.throttle_rate.or(self.rate_limit)),
+            metadata: Some(self.metadata.unwrap_or_default()),
+        };
+        fields.check(problems, rules)
+    }
+}
+
+impl EndpointPatch {
+    /// What a PATCH asks for.
+    ///
+    /// # Errors
+    /// 422 with everything that is wrong.
+    pub(super) fn check(self, rules: &Rules) -> Result<Wanted, Error> {
+        let mut problems = Problems::of_body();
+        if self.secret.is_some() {
+            problems.add("secret", "it is changed with secret/rotate");
+        }
+        problems.unsupported("oauthConfig", self.oauth_config.as_ref());
+        problems.unsupported("mtlsConfig", self.mtls_config.as_ref());
+        problems.unsupported("transformation", self.transformation.as_ref());
+        let fields = Fields {
+            url: self.url,
+            description: self.description,
+            uid: self.uid,
+            disabled: self.disabled,
+            event_types: self.event_types.or(self.filter_types),
+            channels: self.channels,
+            throttle_rate: self.throttle_rate.or(self.rate_limit),
+            metadata: self.metadata.map(Option::unwrap_or_default),
+        };
+        fields.check(problems, rules)
+    }
+}
+
+/// What all bodies share, spellings merged.
+struct Fields {
+    url: Option<String>,
+    description: Option<String>,
+    uid: Option<Option<String>>,
+    disabled: Option<bool>,
+    event_types: Option<Option<Vec<String>>>,
+    channels: Option<Option<Vec<String>>>,
+    throttle_rate: Option<Option<u32>>,
+    metadata: Option<Metadata>,
+}
+
+impl Fields {
+    fn check(self, mut problems: Problems, rules: &Rules) -> Result<Wanted, Error> {
+        let target = self.url.as_deref().map(|url| Target::parse(url, *rules));
+        let target = target.and_then(|target| problems.check("url", target));
+        problems.description("description", self.description.as_ref());
+        problems.uid("uid", Kind::Endpoint, self.uid.as_ref().and_then(Option::as_ref));
+        problems.event_types("eventTypes", self.event_types.as_ref().and_then(Option::as_ref));
+        problems.labels("channels", self.channels.as_ref().and_then(Option::as_ref));
+        problems.throttle_rate("throttleRate", self.throttle_rate.flatten());
+        problems.metadata("metadata", self.metadata.as_ref());
+        problems.done()?;
+        Ok(Wanted {
+            target,
+            description: self.description,
+            uid: self.uid,
+            disabled: self.disabled,
+            event_types: self.event_types.map(none_if_empty),
+            channels: self.channels.map(none_if_empty),
+            throttle_rate: self.throttle_rate,
+            metadata: self.metadata,
+            secret: None,
+            headers: BTreeMap::new(),
+        })
+    }
+}
+
+/// Notes every header that may not be set.
+pub(super) fn check_headers(problems: &mut Problems, headers: Option<&BTreeMap<String, String>>) {
+    if headers.is_some_and(|headers| headers.len() > HEADERS) {
+        problems.add("headers", format!("there are at most {HEADERS}"));
+    }
+    for (name, value) in headers.into_iter().flatten() {
+        if let Err(what) = header::validate(name, value) {
+            problems.add_below("headers", Some(name), what);
+        }
+    }
+}
+
+impl Wanted {
+    /// The endpoint that this asks for.
+    pub(super) fn into_endpoint(self, id: EndpointId, now: Timestamp) -> Endpoint {
+        let disabled = self.disabled.unwrap_or(false);
+        Endpoint {
+            id,
+            uid: self.uid.flatten(),
+            url: self.target.map(|target| target.display).unwrap_or_default(),
+            description: self.description.unwrap_or_default(),
+            event_types: self.event_types.flatten(),
+            channels: self.channels.flatten(),
+            metadata: self.metadata.unwrap_or_default(),
+            throttle_rate: self.throttle_rate.flatten(),
+            state: if disabled { State::Disabled } else { State::Enabled },
+            failing_since: None,
+            revision: 0,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// The change that this asks for of `current`.
+    ///
+    /// # Errors
+    /// See [`Vault::seal`].
+    pub(super) fn change(
+        self,
+        current: &Endpoint,
+        scope: Scope,
+        vault: &Vault,
+    ) -> Result<EndpointChange, Error> {
+        let credentials = self.sealed_credentials(scope, current.id.key(), vault)?;
+        let url = self.target.map(|target| (target.display, credentials));
+        Ok(EndpointChange {
+            uid: self.uid,
+            // Whoever writes back what was read does not know the credentials, and keeps them.
+            url: url.filter(|(url, credentials)| *url != current.url || credentials.is_some()),
+            description: self.description,
+            event_types: self.event_types,
+            channels: self.channels,
+            metadata: self.metadata,
+            throttle_rate: self.throttle_rate,
+            state: self.disabled.and_then(|disabled| switched(current.state, disabled)),
+        })
+    }
+
+    /// The URL's credentials, as they are stored.
+    ///
+    /// # Errors
+    /// See [`Vault::seal`].
+    pub(super) fn sealed_credentials(
+        &self,
+        scope: Scope,
+        endpoint: Key,
+        vault: &Vault,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let credentials = self.target.as_ref().and_then(|target| target.credentials.as_ref());
+        let place = vault::Context {
+            environment: scope.environment,
+            owner: endpoint,
+            purpose: vault::CREDENTIALS,
+        };
+        let seal = |basic: &ringback_domain::target::Basic| {
+            vault.seal(&place, basic.header_value().as_bytes())
+        };
+        credentials.map(seal).transpose()
+    }
+}
+
+/// The state after `disabled` was set. What says so already keeps its reason; and a paused endpoint
+/// is not disabled, so it stays paused.
+fn switched(state: State, disabled: bool) -> Option<State> {
+    match (state.is_disabled(), disabled) {
+        (false, true) => Some(State::Disabled),
+        (true, false) => Some(State::Enabled),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::extract::parse;
+
+    const RULES: Rules = Rules { require_https: false };
+    const SCOPE: Scope = Scope { environment: 1, application: 2 };
+
+    fn wanted(body: &str) -> Result<Wanted, Error> {
+        parse::<EndpointIn>(body.as_bytes(), 64)?.check(&RULES)
+    }
+
+    fn current() -> Endpoint {
+        let id = EndpointId(ringback_domain::id::Id { key: 9, shard: 0, nonce: 0 });
+        let body = r#"{"url":"https://u:p@example.com/a","uid":"mine","eventTypes":["a"]}"#;
+        wanted(body).unwrap().into_endpoint(id, Timestamp(0))
+    }
+
+    #[test]
+    fn old_and_new_spellings() {
+        let old = r#"{"url":"https://example.com/a","version":1,"description":"","disabled":false,
+            "filterTypes":["a.b"],"rateLimit":5}"#;
+        let new = r#"{"url":"https://example.com/a","eventTypes":["a.b"],"throttleRate":5}"#;
+        for body in [old, new] {
+            let wanted = wanted(body).unwrap();
+            assert_eq!(wanted.event_types, Some(Some(vec!["a.b".to_owned()])));
+            assert_eq!(wanted.throttle_rate, Some(Some(5)));
+        }
+        let all = wanted(r#"{"url":"https://example.com/a","filterTypes":[]}"#).unwrap();
+        assert_eq!(all.event_types, Some(None));
+    }
+
+    #[test]
+    fn wrong_fields_are_named() {
+        for (body, loc) in [
+            (r#"{"description":"d"}"#, "url"),
+            (r#"{"url":"ftp://example.com"}"#, "url"),
+            (r#"{"url":"nonsense"}"#, "url"),
+            (r#"{"url":7}"#, "url"),
+            (r#"{"url":"https://example.com","secret":"whsec_c2hvcnQ="}"#, "secret"),
+            (r#"{"url":"https://example.com","headers":{"x-a":"b\nc"}}"#, "x-a"),
+            (r#"{"url":"https://example.com","headers":{"Host":"b"}}"#, "Host"),
+            (r#"{"url":"https://example.com","oauthConfig":{}}"#, "oauthConfig"),
+            (r#"{"url":"https://example.com","uid":"ep_x"}"#, "uid"),
+        ] {
+            let Err(Error::Invalid(problems)) = wanted(body) else { panic!("{body}") };
+            assert_eq!(problems[0].loc.last().map(String::as_str), Some(loc), "{body}");
+        }
+        let put = |body: &str| {
+            parse::<EndpointIn>(body.as_bytes(), 64).unwrap().replacement(&RULES).is_ok()
+        };
+        assert!(put(r#"{"url":"https://example.com"}"#));
+        assert!(!put(r#"{"url":"https://example.com","headers":{}}"#));
+    }
+
+    #[test]
+    fn credentials_leave_the_url_and_stay_when_it_is_written_back() {
+        let vault = Vault::for_test();
+        let current = current();
+        assert_eq!(current.url, "https://example.com/a");
+        let change = |url: &str| {
+            let body = format!(r#"{{"url":"{url}"}}"#);
+            wanted(&body).unwrap().change(&current, SCOPE, &vault).unwrap().url
+        };
+        assert_eq!(change("https://example.com/a"), None);
+        assert_eq!(
+            change("https://example.com/b"),
+            Some(("https://example.com/b".to_owned(), None))
+        );
+        let (url, sealed) = change("https://v:q@example.com/a").unwrap();
+        assert_eq!(url, "https://example.com/a");
+        let place = vault::Context { environment: 1, owner: 9, purpose: vault::CREDENTIALS };
+        assert_eq!(&**vault.open(&place, &sealed.unwrap()).unwrap(), b"Basic djpx");
+    }
+
+    #[test]
+    fn a_put_replaces_and_a_patch_keeps() {
+        let (vault, current) = (Vault::for_test(), current());
+        let body = br#"{"url":"https://example.com/a"}"#;
+        let put = parse::<EndpointIn>(body, 64).unwrap().replacement(&RULES).unwrap();
+        let change = put.change(&current, SCOPE, &vault).unwrap();
+        assert_eq!((change.uid, change.event_types), (None, Some(None)));
+        let patch = parse::<EndpointPatch>(br#"{"uid":null}"#, 64).unwrap().check(&RULES).unwrap();
+        let change = patch.change(&current, SCOPE, &vault).unwrap();
+        assert_eq!((change.uid, change.event_types, change.url), (Some(None), None, None));
+    }
+
+    #[test]
+    fn switching() {
+        for (state, disabled, expect) in [
+            (State::Enabled, true, Some(State::Disabled)),
+            (State::Enabled, false, None),
+            (State::Gone, true, None),
+            (State::Gone, false, Some(State::Enabled)),
+            (State::Paused, false, None),
+            (State::Paused, true, Some(State::Disabled)),
+        ] {
+            assert_eq!(switched(state, disabled), expect, "{state:?} {disabled}");
+        }
+    }
+}

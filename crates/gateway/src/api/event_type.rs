@@ -1,0 +1,462 @@
+//! Event types: what can happen, as the sender documents it.
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use ringback_domain::{
+    event_type::{EventType, check_name},
+    id::EventTypeId,
+    time::Timestamp,
+};
+use ringback_store::{EventTypeChange, EventTypeQuery, NewEventType, Order, Position, WriteError};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    Api,
+    error::Error,
+    extract::{self, Caller, Json, Named, found},
+    field::Problems,
+    idempotency::{Answered, Posted},
+    list::List,
+    patch,
+    query::{FromQuery, Paging, Params, Query},
+    reply::{json, nothing, render, rendered},
+};
+
+/// The routes of this resource.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .routes(routes!(list, create))
+        .routes(routes!(get, upsert, patch, delete))
+}
+
+/// An event type to create, or what replaces one.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct EventTypeIn {
+    /// Its name, such as `user.created`. A PUT takes it from the path.
+    name: Option<String>,
+    /// For people.
+    #[schema(required, nullable = false)]
+    description: Option<String>,
+    /// JSON Schemas by version.
+    #[schema(value_type = Option<Object>)]
+    schemas: Option<Value>,
+    /// Hidden from lists that do not ask for archived ones.
+    archived: Option<bool>,
+    /// Still sent, no longer recommended.
+    deprecated: Option<bool>,
+    /// For people: which group it is listed under.
+    group_name: Option<String>,
+    /// Shown only to applications with this flag; at most one.
+    feature_flags: Option<Vec<String>>,
+    /// The old spelling of `featureFlags`.
+    #[schema(deprecated)]
+    feature_flag: Option<String>,
+}
+
+/// What changes of an event type; what is absent stays, null clears.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct EventTypePatch {
+    /// For people.
+    #[serde(default, deserialize_with = "patch::given")]
+    description: Option<String>,
+    /// JSON Schemas by version.
+    #[serde(default, deserialize_with = "patch::given")]
+    #[schema(value_type = Option<Object>)]
+    schemas: Option<Option<Value>>,
+    /// Hidden from lists that do not ask for archived ones.
+    #[serde(default, deserialize_with = "patch::given")]
+    archived: Option<bool>,
+    /// Still sent, no longer recommended.
+    #[serde(default, deserialize_with = "patch::given")]
+    deprecated: Option<bool>,
+    /// For people: which group it is listed under.
+    #[serde(default, deserialize_with = "patch::given")]
+    #[schema(value_type = Option<String>)]
+    group_name: Option<Option<String>>,
+    /// Shown only to applications with this flag; at most one.
+    #[serde(default, deserialize_with = "patch::given")]
+    #[schema(value_type = Option<Vec<String>>)]
+    feature_flags: Option<Option<Vec<String>>>,
+    /// The old spelling of `featureFlags`.
+    #[serde(default, deserialize_with = "patch::given")]
+    #[schema(value_type = Option<String>, deprecated)]
+    feature_flag: Option<Option<String>>,
+}
+
+/// An event type.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct EventTypeOut {
+    /// Its name.
+    name: String,
+    /// For people.
+    description: String,
+    /// JSON Schemas by version, if they were asked for.
+    #[schema(value_type = Option<Object>)]
+    schemas: Option<Value>,
+    /// Hidden from lists that do not ask for archived ones.
+    archived: bool,
+    /// Still sent, no longer recommended.
+    deprecated: bool,
+    /// For people: which group it is listed under.
+    group_name: Option<String>,
+    /// Shown only to applications with this flag.
+    feature_flags: Option<Vec<String>>,
+    /// The old spelling of `featureFlags`.
+    #[schema(deprecated)]
+    feature_flag: Option<String>,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When it was last changed.
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+impl From<EventType> for EventTypeOut {
+    fn from(event_type: EventType) -> EventTypeOut {
+        EventTypeOut {
+            name: event_type.name,
+            description: event_type.description,
+            schemas: event_type.schemas,
+            archived: event_type.archived,
+            deprecated: event_type.deprecated,
+            group_name: event_type.group_name,
+            feature_flags: event_type.feature_flag.clone().map(|flag| vec![flag]),
+            feature_flag: event_type.feature_flag,
+            created_at: event_type.created_at,
+            updated_at: event_type.updated_at,
+        }
+    }
+}
+
+/// Which event types to list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    /// Archived ones too.
+    include_archived: Option<bool>,
+    /// With their schemas.
+    with_content: Option<bool>,
+}
+
+impl FromQuery for Filter {
+    fn read(query: &mut Params) -> Filter {
+        let include_archived = query.flag("include_archived");
+        Filter { include_archived, with_content: query.flag("with_content") }
+    }
+}
+
+/// How an event type is deleted.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Deletion {
+    /// For good; otherwise it is archived.
+    expunge: Option<bool>,
+}
+
+impl FromQuery for Deletion {
+    fn read(query: &mut Params) -> Deletion {
+        Deletion { expunge: query.flag("expunge") }
+    }
+}
+
+/// List event types
+#[utoipa::path(get, path = "/api/v1/event-type", tag = "Event Type", params(Paging, Filter),
+    responses((status = 200, body = List<EventTypeOut>)))]
+async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    Query(paging): Query<Paging>,
+    Query(filter): Query<Filter>,
+) -> Result<Response, Error> {
+    let from = cursor::read(paging.iterator())?;
+    let query = EventTypeQuery {
+        limit: paging.limit(),
+        from: from.clone(),
+        order: paging.order(Order::Ascending),
+        include_archived: filter.include_archived == Some(true),
+    };
+    let listed = api.store.event_types(caller.environment, query).await?;
+    let name = |item: &EventType| cursor::write(&item.name);
+    let (first, last) = (listed.items.first().map(name), listed.items.last().map(name));
+    let with_content = filter.with_content == Some(true);
+    let show = |item: EventType| {
+        let shown = EventTypeOut::from(item);
+        EventTypeOut { schemas: shown.schemas.filter(|_| with_content), ..shown }
+    };
+    let data = listed.items.into_iter().map(show).collect();
+    let write = |name: &String| cursor::write(name);
+    Ok(json(StatusCode::OK, &List::of(&from, first, last, write, data, listed.done)))
+}
+
+/// Create an event type, or take it out of the archive
+#[utoipa::path(post, path = "/api/v1/event-type", tag = "Event Type",
+    request_body = EventTypeIn,
+    responses((status = 201, body = EventTypeOut)))]
+async fn create(
+    State(api): State<Api>,
+    caller: Caller,
+    Posted { body, once }: Posted<EventTypeIn>,
+) -> Result<Response, Answered> {
+    let Caller { environment, now } = caller;
+    let mut new = body.check(None, api.mint(now, EventTypeId), now)?;
+    // One that comes out of the archive is as old as it was.
+    if let Some(old) = found(api.store.event_type(environment, new.name.clone()).await)? {
+        new = EventType { id: old.id, created_at: old.created_at, ..new };
+    }
+    let body = render(&EventTypeOut::from(new.clone()));
+    let answer = once.answer(StatusCode::CREATED, &body);
+    let new = NewEventType { environment, event_type: new, answer };
+    api.store.create_event_type(new).await.map_err(exists)?;
+    Ok(rendered(StatusCode::CREATED, body))
+}
+
+/// Get an event type
+#[utoipa::path(get, path = "/api/v1/event-type/{event_type_name}", tag = "Event Type",
+    params(("event_type_name" = String, Path, description = "its name")),
+    responses((status = 200, body = EventTypeOut)))]
+async fn get(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(name): Named<extract::EventType>,
+) -> Result<Response, Error> {
+    let event_type = api.store.event_type(caller.environment, name).await?;
+    Ok(json(StatusCode::OK, &EventTypeOut::from(event_type)))
+}
+
+/// Replace an event type, or create it
+#[utoipa::path(put, path = "/api/v1/event-type/{event_type_name}", tag = "Event Type",
+    params(("event_type_name" = String, Path, description = "its name")),
+    request_body = EventTypeIn,
+    responses((status = 200, body = EventTypeOut), (status = 201, body = EventTypeOut)))]
+async fn upsert(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(name): Named<extract::EventType>,
+    Json(body): Json<EventTypeIn>,
+) -> Result<Response, Error> {
+    let Caller { environment, now } = caller;
+    let new = body.check(Some(name.clone()), api.mint(now, EventTypeId), now)?;
+    let change = replacement(&new);
+    match api.store.change_event_type(environment, name, change, now).await {
+        Err(WriteError::NotFound(_)) => {
+            let new = NewEventType { environment, event_type: new, answer: None };
+            let created = api.store.create_event_type(new).await.map_err(exists)?;
+            Ok(json(StatusCode::CREATED, &EventTypeOut::from(created)))
+        }
+        changed => Ok(json(StatusCode::OK, &EventTypeOut::from(changed?))),
+    }
+}
+
+/// Change some of an event type
+#[utoipa::path(patch, path = "/api/v1/event-type/{event_type_name}", tag = "Event Type",
+    params(("event_type_name" = String, Path, description = "its name")),
+    request_body = EventTypePatch,
+    responses((status = 200, body = EventTypeOut)))]
+async fn patch(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(name): Named<extract::EventType>,
+    Json(body): Json<EventTypePatch>,
+) -> Result<Response, Error> {
+    let Caller { environment, now } = caller;
+    let changed = api.store.change_event_type(environment, name, body.change()?, now).await?;
+    Ok(json(StatusCode::OK, &EventTypeOut::from(changed)))
+}
+
+/// Archive an event type, or delete it for good
+#[utoipa::path(delete, path = "/api/v1/event-type/{event_type_name}", tag = "Event Type",
+    params(("event_type_name" = String, Path, description = "its name"), Deletion),
+    responses((status = 204)))]
+async fn delete(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(name): Named<extract::EventType>,
+    Query(deletion): Query<Deletion>,
+) -> Result<Response, Error> {
+    let Caller { environment, now } = caller;
+    let expunge = deletion.expunge == Some(true);
+    api.store.delete_event_type(environment, name, expunge, now).await?;
+    Ok(nothing())
+}
+
+/// A conflict of a creation has a code of its own, which SDK users look for.
+fn exists(error: WriteError) -> Error {
+    let detail = error.to_string();
+    match error {
+        WriteError::Conflict(_) => Error::Conflict { code: "event_type_exists", detail },
+        other => other.into(),
+    }
+}
+
+impl EventTypeIn {
+    /// The event type that this describes, under the name that the body or the `path` gives it.
+    fn check(
+        self,
+        path: Option<String>,
+        id: EventTypeId,
+        now: Timestamp,
+    ) -> Result<EventType, Error> {
+        let mut problems = Problems::of_body();
+        let name = path.or(self.name);
+        if let Some(name) = problems.required("name", name.as_ref()) {
+            problems.check("name", check_name(name));
+        }
+        problems.required("description", self.description.as_ref());
+        problems.description("description", self.description.as_ref());
+        problems.name("groupName", self.group_name.as_ref());
+        check_schemas(&mut problems, self.schemas.as_ref());
+        let feature_flag = one_flag(&mut problems, self.feature_flags, self.feature_flag);
+        problems.done()?;
+        Ok(EventType {
+            id,
+            name: name.unwrap_or_default(),
+            description: self.description.unwrap_or_default(),
+            schemas: self.schemas,
+            archived: self.archived.unwrap_or(false),
+            deprecated: self.deprecated.unwrap_or(false),
+            feature_flag,
+            group_name: self.group_name,
+            created_at: now,
+            updated_at: now,
+        })
+    }
+}
+
+/// Everything that a PUT replaces.
+fn replacement(new: &EventType) -> EventTypeChange {
+    EventTypeChange {
+        description: Some(new.description.clone()),
+        schemas: Some(new.schemas.clone()),
+        archived: Some(new.archived),
+        deprecated: Some(new.deprecated),
+        feature_flag: Some(new.feature_flag.clone()),
+        group_name: Some(new.group_name.clone()),
+    }
+}
+
+impl EventTypePatch {
+    fn change(self) -> Result<EventTypeChange, Error> {
+        let mut problems = Problems::of_body();
+        problems.description("description", self.description.as_ref());
+        problems.name("groupName", self.group_name.as_ref().and_then(Option::as_ref));
+        check_schemas(&mut problems, self.schemas.as_ref().and_then(Option::as_ref));
+        let flag_given = self.feature_flags.is_some() || self.feature_flag.is_some();
+        let flags = self.feature_flags.flatten();
+        let flag = one_flag(&mut problems, flags, self.feature_flag.flatten());
+        problems.done()?;
+        Ok(EventTypeChange {
+            description: self.description,
+            schemas: self.schemas,
+            archived: self.archived,
+            deprecated: self.deprecated,
+            feature_flag: flag_given.then_some(flag),
+            group_name: self.group_name,
+        })
+    }
+}
+
+fn check_schemas(problems: &mut Problems, schemas: Option<&Value>) {
+    if schemas.is_some_and(|schemas| !schemas.is_object()) {
+        problems.add("schemas", "it is an object");
+    }
+}
+
+/// The one flag that both spellings can hold.
+fn one_flag(
+    problems: &mut Problems,
+    flags: Option<Vec<String>>,
+    flag: Option<String>,
+) -> Option<String> {
+    let flags = flags.unwrap_or_default();
+    if flags.len() > 1 {
+        problems.add("featureFlags", "more than one flag is not supported yet");
+    }
+    let flag = flags.into_iter().next().or(flag);
+    problems.name("featureFlags", flag.as_ref());
+    flag
+}
+
+/// A list of event types is ordered by name, so names are its cursors.
+mod cursor {
+    use super::{Error, Position, check_name};
+
+    /// Stands before a name that begins with the `-` of a previous page. No name contains it.
+    const ESCAPE: char = '~';
+
+    pub(super) fn write(name: &str) -> String {
+        if name.starts_with('-') { format!("{ESCAPE}{name}") } else { name.to_owned() }
+    }
+
+    pub(super) fn read(iterator: Option<&str>) -> Result<Position<String>, Error> {
+        let name = |text: &str| {
+            let name = text.strip_prefix(ESCAPE).unwrap_or(text);
+            let checked = check_name(name);
+            checked.map_err(|what| Error::invalid("query", "iterator", what))?;
+            Ok::<_, Error>(name.to_owned())
+        };
+        match iterator {
+            None => Ok(Position::Start),
+            Some(text) => match text.strip_prefix('-') {
+                Some(text) => Ok(Position::Before(name(text)?)),
+                None => Ok(Position::After(name(text)?)),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_round_trip_whatever_a_name_begins_with() {
+        for name in ["user.created", "-dash", "--", "a/b"] {
+            let text = cursor::write(name);
+            assert_eq!(cursor::read(Some(&text)), Ok(Position::After(name.to_owned())));
+            let before = Ok(Position::Before(name.to_owned()));
+            assert_eq!(cursor::read(Some(&format!("-{text}"))), before);
+        }
+        assert!(cursor::read(Some("not a name")).is_err());
+    }
+
+    #[test]
+    fn what_is_read() {
+        let id = EventTypeId(ringback_domain::id::Id { key: 1, shard: 0, nonce: 0 });
+        let read = |body: &str| {
+            extract::parse::<EventTypeIn>(body.as_bytes(), 64)?.check(None, id, Timestamp(0))
+        };
+        let old = read(
+            r#"{"name":"a.b","description":"","archived":false,"deprecated":false,"featureFlag":"f"}"#,
+        );
+        assert_eq!(old.unwrap().feature_flag.as_deref(), Some("f"));
+        for (wrong, loc) in [
+            (r#"{"description":"d"}"#, "name"),
+            (r#"{"name":"a b","description":"d"}"#, "name"),
+            (r#"{"name":"a.b"}"#, "description"),
+            (r#"{"name":"a.b","description":"d","schemas":[1]}"#, "schemas"),
+            (r#"{"name":"a.b","description":"d","featureFlags":["a","b"]}"#, "featureFlags"),
+            (r#"{"name":"a.b","description":"d","archived":"no"}"#, "archived"),
+        ] {
+            let Err(Error::Invalid(problems)) = read(wrong) else { panic!("{wrong}") };
+            assert_eq!(problems[0].loc.last().map(String::as_str), Some(loc), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_patch_clears_what_is_null() {
+        let patch = |body: &str| {
+            extract::parse::<EventTypePatch>(body.as_bytes(), 64).unwrap().change().unwrap()
+        };
+        let change = patch(r#"{"schemas":null,"featureFlags":null,"groupName":null}"#);
+        assert_eq!((change.schemas, change.feature_flag), (Some(None), Some(None)));
+        assert_eq!((change.group_name, change.archived), (Some(None), None));
+        assert_eq!(patch("{}").feature_flag, None);
+    }
+}

@@ -1,0 +1,299 @@
+//! Why a message reached an endpoint or did not: always an answer.
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use ringback_domain::{
+    attempt::Outcome,
+    endpoint,
+    id::{EndpointId, MessageId},
+    route::Verdict,
+    time::Timestamp,
+};
+use ringback_store::{Explained, Explanation};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    Api,
+    attempt::AttemptOut,
+    error::Error,
+    extract::{self, Named, Scoped},
+    reply::json,
+};
+
+/// The routes of this resource.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::default().routes(routes!(explain))
+}
+
+/// Why a message goes where it goes.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ExplanationOut<'a> {
+    /// The message.
+    #[schema(value_type = String)]
+    msg_id: MessageId,
+    /// Your own id for it.
+    event_id: Option<&'a str>,
+    /// What happened.
+    event_type: &'a str,
+    /// Whom it concerns.
+    channels: Option<&'a [String]>,
+    /// When it was accepted.
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: Timestamp,
+    /// One line for every endpoint that the application has or had.
+    endpoints: Vec<ExplainedOut<'a>>,
+}
+
+/// One endpoint's line.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ExplainedOut<'a> {
+    /// The endpoint.
+    #[schema(value_type = String)]
+    endpoint_id: EndpointId,
+    /// Your own name for it.
+    uid: Option<&'a str>,
+    /// Where requests go now.
+    url: &'a str,
+    /// The endpoint's state now.
+    endpoint_state: &'static str,
+    /// How far the message is.
+    state: Progress,
+    /// Why, in a word that stays the same.
+    reason: Reason,
+    /// How many requests were made.
+    attempts: u32,
+    /// When the next one is planned, if nothing holds it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_attempt: Option<Timestamp>,
+    /// How the last one went.
+    last_attempt: Option<AttemptOut<'a>>,
+}
+
+/// How far a message is at one endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Progress {
+    /// The endpoint took it.
+    Delivered,
+    /// An attempt is to come.
+    Pending,
+    /// It waits for the endpoint to be resumed or enabled.
+    Held,
+    /// It was tried as often as the schedule says.
+    Failed,
+    /// The endpoint was deleted before it took it.
+    Canceled,
+    /// It was not for this endpoint.
+    NotSent,
+}
+
+/// Why a message is as far as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Reason {
+    /// An attempt succeeded.
+    Success,
+    /// The first attempt is to come.
+    Due,
+    /// An attempt failed, the next is planned.
+    Retrying,
+    /// The last attempt of the schedule failed.
+    Exhausted,
+    /// What was pending was settled; the attempts are no longer known.
+    Settled,
+    /// The endpoint wants other event types.
+    EventType,
+    /// The endpoint wants other channels.
+    Channel,
+    /// The endpoint was made after the message.
+    EndpointCreatedLater,
+    /// The endpoint is, or was when the message came, switched off.
+    EndpointDisabled,
+    /// The endpoint answered 410 Gone.
+    EndpointDisabledGone,
+    /// The endpoint failed for days.
+    EndpointDisabledFailing,
+    /// The endpoint is paused.
+    EndpointPaused,
+    /// The endpoint was deleted.
+    EndpointDeleted,
+}
+
+/// Tell for every endpoint why a message was or was not delivered there
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/msg/{msg_id}/explain", tag = "Message",
+    params(("app_id" = String, Path, description = "id or uid"),
+        ("msg_id" = String, Path, description = "id or event id")),
+    responses((status = 200, body = ExplanationOut<'_>)))]
+async fn explain(
+    State(api): State<Api>,
+    Scoped { scope, .. }: Scoped,
+    Named(message): Named<extract::Message>,
+) -> Result<Response, Error> {
+    let Explanation { message, endpoints } = api.store.explain(scope, message).await?;
+    let explanation = ExplanationOut {
+        msg_id: message.id,
+        event_id: message.event_id.as_deref(),
+        event_type: &message.event_type,
+        channels: message.channels.as_deref(),
+        timestamp: message.created_at,
+        endpoints: endpoints.iter().map(ExplainedOut::new).collect(),
+    };
+    Ok(json(StatusCode::OK, &explanation))
+}
+
+impl<'a> ExplainedOut<'a> {
+    fn new(explained: &'a Explained) -> ExplainedOut<'a> {
+        let Explained { endpoint, pending, attempts, last, .. } = explained;
+        let (state, reason) = judge(explained);
+        let next = pending.filter(|_| state == Progress::Pending);
+        ExplainedOut {
+            endpoint_id: endpoint.id,
+            uid: endpoint.uid.as_deref(),
+            url: &endpoint.url,
+            endpoint_state: endpoint.state.name(),
+            state,
+            reason,
+            attempts: *attempts,
+            next_attempt: next.map(|pending| pending.due_at),
+            last_attempt: last.as_ref().map(|attempt| AttemptOut::new(attempt, true)),
+        }
+    }
+}
+
+/// A resend can deliver, or leave pending, what was not for the endpoint; so what happened is asked
+/// before what was decided.
+fn judge(explained: &Explained) -> (Progress, Reason) {
+    let now = explained.endpoint.state;
+    if explained.delivered {
+        return (Progress::Delivered, Reason::Success);
+    }
+    if let Some(pending) = &explained.pending {
+        return match now {
+            endpoint::State::Enabled if pending.attempts == 0 => (Progress::Pending, Reason::Due),
+            endpoint::State::Enabled => (Progress::Pending, Reason::Retrying),
+            endpoint::State::Deleted => (Progress::Canceled, Reason::EndpointDeleted),
+            state => (Progress::Held, reason(state)),
+        };
+    }
+    match explained.verdict {
+        Verdict::EventType => (Progress::NotSent, Reason::EventType),
+        Verdict::Channel => (Progress::NotSent, Reason::Channel),
+        Verdict::Later => (Progress::NotSent, Reason::EndpointCreatedLater),
+        Verdict::State(state) => (Progress::NotSent, reason(state)),
+        Verdict::Matched => match explained.last.as_ref().map(|attempt| attempt.outcome) {
+            Some(Outcome::Exhausted) => (Progress::Failed, Reason::Exhausted),
+            _ if now == endpoint::State::Deleted => (Progress::Canceled, Reason::EndpointDeleted),
+            Some(_) => (Progress::Failed, Reason::Exhausted),
+            None => (Progress::Failed, Reason::Settled),
+        },
+    }
+}
+
+/// Why an endpoint in this state is not sent to.
+fn reason(state: endpoint::State) -> Reason {
+    match state {
+        endpoint::State::Enabled => Reason::Due,
+        endpoint::State::Disabled => Reason::EndpointDisabled,
+        endpoint::State::Gone => Reason::EndpointDisabledGone,
+        endpoint::State::Failing => Reason::EndpointDisabledFailing,
+        endpoint::State::Paused => Reason::EndpointPaused,
+        endpoint::State::Deleted => Reason::EndpointDeleted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ringback_domain::id::Id;
+    use ringback_store::Pending;
+
+    use super::*;
+
+    fn explained(state: endpoint::State, verdict: Verdict) -> Explained {
+        let endpoint = endpoint::Endpoint {
+            id: EndpointId(Id { key: 1, shard: 0, nonce: 0 }),
+            uid: None,
+            url: "https://example.com/".to_owned(),
+            description: String::new(),
+            event_types: None,
+            channels: None,
+            metadata: Default::default(),
+            throttle_rate: None,
+            state,
+            failing_since: None,
+            revision: 0,
+            created_at: Timestamp(0),
+            updated_at: Timestamp(0),
+        };
+        Explained { endpoint, verdict, pending: None, attempts: 0, last: None, delivered: false }
+    }
+
+    #[test]
+    fn every_state_has_its_reason() {
+        use endpoint::State as Now;
+        let pending = |attempts| Some(Pending { due_at: Timestamp(5), attempts });
+        for (now, verdict, pending, delivered, expect) in [
+            (Now::Enabled, Verdict::Matched, None, true, (Progress::Delivered, Reason::Success)),
+            (Now::Enabled, Verdict::Matched, pending(0), false, (Progress::Pending, Reason::Due)),
+            (
+                Now::Enabled,
+                Verdict::Matched,
+                pending(2),
+                false,
+                (Progress::Pending, Reason::Retrying),
+            ),
+            (
+                Now::Paused,
+                Verdict::Matched,
+                pending(0),
+                false,
+                (Progress::Held, Reason::EndpointPaused),
+            ),
+            (
+                Now::Gone,
+                Verdict::Matched,
+                pending(1),
+                false,
+                (Progress::Held, Reason::EndpointDisabledGone),
+            ),
+            (
+                Now::Deleted,
+                Verdict::Matched,
+                pending(1),
+                false,
+                (Progress::Canceled, Reason::EndpointDeleted),
+            ),
+            (
+                Now::Deleted,
+                Verdict::Matched,
+                None,
+                false,
+                (Progress::Canceled, Reason::EndpointDeleted),
+            ),
+            (Now::Enabled, Verdict::EventType, None, false, (Progress::NotSent, Reason::EventType)),
+            (Now::Enabled, Verdict::Channel, None, false, (Progress::NotSent, Reason::Channel)),
+            (
+                Now::Enabled,
+                Verdict::Later,
+                None,
+                false,
+                (Progress::NotSent, Reason::EndpointCreatedLater),
+            ),
+            (
+                Now::Enabled,
+                Verdict::State(Now::Disabled),
+                None,
+                false,
+                (Progress::NotSent, Reason::EndpointDisabled),
+            ),
+            // A resend to an endpoint that the message was not for.
+            (Now::Enabled, Verdict::EventType, None, true, (Progress::Delivered, Reason::Success)),
+        ] {
+            let explained = Explained { pending, delivered, ..explained(now, verdict) };
+            assert_eq!(judge(&explained), expect, "{now:?} {verdict:?} {pending:?}");
+        }
+    }
+}

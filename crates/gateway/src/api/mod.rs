@@ -1,0 +1,140 @@
+//! The HTTP API: `/api/v1` in the shape that the Svix SDKs speak, and the health and metrics paths.
+//!
+//! A handler is: typed extractors, one call of the store, a response. Reading order: how a request
+//! comes in ([`extract`], [`query`], [`idempotency`]), what goes out ([`reply`], [`list`],
+//! [`error`]), the resources, and how they are put together ([`router`]).
+//!
+//! Invariants: every route under `/api/v1` but health and the document needs a bearer token, before
+//! anything else is told; cookies are never looked at; every error is JSON; a handler that panics
+//! answers 500 and harms nobody else.
+
+mod error;
+mod extract;
+mod field;
+mod idempotency;
+mod list;
+mod patch;
+mod query;
+mod reply;
+mod vault;
+
+mod application;
+mod attempt;
+mod endpoint;
+mod event_type;
+mod explain;
+mod health;
+mod message;
+
+mod edge;
+mod not_implemented;
+mod openapi;
+
+use std::{
+    ops::Deref,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use axum::Router;
+use ringback_domain::{id::Id, seal::Keyring, target, time::Timestamp};
+use ringback_store::Store;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{auth::Authenticator, log::Lanes, seam::World};
+use idempotency::Turns;
+use vault::Vault;
+
+pub use application::ApplicationIn;
+pub use error::{Error, Problem};
+pub use idempotency::key as idempotency_key;
+pub use message::{MessageIn, MessageOut, Posted as PostedMessage, WithContent};
+pub use openapi::document;
+pub use reply::json;
+
+/// What the API works with. Clones share it.
+#[derive(Clone)]
+pub struct Api(Arc<Shared>);
+
+/// What the API is made of.
+pub struct Parts {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Clock and randomness.
+    pub world: World,
+    /// Seals secrets.
+    pub keyring: Arc<Keyring>,
+    /// Tells who calls.
+    pub auth: Arc<Authenticator>,
+    /// Is told of changes.
+    pub lanes: Arc<dyn Lanes>,
+    /// What is accepted.
+    pub rules: Rules,
+    /// What operators look at.
+    pub probes: Probes,
+}
+
+/// What is accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Of endpoints' URLs.
+    pub target: target::Rules,
+    /// How long old secrets sign after a rotation, if the request does not say.
+    pub rotation_overlap: Duration,
+    /// The largest body, in bytes.
+    pub body_limit: usize,
+    /// The deepest JSON.
+    pub json_depth: usize,
+    /// How long a body may take to arrive.
+    pub read_timeout: Duration,
+}
+
+/// What operators look at.
+#[derive(Clone)]
+pub struct Probes {
+    /// Writes the metrics, in the OpenMetrics text format.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Set as soon as the process no longer takes requests: it is not ready then.
+    pub draining: Arc<AtomicBool>,
+}
+
+/// [`Parts`], and what is made of them.
+pub struct Shared {
+    store: Arc<dyn Store>,
+    world: World,
+    auth: Arc<Authenticator>,
+    lanes: Arc<dyn Lanes>,
+    rules: Rules,
+    probes: Probes,
+    vault: Vault,
+    turns: Turns,
+    checked: health::Checked,
+}
+
+impl Api {
+    /// The API that these parts make.
+    pub fn new(parts: Parts) -> Api {
+        let Parts { store, world, keyring, auth, lanes, rules, probes } = parts;
+        let vault = Vault::new(keyring, Arc::clone(&world.entropy));
+        let (turns, checked) = Default::default();
+        Api(Arc::new(Shared { store, world, auth, lanes, rules, probes, vault, turns, checked }))
+    }
+
+    /// A new id, wrapped in its type.
+    fn mint<I>(&self, now: Timestamp, wrap: impl FnOnce(Id) -> I) -> I {
+        ringback_store::mint(now, self.world.entropy.bytes(), wrap)
+    }
+}
+
+impl Deref for Api {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// The API as it is served. `door` has the routes of the doors (message create), which have their
+/// own state.
+pub fn router(api: Api, door: OpenApiRouter) -> Router {
+    edge::guarded(openapi::assemble(door, api))
+}

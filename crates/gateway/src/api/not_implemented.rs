@@ -1,0 +1,123 @@
+//! The operations that SDKs have and this server does not: 501, so that their users read what is
+//! the matter instead of "not found".
+
+use axum::{
+    Router,
+    routing::{MethodFilter, on},
+};
+
+use super::{Api, error::Error, extract::Caller};
+
+/// Methods and paths; segments are named as in the routes that exist.
+pub(super) const OPERATIONS: &[(&str, &str)] = &[
+    ("POST", "/api/v1/app/{app_id}/autoconfig"),
+    ("DELETE", "/api/v1/app/{app_id}/autoconfig/{autoconfig_id}"),
+    ("POST", "/api/v1/app/{app_id}/autoconfig/{autoconfig_id}/rotate"),
+    ("GET POST", "/api/v1/app/{app_id}/destination"),
+    ("GET PUT PATCH DELETE", "/api/v1/app/{app_id}/destination/{destination_id}"),
+    ("POST", "/api/v1/app/{app_id}/destination/{destination_id}/secret/rotate"),
+    ("GET PATCH", "/api/v1/app/{app_id}/destination/{destination_id}/transformation"),
+    ("GET", "/api/v1/app/{app_id}/endpoint/{endpoint_id}/attempt-stats"),
+    ("POST", "/api/v1/app/{app_id}/endpoint/{endpoint_id}/bulk-replay"),
+    ("GET", "/api/v1/app/{app_id}/endpoint/{endpoint_id}/msg"),
+    ("POST", "/api/v1/app/{app_id}/endpoint/{endpoint_id}/recover"),
+    ("POST", "/api/v1/app/{app_id}/endpoint/{endpoint_id}/replay-missing"),
+    ("POST", "/api/v1/app/{app_id}/endpoint/{endpoint_id}/send-example"),
+    ("GET", "/api/v1/app/{app_id}/endpoint/{endpoint_id}/stats"),
+    ("GET PATCH", "/api/v1/app/{app_id}/endpoint/{endpoint_id}/transformation"),
+    ("GET POST", "/api/v1/app/{app_id}/integration"),
+    ("GET PUT DELETE", "/api/v1/app/{app_id}/integration/{integ_id}"),
+    ("POST", "/api/v1/app/{app_id}/integration/{integ_id}/key/rotate"),
+    ("POST", "/api/v1/app/{app_id}/msg/bulk-expunge"),
+    ("POST", "/api/v1/app/{app_id}/msg/expunge-all-contents"),
+    ("POST", "/api/v1/app/{app_id}/msg/precheck/active"),
+    ("DELETE", "/api/v1/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}/content"),
+    ("DELETE", "/api/v1/app/{app_id}/msg/{msg_id}/content"),
+    ("GET", "/api/v1/app/{app_id}/msg/{msg_id}/endpoint"),
+    ("GET", "/api/v1/app/{app_id}/poller/{sink_id}"),
+    ("GET", "/api/v1/app/{app_id}/poller/{sink_id}/consumer/{consumer_id}"),
+    ("POST", "/api/v1/app/{app_id}/poller/{sink_id}/consumer/{consumer_id}/seek"),
+    ("POST", "/api/v1/auth/app-portal-access/{app_id}"),
+    ("POST", "/api/v1/auth/app/{app_id}/expire-all"),
+    ("POST", "/api/v1/auth/logout"),
+    ("POST", "/api/v1/auth/stream-logout"),
+    ("POST", "/api/v1/auth/stream-portal-access/{stream_id}"),
+    ("POST", "/api/v1/auth/stream/{stream_id}/expire-all"),
+    ("GET", "/api/v1/auth/stream/{stream_id}/sink/{sink_id}/poller/token"),
+    ("POST", "/api/v1/auth/stream/{stream_id}/sink/{sink_id}/poller/token/rotate"),
+    ("GET", "/api/v1/background-task"),
+    ("GET", "/api/v1/background-task/{task_id}"),
+    ("GET POST", "/api/v1/connector"),
+    ("GET PUT PATCH DELETE", "/api/v1/connector/{connector_id}"),
+    ("POST", "/api/v1/environment/export"),
+    ("POST", "/api/v1/environment/import"),
+    ("POST", "/api/v1/event-type/import/openapi"),
+    ("GET POST", "/api/v1/operational-webhook/endpoint"),
+    ("GET PUT DELETE", "/api/v1/operational-webhook/endpoint/{endpoint_id}"),
+    ("GET PUT", "/api/v1/operational-webhook/endpoint/{endpoint_id}/headers"),
+    ("GET", "/api/v1/operational-webhook/endpoint/{endpoint_id}/secret"),
+    ("POST", "/api/v1/operational-webhook/endpoint/{endpoint_id}/secret/rotate"),
+    ("POST", "/api/v1/stats/usage/app"),
+    ("PUT", "/api/v1/stats/usage/event-types"),
+    ("GET POST", "/api/v1/stream"),
+    ("GET POST", "/api/v1/stream/event-type"),
+    ("GET PUT PATCH DELETE", "/api/v1/stream/event-type/{name}"),
+    ("GET PUT PATCH DELETE", "/api/v1/stream/{stream_id}"),
+    ("POST", "/api/v1/stream/{stream_id}/events"),
+    ("GET POST", "/api/v1/stream/{stream_id}/sink"),
+    ("GET PUT PATCH DELETE", "/api/v1/stream/{stream_id}/sink/{sink_id}"),
+    ("GET", "/api/v1/stream/{stream_id}/sink/{sink_id}/events"),
+    ("GET PATCH", "/api/v1/stream/{stream_id}/sink/{sink_id}/headers"),
+    ("GET", "/api/v1/stream/{stream_id}/sink/{sink_id}/secret"),
+    ("POST", "/api/v1/stream/{stream_id}/sink/{sink_id}/secret/rotate"),
+    ("GET PATCH", "/api/v1/stream/{stream_id}/sink/{sink_id}/transformation"),
+    ("GET POST", "/ingest/api/v1/source"),
+    ("GET PUT DELETE", "/ingest/api/v1/source/{source_id}"),
+    ("POST", "/ingest/api/v1/source/{source_id}/dashboard"),
+    ("GET POST", "/ingest/api/v1/source/{source_id}/endpoint"),
+    ("GET PUT DELETE", "/ingest/api/v1/source/{source_id}/endpoint/{endpoint_id}"),
+    ("GET PUT", "/ingest/api/v1/source/{source_id}/endpoint/{endpoint_id}/headers"),
+    ("GET", "/ingest/api/v1/source/{source_id}/endpoint/{endpoint_id}/secret"),
+    ("POST", "/ingest/api/v1/source/{source_id}/endpoint/{endpoint_id}/secret/rotate"),
+    ("GET PATCH", "/ingest/api/v1/source/{source_id}/endpoint/{endpoint_id}/transformation"),
+    ("POST", "/ingest/api/v1/source/{source_id}/token/rotate"),
+];
+
+/// Routes that answer 501 to whoever has a token.
+pub(super) fn routes() -> Router<Api> {
+    OPERATIONS.iter().fold(Router::new(), |router, (methods, path)| {
+        let methods = methods.split(' ').filter_map(filter).reduce(MethodFilter::or);
+        match methods {
+            Some(methods) => router.route(path, on(methods, answer)),
+            None => router,
+        }
+    })
+}
+
+async fn answer(_: Caller) -> Error {
+    Error::NotImplemented
+}
+
+fn filter(method: &str) -> Option<MethodFilter> {
+    match method {
+        "GET" => Some(MethodFilter::GET),
+        "POST" => Some(MethodFilter::POST),
+        "PUT" => Some(MethodFilter::PUT),
+        "PATCH" => Some(MethodFilter::PATCH),
+        "DELETE" => Some(MethodFilter::DELETE),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_well_formed() {
+        for (methods, path) in OPERATIONS {
+            assert!(methods.split(' ').all(|method| filter(method).is_some()), "{methods}");
+            assert!(path.contains("/api/v1/"), "{path}");
+        }
+    }
+}
