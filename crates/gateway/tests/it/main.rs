@@ -1,0 +1,3 @@
+//! One binary for all tests that use the public interface.
+
+mod outbound;
