@@ -550,7 +550,7 @@ pub struct DueQuery {
 }
 
 /// Due deliveries of an endpoint.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DuePage {
     /// Oldest first.
     pub due: Vec<Due>,
@@ -678,7 +678,7 @@ pub struct Page {
 pub struct Listed<T> {
     /// In the order that was asked for.
     pub items: Vec<T>,
-    /// Whether there is nothing beyond this page.
+    /// Whether there is nothing beyond this page; for [`Position::Before`] beyond means before it.
     pub done: bool,
 }
 

@@ -3,7 +3,7 @@
 use ringback_domain::{application::OPERATIONAL_UID, id::Key, time::Timestamp};
 use rusqlite::OptionalExtension;
 
-use super::writer::Transaction;
+use super::{rows, writer::Transaction};
 
 /// The name under which people meet the hidden application.
 const OPERATIONAL_NAME: &str = "Operational messages";
@@ -28,12 +28,24 @@ pub(super) fn ensure(
         name,
         now.millis(),
     ))?;
+    let hidden = free_key(transaction, now)?;
     connection.prepare_cached(include_str!("queries/application_insert_hidden.sql"))?.execute((
-        key,
+        hidden,
         key,
         OPERATIONAL_UID,
         OPERATIONAL_NAME,
         now.millis(),
     ))?;
     Ok(key)
+}
+
+/// A key that no application has: theirs have random bits instead of a sequence.
+fn free_key(transaction: &mut Transaction<'_>, now: Timestamp) -> rusqlite::Result<Key> {
+    let taken = include_str!("queries/application_exists.sql");
+    loop {
+        let key = transaction.memory.keys.next(now, 0);
+        if !rows::exists(transaction.connection, taken, [key])? {
+            return Ok(key);
+        }
+    }
 }

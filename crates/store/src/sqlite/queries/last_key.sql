@@ -3,5 +3,6 @@ SELECT max(
   coalesce((SELECT max(key) FROM delivery), 0),
   coalesce((SELECT max(key) FROM claim), 0),
   coalesce((SELECT max(key) FROM endpoint_secret), 0),
-  coalesce((SELECT max(key) FROM endpoint_revision), 0)
+  coalesce((SELECT max(key) FROM endpoint_revision), 0),
+  coalesce((SELECT max(key) FROM environment), 0)
 )

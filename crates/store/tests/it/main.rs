@@ -1,0 +1,5 @@
+//! The store's rules against every implementation, and what only one of them promises.
+
+#![allow(clippy::unwrap_used, reason = "what the tests' functions cannot do, fails the test")]
+
+mod sqlite;
