@@ -35,7 +35,7 @@ pub trait Entropy: Send + Sync {
     fn fill(&self, bytes: &mut [u8]);
 }
 
-impl dyn Entropy {
+impl dyn Entropy + '_ {
     /// `N` random bytes.
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
@@ -63,10 +63,14 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// A byte stream whose kind does not matter.
 pub type BoxStream = Box<dyn Stream>;
 
+/// A connection that was accepted, not yet tied to a runtime: whoever serves it calls this on the
+/// runtime that will, so that its events arrive there and nowhere else.
+pub type Accepted = Box<dyn FnOnce() -> io::Result<BoxStream> + Send>;
+
 /// A listening socket.
 pub trait Listener: Send {
     /// The next connection, with the peer's address.
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxStream, SocketAddr)>>;
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<(Accepted, SocketAddr)>>;
 
     /// The address that it listens on (the port is known here when 0 was asked for).
     fn local_addr(&self) -> io::Result<SocketAddr>;

@@ -1,0 +1,257 @@
+//! Makes the parts from the configuration and ties them together.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex, atomic::AtomicBool},
+    time::Duration,
+};
+
+use ringback_domain::{
+    address::Policy, id::KeySequence, retry::Schedule, seal::Keyring, target, token,
+};
+use ringback_store::Store;
+use tokio::{runtime::Handle, sync::oneshot, sync::watch};
+
+use super::Error;
+use crate::{
+    api::{self, Api},
+    auth::{Authenticator, Bootstrap},
+    config::Config,
+    control::tokens::Tokens,
+    core::{Core, Mailbox, Phase},
+    deliver::{self, Engine, Pressure, Services},
+    http,
+    log::{Lanes, Log},
+    outbound::{self, Connector, Guard, Ports, Tls},
+    seam::{Accepted, World},
+    send::Door,
+    telemetry::metrics::Metrics,
+    keyring, wiring,
+};
+
+/// The environment of the bootstrap token and of tokens made without naming one.
+const DEFAULT_ENVIRONMENT: &str = "default";
+/// Files kept for the store, logs and the listener, out of what the system allows.
+const OTHER_FILES: u64 = 128;
+
+/// The parts of the process.
+#[derive(Clone)]
+pub(super) struct Assembled {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) world: World,
+    pub(super) metrics: Metrics,
+    pub(super) engine: Engine,
+    pub(super) tokens: Tokens,
+    pub(super) draining: Arc<AtomicBool>,
+    services: Arc<Services>,
+    door: Door,
+    api: Api,
+}
+
+/// A core that runs.
+pub(super) struct Running {
+    core: Core,
+    clients: oneshot::Receiver<()>,
+}
+
+impl Running {
+    /// Waits until the core has no clients any more.
+    pub(super) async fn without_clients(&mut self) {
+        // The sender is dropped when the last connection has ended.
+        let _ = (&mut self.clients).await;
+    }
+
+    /// Waits for the core to end.
+    pub(super) fn join(self) {
+        self.core.join();
+    }
+}
+
+/// Makes every part; nothing runs yet but the store.
+pub(super) async fn assemble(
+    config: &Config,
+    world: World,
+    data: &Path,
+    address: SocketAddr,
+    files: u64,
+) -> Result<Assembled, Error> {
+    let keyring = Arc::new(keyring::load(&config.secrets, data, &*world.entropy)?);
+    let store = wiring::store(config, data)?;
+    let now = world.clock.now();
+    let environment = store.environment(DEFAULT_ENVIRONMENT.to_owned(), now).await?;
+    let bootstrap = config.bootstrap_token.as_ref();
+    let bootstrap = bootstrap
+        .map(|text| Bootstrap { hash: token::hash(text.expose()), environment });
+    let auth = Arc::new(Authenticator::new(Arc::clone(&store), bootstrap));
+    let metrics = Metrics::new();
+    let engine = Engine::new(wiring::cores());
+    let lanes: Arc<dyn Lanes> = Arc::new(engine.clone());
+    let services = Arc::new(services(Given {
+        config,
+        world: &world,
+        store: &store,
+        keyring: &keyring,
+        metrics: &metrics,
+        engine: &engine,
+        address,
+        files,
+    })?);
+    let rules = api::Rules {
+        target: target::Rules { require_https: config.delivery.require_https },
+        rotation_overlap: config.delivery.rotation_overlap,
+        body_limit: config.limits.body_bytes,
+        json_depth: config.limits.json_depth,
+        read_timeout: config.limits.read_timeout,
+    };
+    let door = Door::new(crate::send::Parts {
+        log: Log::new(Arc::clone(&store), Arc::clone(&lanes)),
+        store: Arc::clone(&store),
+        auth: Arc::clone(&auth),
+        world: world.clone(),
+        rules,
+        retention: retention(config),
+        pressure: Arc::clone(&services.pressure),
+        metrics: metrics.clone(),
+    });
+    let draining = Arc::new(AtomicBool::new(false));
+    let encoded = metrics.clone();
+    let probes = api::Probes {
+        metrics: Arc::new(move || encoded.encode()),
+        draining: Arc::clone(&draining),
+    };
+    let tokens = Tokens::new(Arc::clone(&store), world.clone());
+    let parts = api::Parts {
+        store: Arc::clone(&store),
+        world: world.clone(),
+        keyring,
+        auth,
+        lanes,
+        rules,
+        probes,
+    };
+    let api = Api::new(parts);
+    Ok(Assembled { store, world, metrics, engine, tokens, draining, services, door, api })
+}
+
+struct Given<'a> {
+    config: &'a Config,
+    world: &'a World,
+    store: &'a Arc<dyn Store>,
+    keyring: &'a Arc<Keyring>,
+    metrics: &'a Metrics,
+    engine: &'a Engine,
+    address: SocketAddr,
+    files: u64,
+}
+
+fn services(given: Given<'_>) -> Result<Services, Error> {
+    let Given { config, world, store, keyring, metrics, engine, address, files } = given;
+    Ok(Services {
+        world: world.clone(),
+        store: Arc::clone(store),
+        connector: connector(config, world, address)?,
+        keyring: Arc::clone(keyring),
+        schedule: Schedule {
+            gaps: config.delivery.retry_schedule.clone(),
+            jitter: config.delivery.retry_jitter,
+            disable_after: config.delivery.disable_after,
+        },
+        limits: limits(config, files, engine.mailboxes().len()),
+        require_https: config.delivery.require_https,
+        retention: retention(config),
+        metrics: metrics.clone(),
+        engine: engine.clone(),
+        pressure: Arc::new(Pressure::default()),
+        attempt_keys: Mutex::new(KeySequence::after(store.last_attempt_key())),
+    })
+}
+
+fn connector(config: &Config, world: &World, address: SocketAddr) -> Result<Connector, Error> {
+    let delivery = &config.delivery;
+    let setting = |error: &dyn std::fmt::Display| Error::Setting(error.to_string());
+    let policy = Policy::new(
+        delivery.allow_cidrs.iter().copied(),
+        delivery.deny_cidrs.iter().copied(),
+        delivery.nat64_prefixes.iter().copied(),
+    );
+    let policy = policy.map_err(|error| setting(&error))?;
+    let ports = Ports::new(delivery.allowed_ports.ranges().to_vec());
+    let roots = match &delivery.extra_roots {
+        Some(path) => vec![std::fs::read(path).map_err(|error| {
+            Error::Setting(format!("delivery.extra_roots: {}: {error}", path.display()))
+        })?],
+        None => Vec::new(),
+    };
+    let tls = Tls::new(roots.iter().map(Vec::as_slice)).map_err(|error| setting(&error))?;
+    let guard = Guard::new(policy, ports, vec![address]);
+    Ok(Connector::new(Arc::clone(&world.network), guard, tls, delivery.connect_timeout))
+}
+
+fn limits(config: &Config, files: u64, cores: usize) -> deliver::Limits {
+    // Half of the files that are left are for connections to targets, half for clients.
+    let derived = (files.saturating_sub(OTHER_FILES) / 2).clamp(64, 20_000);
+    let sockets = config.delivery.max_connections.map_or(derived, u64::from);
+    deliver::Limits {
+        timeout: config.delivery.timeout,
+        per_endpoint: config.delivery.in_flight_per_endpoint,
+        sockets: u32::try_from(sockets / cores as u64).unwrap_or(u32::MAX),
+        in_flight: config.limits.in_flight.div_ceil(cores),
+        head: config.limits.lane_head,
+        heads: config.limits.lane_heads.div_ceil(cores),
+        answer: outbound::Limits {
+            keep: config.delivery.response_kept,
+            read: config.delivery.response_read,
+            ..outbound::Limits::default()
+        },
+    }
+}
+
+fn retention(config: &Config) -> Duration {
+    Duration::from_secs(u64::from(config.retention.messages) * 86_400)
+}
+
+impl Assembled {
+    /// Starts the cores. Each runs a share of the lanes and of the clients' connections.
+    pub(super) fn start_cores(
+        self,
+        config: &Config,
+        shared: Handle,
+        phase: watch::Receiver<Phase>,
+    ) -> io::Result<(Vec<Running>, Vec<Arc<Mailbox<Accepted>>>)> {
+        let Assembled { services, door, api, engine, metrics, .. } = self;
+        let router = api::router(api, crate::send::routes(door.clone()));
+        let mut running = Vec::new();
+        let mut mailboxes = Vec::new();
+        let connections = config.limits.connections.div_ceil(engine.mailboxes().len());
+        for (number, posts) in engine.mailboxes().iter().enumerate() {
+            let dealt: Arc<Mailbox<Accepted>> = Arc::default();
+            mailboxes.push(Arc::clone(&dealt));
+            let (leaving, clients) = oneshot::channel();
+            let (services, posts) = (Arc::clone(&services), Arc::clone(posts));
+            let (door, router, shared) = (door.clone(), router.clone(), shared.clone());
+            let (metrics, mut phase) = (metrics.clone(), phase.clone());
+            let header_timeout = config.limits.header_timeout;
+            let body = move || async move {
+                let front = http::Front {
+                    door: door.on_core(),
+                    api: router,
+                    shared,
+                    header_timeout,
+                    metrics,
+                    connections,
+                    phase: phase.clone(),
+                };
+                tokio::task::spawn_local(deliver::work(services, posts, number == 0));
+                http::serve(front, dealt).await;
+                drop::<oneshot::Sender<()>>(leaving);
+                // The lanes go on until all that they began is recorded.
+                let _ = phase.wait_for(|phase| *phase == Phase::Ended).await;
+            };
+            let core = Core::start(&format!("core-{number}"), body)?;
+            running.push(Running { core, clients });
+        }
+        Ok((running, mailboxes))
+    }
+}

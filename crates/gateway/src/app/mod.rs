@@ -1,0 +1,183 @@
+//! The process: what is started in which order, and how it ends.
+
+mod assemble;
+mod signals;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+};
+
+use ringback_store::sqlite::OpenError;
+use tokio::{sync::watch, task::JoinSet, time::timeout};
+
+use self::assemble::Assembled;
+use crate::{
+    config::Config,
+    control::{self, Request, Response, tokens::Tokens},
+    core::{Phase, Shared},
+    data_lock::{DataLock, LockError},
+    dev, fd_limit, housekeeping, http, keyring, outbound,
+    seam::Listener,
+    telemetry, wiring,
+};
+
+/// Threads of the shared runtime: API calls wait for the store, they do not compute.
+const SHARED_THREADS: usize = 2;
+
+/// Which command runs the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// `ringback serve`
+    Serve,
+    /// `ringback dev`
+    Dev,
+}
+
+/// Why the server did not start, or ended other than as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting that shows only when it is used to be wrong (exit 64).
+    #[error("{0}")]
+    Setting(String),
+    /// The data directory cannot be had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] ringback_store::Unavailable),
+    /// There is no key to seal with.
+    #[error(transparent)]
+    Key(#[from] keyring::Error),
+    /// The name servers cannot be used.
+    #[error(transparent)]
+    Resolver(#[from] outbound::ResolverError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        reason: io::Error,
+    },
+    /// The system gives no threads, signals or sockets.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Runs until it is told to stop.
+///
+/// # Errors
+/// [`Error`] says what is missing. An orderly end is no error.
+pub fn run(config: Config, mode: Mode) -> Result<(), Error> {
+    telemetry::logs::init(&config.log);
+    let files = fd_limit::raise();
+    let mut lock = DataLock::acquire(&config.data)?;
+    let shared = Shared::start(SHARED_THREADS)?;
+    let result = shared.run(serve(config, mode, &mut lock, &shared, files));
+    shared.stop();
+    result
+}
+
+/// Does on the store itself what a server would do through its control socket.
+///
+/// # Errors
+/// When the store cannot be opened.
+pub fn control(config: &Config, lock: DataLock, request: Request) -> Result<Response, Error> {
+    let shared = Shared::start(1)?;
+    let response = shared.run(async {
+        let world = wiring::world(&[], shared.handle())?;
+        let store = wiring::store(config, lock.dir())?;
+        let response = Tokens::new(Arc::clone(&store), world).handle(request).await;
+        store.close().await;
+        Ok(response)
+    });
+    shared.stop();
+    response
+}
+
+async fn serve(
+    config: Config,
+    mode: Mode,
+    lock: &mut DataLock,
+    shared: &Shared,
+    files: u64,
+) -> Result<(), Error> {
+    let mut signals = signals::Signals::new()?;
+    let world = wiring::world(&config.delivery.name_servers, shared.handle())?;
+    let (listener, address) = listen(&world, config.listen).await?;
+    let control = control::Server::bind(lock.dir())?;
+    let (phase, phases) = watch::channel(Phase::Serving);
+    let assembled = assemble::assemble(&config, world, lock.dir(), address, files).await?;
+    let Assembled { store, world, metrics, engine, tokens, draining, .. } = assembled.clone();
+    let (mut cores, mailboxes) = assembled.start_cores(&config, shared.handle(), phases)?;
+
+    let mut tasks = JoinSet::new();
+    let dealing = tasks.spawn(http::deal(listener, mailboxes));
+    tasks.spawn(housekeeping::run(Arc::clone(&store), world.clone(), metrics));
+    tasks.spawn(async move {
+        let tokens = Arc::new(tokens);
+        let answer = |request| {
+            let tokens = Arc::clone(&tokens);
+            async move { tokens.handle(request).await }
+        };
+        control.run(answer).await;
+    });
+    if let Err(error) = lock.announce(address) {
+        tracing::warn!(%error, "the lock file does not say where this server listens");
+    }
+    announce(address)?;
+    if let (Mode::Dev, Some(token)) = (mode, &config.bootstrap_token) {
+        let token = token.expose().to_owned();
+        tasks.spawn(dev::run(world, dev::Server { listen: address, token }));
+    }
+
+    signals.stop().await;
+    tracing::info!("stopping: finishing what is under way");
+    draining.store(true, Ordering::Relaxed);
+    dealing.abort();
+    let ending = async {
+        // Clients first: what they are told to be accepted must be committed.
+        let _ = phase.send(Phase::Closing);
+        for core in &mut cores {
+            core.without_clients().await;
+        }
+        engine.drain().await;
+    };
+    tokio::select! {
+        finished = timeout(config.limits.shutdown, ending) => {
+            if finished.is_err() {
+                tracing::warn!("the time to finish is over: what is under way will be sent again");
+            }
+        }
+        () = signals.stop() => tracing::warn!("told to stop again: ending at once"),
+    }
+    let _ = phase.send(Phase::Ended);
+    tasks.shutdown().await;
+    store.close().await;
+    cores.into_iter().for_each(assemble::Running::join);
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn listen(
+    world: &crate::seam::World,
+    address: SocketAddr,
+) -> Result<(Box<dyn Listener>, SocketAddr), Error> {
+    let failed = |reason| Error::Listen { address, reason };
+    let listener = world.network.listen(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// The one line on the standard output: programs wait for it and read the address from it.
+fn announce(address: SocketAddr) -> io::Result<()> {
+    use std::io::Write;
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "listening on http://{address}")?;
+    stdout.flush()
+}

@@ -1,0 +1,161 @@
+//! One attempt: over a kept connection if there is one, else over a new one, under one deadline.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header;
+use ringback_domain::{
+    attempt::{Phase, Timings},
+    lane::Sign,
+    retry::{Ending, parse_retry_after},
+    time::Timestamp,
+};
+use ringback_store::Content;
+use tokio::time::Instant;
+
+use super::{prepare::Route, services::Services};
+use crate::outbound::{self, Answer, ConnectFailure, ExchangeFailure, Sender, exchange};
+
+/// How an attempt went.
+pub(super) struct Made {
+    pub(super) ending: Ending,
+    pub(super) response: Bytes,
+    pub(super) failed: Option<Phase>,
+    pub(super) reason: Option<&'static str>,
+    pub(super) timings: Timings,
+    pub(super) sign: Sign,
+    /// The connection, if it can be used again.
+    pub(super) sender: Option<Sender>,
+}
+
+/// Makes one attempt. Connections that it opens are driven on this core.
+pub(super) async fn make(
+    services: &Services,
+    route: &Route,
+    content: &Content,
+    kept: Option<Sender>,
+    now: Timestamp,
+) -> Made {
+    let started = Instant::now();
+    let deadline = started + services.limits.timeout;
+    let limits = &services.limits.answer;
+    let mut timings = Timings::default();
+    let mut kept = kept.filter(|sender| !sender.is_closed());
+    let result = loop {
+        let reused = kept.is_some();
+        let mut sender = match kept.take() {
+            Some(sender) => sender,
+            None => match open(services, route, deadline, &mut timings).await {
+                Ok(sender) => sender,
+                Err(failure) => break Err(Failure::Connect(failure)),
+            },
+        };
+        match exchange(&mut sender, route.request(content, now), limits, deadline).await {
+            Ok(answer) => break Ok((answer, sender)),
+            // The receiver closed the kept connection before it saw the request: not its failure.
+            Err(failure) if reused && failure.ended_unanswered() => {}
+            Err(failure) => break Err(Failure::Exchange(failure)),
+        }
+    };
+    let mut made = match result {
+        Ok((answer, sender)) => Made::answered(answer, sender, timings, now),
+        Err(failure) => Made::failed(failure, timings),
+    };
+    made.timings.total = started.elapsed();
+    made
+}
+
+enum Failure {
+    Connect(ConnectFailure),
+    Exchange(ExchangeFailure),
+}
+
+async fn open(
+    services: &Services,
+    route: &Route,
+    deadline: Instant,
+    timings: &mut Timings,
+) -> Result<Sender, ConnectFailure> {
+    let outbound::Opened { sender, connection, timings: spent, .. } =
+        services.connector.connect(&route.target, deadline).await?;
+    *timings = spent;
+    // It ends with the connection; the core's task set drops it at the latest.
+    tokio::task::spawn_local(connection);
+    Ok(sender)
+}
+
+impl Made {
+    fn answered(answer: Answer, sender: Sender, timings: Timings, now: Timestamp) -> Made {
+        let status_code = answer.status.as_u16();
+        let retry_after = answer.headers.get(header::RETRY_AFTER);
+        let retry_after = retry_after
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| parse_retry_after(value, now));
+        let ending = Ending { status_code, complete: true, retry_after };
+        let success = ending.is_success();
+        Made {
+            ending,
+            response: answer.body,
+            failed: (!success).then_some(Phase::Status),
+            reason: (!success).then(|| status_reason(status_code)),
+            timings: Timings {
+                first_byte: answer.timings.first_byte,
+                body: answer.timings.body,
+                ..timings
+            },
+            sign: if success { Sign::Success } else { Sign::Failure },
+            sender: answer.reusable.then_some(sender),
+        }
+    }
+
+    fn failed(failure: Failure, timings: Timings) -> Made {
+        let (status, phase, reason, timings) = match failure {
+            Failure::Connect(failure) => (None, failure.phase, failure.reason, failure.timings),
+            Failure::Exchange(failure) => {
+                let spent = failure.timings;
+                let timings =
+                    Timings { first_byte: spent.first_byte, body: spent.body, ..timings };
+                (failure.status, failure.phase, failure.reason, timings)
+            }
+        };
+        Made {
+            ending: Ending {
+                status_code: status.map_or(0, |status| status.as_u16()),
+                complete: false,
+                retry_after: None,
+            },
+            failed: Some(phase),
+            reason: Some(reason.as_str()),
+            timings,
+            ..Made::nothing()
+        }
+    }
+
+    /// An attempt that could not even begin, for this reason.
+    pub(super) fn unprepared(reason: &'static str) -> Made {
+        Made { failed: Some(Phase::Prepare), reason: Some(reason), ..Made::nothing() }
+    }
+
+    fn nothing() -> Made {
+        Made {
+            ending: Ending { status_code: 0, complete: false, retry_after: None },
+            response: Bytes::new(),
+            failed: None,
+            reason: None,
+            timings: Timings { total: Duration::ZERO, ..Timings::default() },
+            sign: Sign::Silence,
+            sender: None,
+        }
+    }
+}
+
+fn status_reason(status_code: u16) -> &'static str {
+    match status_code {
+        300..=399 => "redirect_not_followed",
+        410 => "gone",
+        429 => "too_many_requests",
+        503 => "service_unavailable",
+        400..=499 => "client_error_status",
+        _ => "server_error_status",
+    }
+}

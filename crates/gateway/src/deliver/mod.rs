@@ -1,0 +1,31 @@
+//! The engine: from a due delivery to a recorded attempt.
+//!
+//! Each active endpoint has a *lane*: its queue, its window, its connections, its health. Lanes
+//! are spread over the cores; a lane lives on one core and is touched by nobody else. A core's
+//! [`worker`](worker::Worker) takes what is due, makes attempts and records them in batches.
+//!
+//! ```text
+//!  log::append ─► mailbox ─► lane (head in memory, the rest in the store) ─► prepare ─► attempt
+//!                              ▲  refill: store.due                                      │
+//!                              └────────── timer ◄── record (batch, one commit) ◄────────┘
+//! ```
+//!
+//! Invariants: only the head of a lane is in memory; what is in memory is pending in the store too,
+//! so a crash loses nothing; a delivery is in memory at most once; no attempt is made before it is
+//! due, nor with a state of the endpoint older than the last change that was acknowledged.
+
+mod engine;
+mod services;
+
+mod worker;
+
+mod lane;
+mod prepare;
+mod attempt;
+mod notice;
+mod record;
+mod upkeep;
+
+pub use engine::{Engine, Post};
+pub use services::{Limits, Pressure, Services};
+pub use worker::work;

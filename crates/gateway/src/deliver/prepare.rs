@@ -1,0 +1,187 @@
+//! From an endpoint's row to what an attempt needs, and from a message to the exact request.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use http_body_util::Full;
+use ringback_domain::{
+    application::OPERATIONAL_UID,
+    endpoint::State,
+    id::{ApplicationId, EndpointId, Key},
+    scope::Scope,
+    seal::{Context, Keyring},
+    signature::SigningKey,
+    target::{Rules, Target},
+    time::Timestamp,
+};
+use ringback_store::{Content, EndpointSecrets, Lane};
+
+const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("Ringback/", env!("CARGO_PKG_VERSION")));
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// An endpoint, ready to be sent to.
+#[derive(Clone)]
+pub(super) struct Prepared {
+    pub(super) application: ApplicationId,
+    pub(super) application_uid: Option<String>,
+    pub(super) endpoint: EndpointId,
+    pub(super) endpoint_uid: Option<String>,
+    pub(super) revision: Key,
+    pub(super) state: State,
+    pub(super) failing_since: Option<Timestamp>,
+    /// What to dial and how to sign; or the word that says why that cannot be known.
+    pub(super) route: Result<Route, &'static str>,
+}
+
+/// What to dial, how to sign, which headers to add.
+#[derive(Clone)]
+pub(super) struct Route {
+    pub(super) target: Target,
+    host: HeaderValue,
+    keys: Vec<(SigningKey, Option<Timestamp>)>,
+    headers: HeaderMap,
+}
+
+impl Prepared {
+    /// Prepares what the store knows about an endpoint.
+    pub(super) fn new(lane: Lane, keyring: &Keyring, require_https: bool) -> Prepared {
+        let route = Route::new(&lane, keyring, require_https);
+        if let Err(reason) = &route {
+            tracing::error!(endpoint = %lane.endpoint.id, reason, "an endpoint cannot be sent to");
+        }
+        Prepared {
+            application: lane.application,
+            application_uid: lane.application_uid,
+            endpoint: lane.endpoint.id,
+            endpoint_uid: lane.endpoint.uid,
+            revision: lane.endpoint.revision,
+            state: lane.endpoint.state,
+            failing_since: lane.endpoint.failing_since,
+            route,
+        }
+    }
+
+    /// The same endpoint in another state.
+    pub(super) fn stopped(&self, state: State) -> Prepared {
+        Prepared { state, ..self.clone() }
+    }
+
+    /// Whether its messages are operational ones, about which nothing operational is told.
+    pub(super) fn is_operational(&self) -> bool {
+        self.application_uid.as_deref() == Some(OPERATIONAL_UID)
+    }
+}
+
+impl Route {
+    fn new(lane: &Lane, keyring: &Keyring, require_https: bool) -> Result<Route, &'static str> {
+        let target = Target::parse(&lane.endpoint.url, Rules { require_https })
+            .map_err(|_| "url_refused")?;
+        let host = HeaderValue::from_str(&target.host_header).map_err(|_| "url_refused")?;
+        let sealed = Sealed { scope: lane.scope, secrets: &lane.secrets, keyring };
+        Ok(Route { target, host, keys: sealed.keys()?, headers: sealed.headers()? })
+    }
+
+    /// The request for one attempt, signed at `now` by every key that has not expired.
+    pub(super) fn request(&self, content: &Content, now: Timestamp) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(content.payload.clone()));
+        *request.method_mut() = Method::POST;
+        if let Ok(uri) = self.target.path_and_query.parse() {
+            *request.uri_mut() = uri;
+        }
+        let id = content.id.to_string();
+        let signature = self.signature(&id, &content.payload, now);
+        let headers = request.headers_mut();
+        headers.reserve(10 + self.headers.len());
+        headers.insert(header::HOST, self.host.clone());
+        headers.insert(header::USER_AGENT, USER_AGENT);
+        let content_type = content.content_type.as_deref().map(HeaderValue::from_str);
+        headers.insert(header::CONTENT_TYPE, content_type.and_then(Result::ok).unwrap_or(JSON));
+        // Both families (Standard Webhooks 1.0.0 and the older names): every verifier finds its own.
+        for (names, value) in [
+            (["webhook-id", "svix-id"], text(&id)),
+            (["webhook-timestamp", "svix-timestamp"], HeaderValue::from(now.seconds())),
+            (["webhook-signature", "svix-signature"], text(&signature)),
+        ] {
+            let [first, second] = names.map(HeaderName::from_static);
+            headers.insert(first, value.clone());
+            headers.insert(second, value);
+        }
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
+        request
+    }
+
+    fn signature(&self, id: &str, payload: &[u8], now: Timestamp) -> String {
+        let mut signature = String::with_capacity(48 * self.keys.len());
+        let valid = |until: &Option<Timestamp>| until.is_none_or(|until| now < until);
+        for (key, _) in self.keys.iter().filter(|(_, until)| valid(until)) {
+            if !signature.is_empty() {
+                signature.push(' ');
+            }
+            key.sign_into(id, now.seconds(), payload, &mut signature);
+        }
+        signature
+    }
+}
+
+/// Ids and signatures are ASCII by their making.
+fn text(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+struct Sealed<'a> {
+    scope: Scope,
+    secrets: &'a EndpointSecrets,
+    keyring: &'a Keyring,
+}
+
+impl Sealed<'_> {
+    fn keys(&self) -> Result<Vec<(SigningKey, Option<Timestamp>)>, &'static str> {
+        let one = |secret: &ringback_domain::endpoint::SealedSecret| {
+            let text = self.open("endpoint-secret", &secret.sealed)?;
+            let key = SigningKey::parse(&text).map_err(|_| "secret_unreadable")?;
+            Ok((key, secret.expires_at))
+        };
+        self.secrets.secrets.iter().map(one).collect()
+    }
+
+    fn headers(&self) -> Result<HeaderMap, &'static str> {
+        let mut headers = HeaderMap::new();
+        if let Some(sealed) = &self.secrets.credentials {
+            let value = self.open("endpoint-credentials", sealed)?;
+            headers.insert(header::AUTHORIZATION, sensitive(&value)?);
+        }
+        if let Some(sealed) = &self.secrets.headers {
+            let json = self.open("endpoint-headers", sealed)?;
+            let named: std::collections::BTreeMap<String, String> =
+                serde_json::from_str(&json).map_err(|_| "headers_unreadable")?;
+            for (name, value) in named {
+                let name: HeaderName = name.parse().map_err(|_| "headers_unreadable")?;
+                headers.insert(name, sensitive(&value)?);
+            }
+        }
+        Ok(headers)
+    }
+
+    fn open(&self, purpose: &str, sealed: &[u8]) -> Result<String, &'static str> {
+        let owner = self.secrets.endpoint;
+        let context = Context { environment: self.scope.environment, owner, purpose };
+        let plain = self.keyring.open(&context, sealed).map_err(|error| {
+            tracing::error!(%error, purpose, "a sealed value cannot be opened");
+            "secret_unreadable"
+        })?;
+        String::from_utf8(plain.to_vec()).map_err(|_| "secret_unreadable")
+    }
+}
+
+fn sensitive(value: &str) -> Result<HeaderValue, &'static str> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| "headers_unreadable")?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// How long an idle connection is kept: shorter than most receivers keep theirs.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(30);

@@ -1,0 +1,96 @@
+//! What a worker needs from the rest of the process.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use ringback_domain::{
+    id::{AttemptId, Id, KeySequence},
+    retry::Schedule,
+    seal::Keyring,
+    time::Timestamp,
+};
+use ringback_store::Store;
+
+use super::Engine;
+use crate::{outbound, outbound::Connector, seam::World, telemetry::metrics::Metrics};
+
+/// What a worker needs.
+pub struct Services {
+    /// Clock, randomness.
+    pub world: World,
+    /// Where deliveries and results are.
+    pub store: Arc<dyn Store>,
+    /// The way out.
+    pub connector: Connector,
+    /// Opens secrets.
+    pub keyring: Arc<Keyring>,
+    /// When to try again.
+    pub schedule: Schedule,
+    /// How much at once.
+    pub limits: Limits,
+    /// Whether plain `http` targets may still be dialled.
+    pub require_https: bool,
+    /// How long content is kept; for operational messages.
+    pub retention: Duration,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The other cores.
+    pub engine: Engine,
+    /// How much is waiting, for the intake.
+    pub pressure: Arc<Pressure>,
+    /// The keys of attempts, shared by all cores.
+    pub attempt_keys: Mutex<KeySequence>,
+}
+
+impl Services {
+    /// The id of an attempt that begins now.
+    pub(super) fn attempt_id(&self, now: Timestamp, nonce: u64) -> AttemptId {
+        let mut keys = self.attempt_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        AttemptId(Id { key: keys.next(now, 0), shard: 0, nonce })
+    }
+}
+
+/// How much at once; numbers of a process are divided among its cores.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Total time of an attempt.
+    pub timeout: Duration,
+    /// Requests open to one endpoint.
+    pub per_endpoint: u32,
+    /// Requests open on this core.
+    pub sockets: u32,
+    /// Attempts begun on this core whose result is not committed.
+    pub in_flight: usize,
+    /// Deliveries of one lane in memory.
+    pub head: usize,
+    /// Deliveries of all lanes of this core in memory.
+    pub heads: usize,
+    /// What is read of an answer.
+    pub answer: outbound::Limits,
+}
+
+/// How many deliveries could be made at once but wait for the engine: the intake looks at it and
+/// slows down before waiting grows without limit. Lanes that wait for their own endpoint do not
+/// count, so a slow receiver slows nobody else's intake.
+#[derive(Debug, Default)]
+pub struct Pressure(AtomicUsize);
+
+impl Pressure {
+    /// How many wait now.
+    pub fn waiting(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn adjust(&self, before: usize, after: usize) {
+        if after > before {
+            self.0.fetch_add(after - before, Ordering::Relaxed);
+        } else if after < before {
+            self.0.fetch_sub(before - after, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a core does by the clock: retries that become due, slow lanes, idle connections.
+
+use std::{rc::Rc, time::Duration};
+
+use ringback_domain::{lane::SLOW, lane::Sign, lane::Standing, time::Timestamp};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use super::worker::Worker;
+
+/// How often lanes are looked at.
+const TICK: Duration = Duration::from_millis(250);
+/// The longest sleep: after it the wall clock is asked again, as it may have been set.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// Wakes lanes when what waits in the store becomes due.
+pub(super) async fn run_timers(worker: Rc<Worker>) {
+    loop {
+        let now = worker.services.world.clock.now();
+        let next = worker.ring(now);
+        let wait = next.map_or(LONGEST_SLEEP, |at| at.since(now).min(LONGEST_SLEEP));
+        tokio::select! {
+            // A millisecond more, so that a rounded-down wait does not come back too early.
+            () = sleep(wait + Duration::from_millis(1)) => {}
+            () = worker.reminder_set.notified() => {}
+        }
+    }
+}
+
+/// Looks at every lane from time to time.
+pub(super) async fn run_looks(worker: Rc<Worker>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        look(&worker, Instant::now());
+    }
+}
+
+fn look(worker: &Rc<Worker>, now: Instant) {
+    let mut state = worker.state.borrow_mut();
+    let slow: Vec<_> = state
+        .lanes
+        .iter()
+        .filter(|(_, lane)| lane.open > 0 && lane.progress + SLOW < now)
+        .filter(|(_, lane)| lane.health.standing() != Standing::Suspect)
+        .map(|(key, _)| *key)
+        .collect();
+    for key in slow {
+        state.sign(key, Sign::Slow);
+        worker.account(&mut state, key);
+    }
+    for lane in state.lanes.values_mut() {
+        lane.close_idle(now);
+    }
+    state.lanes.retain(|_, lane| !lane.is_forgettable());
+    worker.count(&state);
+    drop(state);
+    // A sweep finds what a hint should have started: the store has the work, hints only speed it.
+    worker.pump_queued();
+    worker.pump_ready();
+}
+
+/// Reminders: which lane to wake when.
+#[derive(Default)]
+pub(super) struct Reminders(std::collections::BTreeSet<(Timestamp, ringback_domain::id::Key)>);
+
+impl Reminders {
+    /// Sets a reminder; whether it is now the first.
+    pub(super) fn set(&mut self, at: Timestamp, lane: ringback_domain::id::Key) -> bool {
+        self.0.insert((at, lane));
+        self.0.first() == Some(&(at, lane))
+    }
+
+    /// Takes one that is due.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Option<ringback_domain::id::Key> {
+        let first = *self.0.first()?;
+        (first.0 <= now).then(|| {
+            self.0.remove(&first);
+            first.1
+        })
+    }
+
+    /// When the next one is.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.0.first().map(|(at, _)| *at)
+    }
+}

@@ -1,0 +1,139 @@
+//! One core's side of the listener: it speaks HTTP, answers the hot route itself and lets the
+//! shared runtime answer everything else.
+
+use std::{cell::Cell, convert::Infallible, rc::Rc, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, response::Response};
+use http::{Request, StatusCode};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{runtime::Handle, sync::Notify, sync::watch, task::spawn_local};
+use tower::ServiceExt;
+
+use crate::{
+    core::{Mailbox, Phase},
+    seam::Accepted,
+    send::{self, OnCore},
+    telemetry::metrics::Metrics,
+};
+
+/// The most bytes of a request's head.
+const HEAD: usize = 64 * 1024;
+
+/// What a core needs to answer requests.
+pub struct Front {
+    /// The hot route.
+    pub door: OnCore,
+    /// Everything else, and where it runs.
+    pub api: Router,
+    /// The shared runtime.
+    pub shared: Handle,
+    /// How long a request's head may take.
+    pub header_timeout: Duration,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Connections of this core; more are closed at once.
+    pub connections: usize,
+    /// Says when no more requests are taken.
+    pub phase: watch::Receiver<Phase>,
+}
+
+/// Serves the connections that are dealt to this core; ends when it is told to stop and the last
+/// connection has.
+pub async fn serve(front: Front, mailbox: Arc<Mailbox<Accepted>>) {
+    let front = Rc::new(front);
+    let open = Rc::new(Open::default());
+    let mut phase = front.phase.clone();
+    loop {
+        tokio::select! {
+            accepted = mailbox.take() => {
+                for accepted in accepted {
+                    if open.count.get() < front.connections {
+                        let guard = Open::enter(&open, &front.metrics);
+                        spawn_local(connection(Rc::clone(&front), accepted, guard));
+                    }
+                }
+            }
+            _ = phase.wait_for(|phase| *phase >= Phase::Closing) => break,
+        }
+    }
+    while open.count.get() > 0 {
+        open.left.notified().await;
+    }
+}
+
+async fn connection(front: Rc<Front>, accepted: Accepted, _guard: Guard) {
+    let stream = match accepted() {
+        Ok(stream) => stream,
+        Err(error) => return tracing::warn!(%error, "a connection could not be served"),
+    };
+    let mut phase = front.phase.clone();
+    let header_timeout = front.header_timeout;
+    let service = service_fn(move |request| respond(Rc::clone(&front), request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_buf_size(HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        // An error here is the client's: it went away, or does not speak HTTP.
+        _ = connection.as_mut() => return,
+        _ = phase.wait_for(|phase| *phase >= Phase::Closing) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = connection.await;
+}
+
+async fn respond(
+    front: Rc<Front>,
+    request: Request<Incoming>,
+) -> Result<Response, Infallible> {
+    if let Some(application) = send::route(&request) {
+        let application = application.to_owned();
+        let (parts, body) = request.into_parts();
+        let response = front.door.accept(&application, &parts, body).await;
+        return Ok(response);
+    }
+    // The shared runtime answers, so that a slow list never holds up the hot route's core.
+    let answer = front.api.clone().oneshot(request.map(Body::new));
+    let response = match front.shared.spawn(answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => failed(),
+    };
+    Ok(response)
+}
+
+/// The shared runtime is gone: the process is ending.
+fn failed() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response
+}
+
+/// The open connections of a core.
+#[derive(Default)]
+struct Open {
+    count: Cell<usize>,
+    left: Notify,
+}
+
+/// One open connection.
+struct Guard(Rc<Open>, Metrics);
+
+impl Open {
+    fn enter(open: &Rc<Open>, metrics: &Metrics) -> Guard {
+        open.count.set(open.count.get() + 1);
+        metrics.client_connections_open.inc();
+        Guard(Rc::clone(open), metrics.clone())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.count.set(self.0.count.get() - 1);
+        self.1.client_connections_open.dec();
+        self.0.left.notify_one();
+    }
+}

@@ -1,0 +1,90 @@
+//! The key that seals secrets: from the configuration, or made beside the data for a simple start.
+
+use std::{fs, io, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
+
+use ringback_domain::seal::{Keyring, MasterKey};
+
+use crate::{config, seam::Entropy};
+
+/// The file of a key that was made beside the data.
+const FILE: &str = "master.key";
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A key file cannot be read or written.
+    #[error("the key file {path} cannot be used: {reason}")]
+    File {
+        /// The file.
+        path: String,
+        /// What the system said.
+        reason: io::Error,
+    },
+    /// The key is none.
+    #[error("{origin} holds no key: {reason}")]
+    Key {
+        /// Where it came from.
+        origin: String,
+        /// What is wrong with it.
+        reason: ringback_domain::seal::MasterKeyError,
+    },
+}
+
+/// The keys to seal with.
+///
+/// # Errors
+/// [`Error`] says which file or setting holds no key.
+pub fn load(
+    settings: &config::Secrets,
+    data: &Path,
+    entropy: &dyn Entropy,
+) -> Result<Keyring, Error> {
+    let key = if let Some(key) = &settings.key {
+        MasterKey::new(*key.expose())
+    } else if let Some(path) = &settings.key_file {
+        parse(&path.display().to_string(), &read(path)?)?
+    } else {
+        beside(data, entropy)?
+    };
+    Ok(Keyring::new(&key, []))
+}
+
+fn beside(data: &Path, entropy: &dyn Entropy) -> Result<MasterKey, Error> {
+    let path = data.join(FILE);
+    if !path.exists() {
+        write(&path, &MasterKey::new(entropy.bytes()))?;
+    }
+    tracing::warn!(
+        path = %path.display(),
+        "the key that encrypts secrets lies beside the data it protects: move it elsewhere and name \
+         it with RINGBACK_SECRETS_KEY_FILE"
+    );
+    parse(&path.display().to_string(), &read(&path)?)
+}
+
+fn write(path: &Path, key: &MasterKey) -> Result<(), Error> {
+    // Written under another name first: a half-written key would lock everything out.
+    let partial = path.with_extension("partial");
+    let attempt = || {
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&partial)?;
+        file.write_all(key.to_text().as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&partial, path)?;
+        fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    };
+    attempt().map_err(|reason| Error::File { path: path.display().to_string(), reason })
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path)
+        .map_err(|reason| Error::File { path: path.display().to_string(), reason })
+}
+
+fn parse(origin: &str, text: &str) -> Result<MasterKey, Error> {
+    MasterKey::parse(text.trim()).map_err(|reason| Error::Key { origin: origin.to_owned(), reason })
+}

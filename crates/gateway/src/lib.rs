@@ -1,0 +1,34 @@
+//! Ringback, the process: doors, log, engine, faces. See `ARCHITECTURE.md` for the map.
+//!
+//! In the order in which data flows: requests come in through [`http`], reach a door ([`send`]) or
+//! a face ([`api`]), become durable in the [`log`], are delivered by the engine ([`deliver`]) through
+//! the only way [`outbound`]. [`app`] starts and stops it all; [`wiring`] alone knows what the seams
+//! ([`seam`]) and the store are made of.
+
+pub mod app;
+pub mod wiring;
+
+pub mod core;
+pub mod http;
+
+pub mod auth;
+pub mod send;
+
+pub mod log;
+
+pub mod deliver;
+pub mod outbound;
+
+pub mod api;
+pub mod cli;
+pub mod control;
+pub mod dev;
+pub mod telemetry;
+
+pub mod api_client;
+pub mod config;
+pub mod data_lock;
+pub mod fd_limit;
+pub mod housekeeping;
+pub mod keyring;
+pub mod seam;

@@ -1,0 +1,84 @@
+//! Commit, then wake the lanes: the one place where that happens.
+
+use std::sync::Arc;
+
+use ringback_domain::{attempt::Trigger, scope::Scope};
+use ringback_store::{Append, AppendError, Appended, Content, Due, Store, delivery_key};
+
+use super::Lanes;
+
+/// The log's front: appends to the store and wakes the lanes.
+#[derive(Clone)]
+pub struct Log {
+    store: Arc<dyn Store>,
+    lanes: Arc<dyn Lanes>,
+}
+
+impl Log {
+    /// A log on this store that wakes these lanes.
+    pub fn new(store: Arc<dyn Store>, lanes: Arc<dyn Lanes>) -> Log {
+        Log { store, lanes }
+    }
+
+    /// Appends messages; when it returns, what succeeded is durable and its lanes know of it.
+    /// Each message succeeds or fails for itself.
+    pub async fn append(&self, batch: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        // Payloads are reference counted: the copy for the lanes shares their bytes.
+        let messages: Vec<_> = batch.iter().map(Kept::of).collect();
+        let results = self.store.append(batch).await;
+        let mut due = Vec::with_capacity(results.len());
+        for (kept, appended) in messages.into_iter().zip(&results) {
+            if let Ok(appended) = appended
+                && !appended.endpoints.is_empty()
+            {
+                kept.deliveries(appended, &mut due);
+            }
+        }
+        if !due.is_empty() {
+            self.lanes.deliver(due);
+        }
+        results
+    }
+}
+
+/// What the lanes need of a message while the store has the rest.
+struct Kept {
+    environment: i64,
+    event_id: Option<String>,
+    content_type: Option<String>,
+    payload: bytes::Bytes,
+    accepted_at: ringback_domain::time::Timestamp,
+}
+
+impl Kept {
+    fn of(append: &Append) -> Kept {
+        let message = &append.message;
+        Kept {
+            environment: append.environment,
+            event_id: message.event_id.clone(),
+            content_type: message.content_type.clone(),
+            payload: message.payload.clone(),
+            accepted_at: message.accepted_at,
+        }
+    }
+
+    fn deliveries(self, appended: &Appended, due: &mut Vec<Due>) {
+        let scope = Scope { environment: self.environment, application: appended.application };
+        let content = Arc::new(Content {
+            id: appended.id,
+            scope,
+            event_id: self.event_id,
+            content_type: self.content_type,
+            payload: self.payload,
+        });
+        due.extend(appended.endpoints.iter().enumerate().map(|(index, endpoint)| Due {
+            scope,
+            delivery: delivery_key(appended.id, index),
+            endpoint: *endpoint,
+            attempts: 0,
+            trigger: Trigger::Scheduled,
+            due_at: self.accepted_at,
+            content: Arc::clone(&content),
+        }));
+    }
+}

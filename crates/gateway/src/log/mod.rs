@@ -1,0 +1,9 @@
+//! The log: where an accepted message becomes durable, and the lanes hear of it.
+//!
+//! Doors know [`Log::append`] and nothing behind it; the engine is behind [`Lanes`].
+
+mod append;
+mod lanes;
+
+pub use append::Log;
+pub use lanes::Lanes;

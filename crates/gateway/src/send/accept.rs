@@ -1,0 +1,281 @@
+//! From a request's bytes to an acknowledged message.
+//!
+//! The same door serves the hot route on the cores and, as a handler of the shared router, whatever
+//! reaches that one. An answer of 202 means that the message, its idempotency key and its
+//! deliveries are on the disk.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use axum::{
+
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http::{StatusCode, header, request};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use ringback_domain::{
+    id::{Key, Kind},
+    idempotency::Claim,
+    scope::Reference,
+    time::Timestamp,
+};
+use ringback_store::{Append, AppendError, Appended, NewMessage, Store, WriteError};
+use tokio::time::{Instant, sleep, timeout};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::batch::Batch;
+use crate::{
+    api::{self, Error, MessageOut, PostedMessage, Rules},
+    auth::{Authenticator, bearer},
+    deliver::Pressure,
+    log::Log,
+    seam::World,
+    telemetry::metrics::{Metrics, Rejection},
+};
+
+/// So many deliveries may wait for the engine before the intake slows down.
+const PRESSURE: usize = 1_024;
+/// How long a request is held back at most, and between two looks.
+const PATIENCE: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(1);
+
+/// What the door is made of.
+pub struct Parts {
+    /// Where accepted messages go.
+    pub log: Log,
+    /// Where applications are made that come with their first message.
+    pub store: Arc<dyn Store>,
+    /// Tells who calls.
+    pub auth: Arc<Authenticator>,
+    /// Clock and randomness.
+    pub world: World,
+    /// What is accepted.
+    pub rules: Rules,
+    /// How long content is kept.
+    pub retention: Duration,
+    /// How much waits for the engine.
+    pub pressure: Arc<Pressure>,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// The door. Clones share it.
+#[derive(Clone)]
+pub struct Door(Arc<Parts>);
+
+/// The door as one core uses it: appends of the same moment go to the store together.
+pub struct OnCore {
+    door: Door,
+    batch: Rc<Batch>,
+}
+
+/// How a message gets into the log: alone, or together with the others of its moment.
+trait Appends {
+    /// Appends one message.
+    async fn append(&self, append: Append) -> Result<Appended, AppendError>;
+}
+
+impl Appends for Log {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let mut results = Log::append(self, vec![append]).await;
+        results.pop().unwrap_or(Err(AppendError::NoApplication))
+    }
+}
+
+impl Appends for Rc<Batch> {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        Batch::append(self, append).await
+    }
+}
+
+/// The door's routes, for the shared router and for the API's document.
+pub fn routes(door: Door) -> OpenApiRouter {
+    OpenApiRouter::default().routes(routes!(create)).with_state(door)
+}
+
+/// Create a message
+///
+/// It is delivered to every endpoint that wants it. 202 means that it is stored durably.
+#[utoipa::path(post, path = "/api/v1/app/{app_id}/msg", tag = "Message",
+    params(("app_id" = String, Path, description = "id or uid"), api::WithContent),
+    request_body = inline(api::MessageIn),
+    responses((status = 202, body = inline(MessageOut))))]
+async fn create(State(door): State<Door>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let segment = parts.uri.path().split('/').nth(4).unwrap_or_default();
+    let application = percent_decoded(segment);
+    door.accept(&application, &parts, body, &door.0.log).await
+}
+
+/// A uid has no characters that need escaping, but some clients escape all the same.
+fn percent_decoded(segment: &str) -> String {
+    let decoded = url::form_urlencoded::parse(segment.as_bytes()).next();
+    decoded.map_or_else(String::new, |(name, _)| name.into_owned())
+}
+
+impl OnCore {
+    /// Answers a request to create a message for `application`, an id or uid.
+    pub async fn accept(
+        &self,
+        application: &str,
+        parts: &request::Parts,
+        body: Incoming,
+    ) -> Response {
+        self.door.accept(application, parts, body, &self.batch).await
+    }
+}
+
+impl Door {
+    /// A door made of these parts.
+    pub fn new(parts: Parts) -> Door {
+        Door(Arc::new(parts))
+    }
+
+    /// The door for one core. To be called there.
+    pub fn on_core(&self) -> OnCore {
+        OnCore { door: self.clone(), batch: Batch::new(self.0.log.clone()) }
+    }
+
+    async fn accept<B>(
+        &self,
+        application: &str,
+        parts: &request::Parts,
+        body: B,
+        log: &impl Appends,
+    ) -> Response
+    where
+        B: hyper::body::Body<Data = Bytes, Error: Into<axum::BoxError>>,
+    {
+        let started = Instant::now();
+        match self.create(application, parts, body, log).await {
+            Ok(response) => {
+                self.0.metrics.messages_accepted.inc();
+                self.0.metrics.accept.observe(started.elapsed());
+                response
+            }
+            Err(error) => {
+                self.0.metrics.rejected(reason(&error));
+                error.into_response()
+            }
+        }
+    }
+
+    async fn create<B>(
+        &self,
+        application: &str,
+        parts: &request::Parts,
+        body: B,
+        log: &impl Appends,
+    ) -> Result<Response, Error>
+    where
+        B: hyper::body::Body<Data = Bytes, Error: Into<axum::BoxError>>,
+    {
+        let Parts { world, auth, rules, retention, .. } = &*self.0;
+        let now = world.clock.now();
+        let authorization = parts.headers.get(header::AUTHORIZATION);
+        let known = bearer(authorization).and_then(|token| auth.cached(token, now));
+        let identity = match known {
+            Some(known) => known?,
+            None => auth.authenticate(authorization, now).await?,
+        };
+        let environment = identity.environment;
+        let with_content = api::WithContent::read(parts.uri.query().unwrap_or_default())?;
+        let body = read(parts, body, rules).await?;
+        let claim = claim(environment, parts, &body, now)?;
+        let nonce = u64::from_ne_bytes(world.entropy.bytes());
+        let posted = PostedMessage::read(&body, rules.json_depth, nonce, now, *retention)?;
+        let reference = Reference::parse(Kind::Application, application);
+        let message = posted.message;
+        let new = Append { environment, application: reference.clone(), message, claim };
+        self.wait_for_the_engine().await;
+        let mut appended = log.append(new.clone()).await;
+        if let (Err(AppendError::NoApplication), Some(described)) =
+            (&appended, &posted.application)
+        {
+            self.create_application(environment, described, &reference, now).await?;
+            appended = log.append(new.clone()).await;
+        }
+        Ok(answer(&new.message, &appended?, with_content))
+    }
+
+    /// Holds a request back while more waits for the engine than it can begin soon, so that waiting
+    /// happens here, where the caller notices, and not in a queue that grows.
+    async fn wait_for_the_engine(&self) {
+        let begun = Instant::now();
+        while self.0.pressure.waiting() > PRESSURE && begun.elapsed() < PATIENCE {
+            sleep(LOOK).await;
+        }
+    }
+
+    async fn create_application(
+        &self,
+        environment: Key,
+        described: &api::ApplicationIn,
+        reference: &Reference,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let random = self.0.world.entropy.bytes();
+        let id = ringback_store::mint(now, random, ringback_domain::id::ApplicationId);
+        let application = described.describe(id, now, Some(reference))?;
+        let new = ringback_store::NewApplication { environment, application, answer: None };
+        match self.0.store.create_application(new).await {
+            // Someone else's first message was quicker.
+            Ok(_) | Err(WriteError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+async fn read<B>(parts: &request::Parts, body: B, rules: &Rules) -> Result<Bytes, Error>
+where
+    B: hyper::body::Body<Data = Bytes, Error: Into<axum::BoxError>>,
+{
+    let limit = rules.body_limit;
+    let announced = parts.headers.get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(Error::TooLarge { limit });
+    }
+    let collected = timeout(rules.read_timeout, Limited::new(body, limit).collect());
+    match collected.await {
+        // Copied: a slice would keep the connection's whole read buffer while it waits.
+        Ok(Ok(collected)) => Ok(Bytes::copy_from_slice(&collected.to_bytes())),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Error::TooLarge { limit }),
+        Ok(Err(_)) => {
+            let detail = "the body broke off".to_owned();
+            Err(Error::Refused { code: "incomplete_body", detail })
+        }
+        Err(_) => Err(Error::TimedOut),
+    }
+}
+
+fn claim(
+    environment: Key,
+    parts: &request::Parts,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<Option<Claim>, Error> {
+    let Some(key) = api::idempotency_key(&parts.headers)? else { return Ok(None) };
+    Ok(Some(Claim::new(environment, "POST", parts.uri.path(), key, body, now)?))
+}
+
+fn answer(message: &NewMessage, appended: &Appended, with_content: bool) -> Response {
+    let out = MessageOut::appended(message, appended.id, with_content);
+    api::json(StatusCode::ACCEPTED, &out)
+}
+
+fn reason(error: &Error) -> Rejection {
+    match error {
+        Error::Unauthenticated(_) => Rejection::Unauthorized,
+        Error::NotFound(_) => Rejection::NotFound,
+        Error::TooLarge { .. } => Rejection::TooLarge,
+        Error::Conflict { .. } => Rejection::Conflict,
+        Error::Unavailable { code: "disk_full", .. } => Rejection::DiskFull,
+        Error::Unavailable { .. } => Rejection::Overload,
+        Error::Internal => Rejection::Internal,
+        _ => Rejection::Invalid,
+    }
+}
+

@@ -1,0 +1,8 @@
+//! The door for applications: a message comes in, is checked, appended and acknowledged.
+
+mod accept;
+mod batch;
+mod route;
+
+pub use accept::{Door, OnCore, Parts, routes};
+pub use route::route;

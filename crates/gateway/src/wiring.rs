@@ -1,0 +1,72 @@
+//! The composition root: the only file that names concrete backends.
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use aws_lc_rs::rand;
+use ringback_domain::time::Timestamp;
+use ringback_store::{
+    Store,
+    sqlite::{OpenError, Options, Sqlite},
+};
+use tokio::runtime::Handle;
+
+use crate::{
+    config::Config,
+    outbound::{ResolverError, SystemNetwork},
+    seam::{Clock, Entropy, World},
+};
+
+/// The real world. Name look-ups run on `shared`.
+///
+/// # Errors
+/// When the name servers cannot be used.
+pub fn world(name_servers: &[SocketAddr], shared: Handle) -> Result<World, ResolverError> {
+    Ok(World {
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        network: Arc::new(SystemNetwork::new(name_servers, shared)?),
+    })
+}
+
+/// The store of a data directory whose lock is held.
+///
+/// # Errors
+/// When its files cannot be used.
+pub fn store(config: &Config, data: &Path) -> Result<Arc<dyn Store>, OpenError> {
+    let options = Options {
+        cache_bytes: u64::from(config.store.cache_mib) << 20,
+        log_bytes: u64::from(config.store.checkpoint_mib) << 20,
+        readers: config.store.readers as usize,
+        queue: config.limits.intake_queue,
+        claims: config.limits.idempotency_entries,
+    };
+    Ok(Arc::new(Sqlite::open(data, options)?))
+}
+
+/// How many cores there are to run on.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        #[allow(clippy::disallowed_methods, reason = "this is the clock that everybody else asks")]
+        let now = std::time::SystemTime::now();
+        let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        // It only fails when the system has no randomness, and then no secret may be made.
+        if rand::fill(bytes).is_err() {
+            tracing::error!("the system gives no random bytes: ending");
+            std::process::exit(70);
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The API, called in the process: the router and the real store, with a clock that tests set.
+
+mod document;
+mod idempotency;
+mod limits;
+mod resources;
+mod tenancy;
+mod tokens;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Router, body::Body};
+use http::{HeaderMap, Method, Request, StatusCode};
+use ringback::{
+    api::{self, Api, Probes, Rules},
+    auth::Authenticator,
+    config::Config,
+    log::{Lanes, Log},
+    seam::{BoxFuture, Clock, World},
+    send::{self, Door},
+    telemetry::metrics::Metrics,
+    wiring,
+};
+use ringback_domain::{
+    id::{Key, TokenId},
+    seal::{Keyring, MasterKey},
+    target,
+    time::Timestamp,
+    token::Token,
+};
+use ringback_store::{Due, NewToken, Store};
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt;
+use utoipa_axum::router::OpenApiRouter;
+
+const BODY_LIMIT: usize = 16 * 1024;
+
+/// Everything behind one router, and one environment with a token.
+struct Bench {
+    router: Router,
+    store: Arc<dyn Store>,
+    auth: Arc<Authenticator>,
+    lanes: Arc<Told>,
+    clock: Arc<Hand>,
+    world: World,
+    parts: Arc<dyn Fn() -> OpenApiRouter>,
+    token: String,
+    _directory: TempDir,
+}
+
+/// What was answered.
+#[derive(Clone, Debug, PartialEq)]
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    /// The body.
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The body of an answer that must have this status.
+    #[track_caller]
+    fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{self:?}");
+        if self.text.is_empty() { Value::Null } else { self.json() }
+    }
+
+    /// Checks status and code of an error.
+    #[track_caller]
+    fn error(&self, status: u16, code: &str) {
+        assert_eq!(self.expect(status)["code"], code, "{self:?}");
+    }
+
+    /// Checks that it is a 422 whose first problem is at this place.
+    #[track_caller]
+    fn invalid(&self, loc: &str) {
+        let body = self.expect(422);
+        let path = body["detail"][0]["loc"].as_array().unwrap().iter();
+        let path: Vec<_> = path.map(|part| part.as_str().unwrap()).collect();
+        assert_eq!(path.join("."), loc, "{self:?}");
+    }
+}
+
+/// A clock that is set by hand.
+struct Hand(AtomicI64);
+
+impl Clock for Hand {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+impl Hand {
+    fn advance(&self, by: Duration) {
+        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+/// Lanes that only note what they are told.
+#[derive(Default)]
+struct Told {
+    delivered: Mutex<Vec<Due>>,
+    changed: Mutex<Vec<Key>>,
+}
+
+impl Lanes for Told {
+    fn deliver(&self, due: Vec<Due>) {
+        self.delivered.lock().unwrap().extend(due);
+    }
+
+    fn changed(&self, endpoint: Key) -> BoxFuture<'static, ()> {
+        self.changed.lock().unwrap().push(endpoint);
+        Box::pin(async {})
+    }
+}
+
+impl Bench {
+    async fn new() -> Bench {
+        let directory = tempfile::tempdir().unwrap();
+        let store = wiring::store(&Config::default(), directory.path()).unwrap();
+        let clock = Arc::new(Hand(AtomicI64::new(1_800_000_000_000)));
+        let mut world = wiring::world(&[], tokio::runtime::Handle::current()).unwrap();
+        world.clock = clock.clone();
+        let auth = Arc::new(Authenticator::new(store.clone(), None));
+        let lanes = Arc::new(Told::default());
+        let rules = Rules {
+            target: target::Rules { require_https: true },
+            rotation_overlap: Duration::from_secs(86_400),
+            body_limit: BODY_LIMIT,
+            json_depth: 64,
+            read_timeout: Duration::from_secs(5),
+        };
+        let metrics: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(|| "# EOF\n".to_owned());
+        let api = Api::new(api::Parts {
+            store: store.clone(),
+            world: world.clone(),
+            keyring: Arc::new(Keyring::new(&MasterKey::new([7; 32]), [])),
+            auth: auth.clone(),
+            lanes: lanes.clone(),
+            rules,
+            probes: Probes { metrics, draining: Arc::new(AtomicBool::new(false)) },
+        });
+        let door = Door::new(send::Parts {
+            log: Log::new(store.clone(), lanes.clone()),
+            store: store.clone(),
+            auth: auth.clone(),
+            world: world.clone(),
+            rules,
+            retention: Duration::from_secs(90 * 86_400),
+            pressure: Arc::default(),
+            metrics: Metrics::new(),
+        });
+        let router = api::router(api, send::routes(door.clone()));
+        let parts = Arc::new(move || send::routes(door.clone()));
+        let _directory = directory;
+        let token = String::new();
+        let mut bench =
+            Bench { router, store, auth, lanes, clock, world, parts, token, _directory };
+        bench.token = bench.token_of("default").await.1;
+        bench
+    }
+
+    /// A new token of an environment, which is made if needed.
+    async fn token_of(&self, environment: &str) -> (TokenId, String) {
+        let now = self.clock.now();
+        let environment = self.store.environment(environment.to_owned(), now).await.unwrap();
+        let token = Token::mint(self.world.entropy.bytes());
+        let id = ringback_store::mint(now, self.world.entropy.bytes(), TokenId);
+        let new = NewToken {
+            id,
+            environment,
+            hash: token.hash(),
+            hint: token.hint(),
+            name: "test".to_owned(),
+            created_at: now,
+            expires_at: None,
+        };
+        self.store.create_token(new).await.unwrap();
+        (id, token.as_str().to_owned())
+    }
+
+    /// A request without a token.
+    fn request(&self, method: Method, path: &str) -> http::request::Builder {
+        Request::builder().method(method).uri(path)
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    /// A request with this token and body.
+    async fn call_as(&self, token: &str, method: Method, path: &str, body: &str) -> Answer {
+        let request = self.request(method, path).header("authorization", format!("Bearer {token}"));
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
+    async fn call(&self, method: Method, path: &str, body: &str) -> Answer {
+        self.call_as(&self.token, method, path, body).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, "").await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, &body.to_string()).await
+    }
+
+    async fn put(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::PUT, path, &body.to_string()).await
+    }
+
+    async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::PATCH, path, &body.to_string()).await
+    }
+
+    async fn delete(&self, path: &str) -> Answer {
+        self.call(Method::DELETE, path, "").await
+    }
+
+    /// How often lanes were told of a change since this was last asked.
+    fn changes(&self) -> usize {
+        std::mem::take(&mut *self.lanes.changed.lock().unwrap()).len()
+    }
+}
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}

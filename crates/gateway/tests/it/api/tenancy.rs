@@ -1,0 +1,153 @@
+//! Nothing of one environment, or of one application, can be seen or changed from another.
+
+use http::Method;
+use ringback::seam::Clock;
+use serde_json::{Value, json};
+
+use super::{
+    Bench,
+    document::{filled, operations},
+};
+
+/// What an application consists of, by the names of path parameters.
+struct Things {
+    app: String,
+    endpoint: String,
+    message: String,
+    attempt: String,
+    event_type: String,
+}
+
+impl Things {
+    fn value(&self, parameter: &str) -> String {
+        let things = [
+            ("app_id", &self.app),
+            ("endpoint_id", &self.endpoint),
+            ("msg_id", &self.message),
+            ("attempt_id", &self.attempt),
+            ("event_type_name", &self.event_type),
+        ];
+        let found = things.into_iter().find(|(name, _)| *name == parameter);
+        found.unwrap_or_else(|| panic!("no value for {parameter}")).1.clone()
+    }
+}
+
+async fn things(bench: &Bench, token: &str, name: &str) -> Things {
+    let post = async |path: String, body: Value| {
+        let answer = bench.call_as(token, Method::POST, &path, &body.to_string()).await;
+        assert!(answer.status.is_success(), "{path}: {answer:?}");
+        answer.json()["id"].as_str().unwrap_or_default().to_owned()
+    };
+    let app = post("/api/v1/app".to_owned(), json!({"name": name, "uid": "shared-uid"})).await;
+    let endpoint = json!({"url": "https://example.com/", "uid": "shared-endpoint",
+        "headers": {"x-owner": name}});
+    let endpoint = post(format!("/api/v1/app/{app}/endpoint"), endpoint).await;
+    let event_type = format!("{name}.happened");
+    post("/api/v1/event-type".to_owned(), json!({"name": event_type, "description": name})).await;
+    let message = json!({"eventType": "a", "payload": {"owner": name}});
+    let message = post(format!("/api/v1/app/{app}/msg"), message).await;
+    let attempt = attempt(bench, &message).await;
+    Things { app, endpoint, message, attempt, event_type }
+}
+
+/// Records that the message was tried.
+async fn attempt(bench: &Bench, message: &str) -> String {
+    use ringback_domain::{attempt::*, id::*};
+    let due = bench.lanes.delivered.lock().unwrap().pop().expect("a delivery");
+    assert_eq!(due.content.id.to_string(), message);
+    let key = KeySequence::after(bench.store.last_attempt_key()).next(bench.clock.now(), 0);
+    let id = AttemptId(Id { key, shard: 0, nonce: 1 });
+    let record = ringback_store::Record {
+        scope: due.scope,
+        epoch: bench.store.epoch(),
+        delivery: due.delivery,
+        message: due.content.id.key(),
+        endpoint: due.endpoint,
+        revision: 0,
+        id,
+        number: 1,
+        trigger: Trigger::Scheduled,
+        status_code: 200,
+        response: "fine".into(),
+        failed: None,
+        reason: None,
+        timings: Timings::default(),
+        outcome: Outcome::Delivered,
+        next_at: None,
+        health: None,
+        notices: Vec::new(),
+    };
+    bench.store.record(vec![record]).await.unwrap();
+    id.to_string()
+}
+
+/// Every GET of the document, as its owner sees it.
+async fn everything(bench: &Bench, document: &Value, token: &str, things: &Things) -> Vec<String> {
+    let mut seen = Vec::new();
+    for (method, path, _) in operations(document) {
+        if method == Method::GET {
+            let path = filled(&path, |name| things.value(name));
+            let answer = bench.call_as(token, Method::GET, &path, "").await;
+            assert!(answer.status.is_success(), "{path}: {answer:?}");
+            seen.push(answer.text);
+        }
+    }
+    seen
+}
+
+/// A body that the operation would accept from the owner.
+fn body(path: &str) -> &'static str {
+    match path {
+        path if path.ends_with("/msg") => r#"{"eventType":"a","payload":{}}"#,
+        path if path.ends_with("/headers") => r#"{"headers":{"x-owner":"intruder"}}"#,
+        path if path.contains("event-type") => r#"{"description":"intruder"}"#,
+        _ => r#"{"url":"https://example.org/","name":"intruder","description":"intruder"}"#,
+    }
+}
+
+/// Every documented operation, with the ids of another environment and of another application.
+#[tokio::test]
+async fn every_route_refuses_foreign_ids() {
+    let bench = Bench::new().await;
+    let owner = bench.token.clone();
+    let intruder = bench.token_of("another").await.1;
+    let document = bench.get("/api/v1/openapi.json").await.expect(200);
+    let theirs = things(&bench, &owner, "owner").await;
+    let ours = things(&bench, &intruder, "intruder").await;
+    // An application of the same environment, without anything in it.
+    bench.post("/api/v1/app", json!({"name": "empty", "uid": "empty"})).await.expect(201);
+    let before = everything(&bench, &document, &owner, &theirs).await;
+
+    for (method, path, _) in operations(&document) {
+        if !path.contains('{') {
+            continue;
+        }
+        // Names of event types are the caller's own: a PUT creates one, whoever else has it.
+        let creates = method == Method::PUT && path.contains("event_type_name");
+        let expect = if creates { 201 } else { 404 };
+        let foreign = filled(&path, |name| theirs.value(name));
+        let answer = bench.call_as(&intruder, method.clone(), &foreign, body(&path)).await;
+        assert_eq!(answer.status, expect, "{method} {path}: {answer:?}");
+
+        // In their own application, and in the owner's other one, with what is not in it.
+        for (token, app) in [(&intruder, &ours.app), (&owner, &"empty".to_owned())] {
+            if path.matches('{').count() < 2 {
+                continue;
+            }
+            let foreign = filled(&path, |name| match name {
+                "app_id" => app.clone(),
+                name => theirs.value(name),
+            });
+            let answer = bench.call_as(token, method.clone(), &foreign, body(&path)).await;
+            assert_eq!(answer.status, 404, "{method} {path}: {answer:?}");
+        }
+    }
+    assert_eq!(everything(&bench, &document, &owner, &theirs).await, before);
+
+    // The same uid names each one's own.
+    let get = async |token: &str| {
+        bench.call_as(token, Method::GET, "/api/v1/app/shared-uid", "").await.expect(200)["id"].clone()
+    };
+    assert_eq!(get(&owner).await, theirs.app.as_str());
+    assert_eq!(get(&intruder).await, ours.app.as_str());
+}

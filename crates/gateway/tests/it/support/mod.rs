@@ -1,0 +1,13 @@
+//! What tests of the whole server stand on: the real binary as a child process, receivers that do
+//! as they are told, and a client.
+
+mod receiver;
+mod server;
+
+pub use receiver::{Answer, Receipt, Receiver};
+pub use server::{Server, Settings, TOKEN};
+
+use std::time::Duration;
+
+/// How long anything may take before a test fails instead of waiting on.
+pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,0 +1,196 @@
+//! A receiver on a thread of its own: answers as it is told and remembers what it got.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Condvar, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
+
+use super::PATIENCE;
+
+/// What a receiver answers.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// This status with these headers.
+    Status(u16, Vec<(&'static str, String)>),
+    /// Nothing, until the other side gives up.
+    Never,
+    /// This status after a while: what a slow receiver is.
+    Slowly(u16, Duration),
+}
+
+impl Answer {
+    /// Only a status.
+    pub fn status(status: u16) -> Answer {
+        Answer::Status(status, Vec::new())
+    }
+}
+
+/// A request that arrived.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    pub path: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub at: Instant,
+}
+
+impl Receipt {
+    /// A header's text.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The message's id.
+    pub fn id(&self) -> &str {
+        self.header("webhook-id")
+    }
+}
+
+type Decide = dyn Fn(&Receipt, usize) -> Answer + Send + Sync;
+
+#[derive(Default)]
+struct Seen {
+    receipts: Vec<Receipt>,
+    by_id: HashMap<String, usize>,
+}
+
+struct Shared {
+    decide: Box<Decide>,
+    seen: Mutex<Seen>,
+    arrived: Condvar,
+}
+
+/// A running receiver.
+pub struct Receiver {
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Receiver {
+    /// Answers everything with 204.
+    pub fn ok() -> Receiver {
+        Receiver::with(|_, _| Answer::status(204))
+    }
+
+    /// `decide` is told the request and how often its message arrived before.
+    pub fn with(decide: impl Fn(&Receipt, usize) -> Answer + Send + Sync + 'static) -> Receiver {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            decide: Box::new(decide),
+            seen: Mutex::default(),
+            arrived: Condvar::new(),
+        });
+        runtime.spawn(serve(listener, Arc::clone(&shared)));
+        Receiver { address, shared, _runtime: runtime }
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("http://{}/hook", self.address)
+    }
+
+    /// Everything that arrived until now.
+    pub fn receipts(&self) -> Vec<Receipt> {
+        self.shared.seen.lock().unwrap().receipts.clone()
+    }
+
+    /// How often each message arrived.
+    pub fn by_id(&self) -> HashMap<String, usize> {
+        self.shared.seen.lock().unwrap().by_id.clone()
+    }
+
+    /// Waits for this many requests.
+    pub fn wait_for(&self, count: usize) -> Vec<Receipt> {
+        self.wait_until(|receipts, _| receipts.len() >= count);
+        self.receipts()
+    }
+
+    /// Waits until as many different messages arrived.
+    pub fn wait_for_messages(&self, count: usize) {
+        self.wait_until(|_, by_id| by_id.len() >= count);
+    }
+
+    /// Waits until what arrived is enough.
+    pub fn wait_until(&self, done: impl Fn(&[Receipt], &HashMap<String, usize>) -> bool) {
+        let seen = self.shared.seen.lock().unwrap();
+        let (seen, waited) = self
+            .shared
+            .arrived
+            .wait_timeout_while(seen, PATIENCE, |seen| !done(&seen.receipts, &seen.by_id))
+            .unwrap();
+        let (requests, messages) = (seen.receipts.len(), seen.by_id.len());
+        assert!(!waited.timed_out(), "{requests} requests of {messages} messages arrived");
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        // Connections of hanging requests must not hold the test up.
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        std::mem::replace(&mut self._runtime, runtime).shutdown_background();
+    }
+}
+
+async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>) {
+    let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            let service = service_fn(move |request| answer(Arc::clone(&shared), request));
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+async fn answer(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let path = parts.uri.path().to_owned();
+    let receipt = Receipt { path, headers: parts.headers, body, at: Instant::now() };
+    let before = {
+        let mut seen = shared.seen.lock().unwrap();
+        let count = seen.by_id.entry(receipt.id().to_owned()).or_default();
+        *count += 1;
+        let before = *count - 1;
+        seen.receipts.push(receipt.clone());
+        before
+    };
+    shared.arrived.notify_all();
+    let (status, headers) = match (shared.decide)(&receipt, before) {
+        Answer::Status(status, headers) => (status, headers),
+        Answer::Never => std::future::pending().await,
+        Answer::Slowly(status, wait) => {
+            tokio::time::sleep(wait).await;
+            (status, Vec::new())
+        }
+    };
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    for (name, value) in headers {
+        response.headers_mut().insert(name, value.parse().unwrap());
+    }
+    Ok(response)
+}

@@ -1,0 +1,179 @@
+//! The real binary, started on a free port with a directory of its own.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
+};
+
+use http::Method;
+use ringback::{api_client::ApiClient, seam::World};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A token that looks made up and is.
+pub const TOKEN: &str = "test-token-made-up-for-tests";
+
+/// How a server is started.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// Variables beside those that every test server gets.
+    pub env: Vec<(String, String)>,
+    /// A data directory that exists; a fresh one otherwise.
+    pub data: Option<PathBuf>,
+    /// A command that the server is started through, such as `strace …`.
+    pub through: Vec<String>,
+}
+
+impl Settings {
+    /// With this variable.
+    pub fn env(mut self, name: &str, value: &str) -> Settings {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// A running server; dropping it kills it.
+pub struct Server {
+    child: Child,
+    settings: Settings,
+    data: PathBuf,
+    _directory: Option<TempDir>,
+    pub url: String,
+    world: World,
+}
+
+impl Server {
+    /// Starts a server and waits until it listens.
+    pub fn start(mut settings: Settings) -> Server {
+        let directory = settings.data.is_none().then(|| tempfile::tempdir().unwrap());
+        let data = match (&settings.data, &directory) {
+            (Some(data), _) => data.clone(),
+            (None, Some(directory)) => directory.path().join("data"),
+            (None, None) => unreachable!(),
+        };
+        settings.data = Some(data.clone());
+        let (child, url) = spawn(&settings, &data);
+        let runtime = tokio::runtime::Handle::current();
+        let world = ringback::wiring::world(&[], runtime).unwrap();
+        Server { child, settings, data, _directory: directory, url, world }
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The process's id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends the process as a crash would, without a last word.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end, and waits.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.signal(rustix::process::Signal::TERM);
+        self.child.wait().unwrap()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(self.child.id() as i32).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for it to end by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    /// Starts it again on the same directory, on another port.
+    pub fn restart(&mut self) {
+        let (child, url) = spawn(&self.settings, &self.data);
+        self.child = child;
+        self.url = url;
+    }
+
+    /// A client of its API.
+    pub fn client(&self) -> ApiClient {
+        self.client_with(TOKEN)
+    }
+
+    /// A client with another token.
+    pub fn client_with(&self, token: &str) -> ApiClient {
+        let network = Arc::clone(&self.world.network);
+        ApiClient::new(&self.url, token.to_owned(), network).unwrap()
+    }
+
+    /// Calls the API; the status and the JSON, null where there is none.
+    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+        let body = body.map(|body| body.to_string().into());
+        let answer = self.client().call(method, path, body).await.unwrap();
+        let json = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+        (answer.status.as_u16(), json)
+    }
+
+    /// Posts what must succeed.
+    pub async fn post(&self, path: &str, body: Value) -> Value {
+        let (status, json) = self.call(Method::POST, path, Some(body)).await;
+        assert!((200..300).contains(&status), "POST {path}: {status} {json}");
+        json
+    }
+
+    /// Gets what must be there.
+    pub async fn get(&self, path: &str) -> Value {
+        let (status, json) = self.call(Method::GET, path, None).await;
+        assert_eq!(status, 200, "GET {path}: {json}");
+        json
+    }
+
+    /// A new application with one endpoint; returns both ids.
+    pub async fn application(&self, url: &str) -> (String, String) {
+        let app = self.post("/api/v1/app", serde_json::json!({ "name": "test" })).await;
+        let app = app["id"].as_str().unwrap().to_owned();
+        let path = format!("/api/v1/app/{app}/endpoint");
+        let endpoint = self.post(&path, serde_json::json!({ "url": url })).await;
+        (app, endpoint["id"].as_str().unwrap().to_owned())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(settings: &Settings, data: &Path) -> (Child, String) {
+    let binary = env!("CARGO_BIN_EXE_ringback").to_owned();
+    let words = settings.through.iter().cloned().chain([binary]).collect::<Vec<_>>();
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RINGBACK_")) {
+        command.env_remove(name);
+    }
+    command
+        .env("RINGBACK_BOOTSTRAP_TOKEN", TOKEN)
+        .env("RINGBACK_DELIVERY_ALLOW_CIDRS", "127.0.0.0/8")
+        .env("RINGBACK_DELIVERY_REQUIRE_HTTPS", "false")
+        .env("RINGBACK_LOG_FORMAT", "pretty")
+        .envs(settings.env.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let url = line.trim().strip_prefix("listening on ").map(str::to_owned);
+    let Some(url) = url else {
+        let status = child.wait().unwrap();
+        panic!("the server did not start: {status}, {line:?}");
+    };
+    (child, url)
+}
