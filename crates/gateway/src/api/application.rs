@@ -44,6 +44,7 @@ pub struct ApplicationIn {
     #[schema(value_type = Option<String>)]
     uid: Option<Option<String>>,
     /// Your own labels.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
     metadata: Option<Metadata>,
     /// Messages a second.
     #[schema(minimum = 1)]
@@ -66,7 +67,7 @@ struct ApplicationPatch {
     uid: Option<Option<String>>,
     /// Your own labels, replaced as a whole; null clears them.
     #[serde(default, deserialize_with = "patch::given")]
-    #[schema(value_type = Option<Metadata>)]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
     metadata: Option<Option<Metadata>>,
     /// Messages a second; null clears it.
     #[serde(default, deserialize_with = "patch::given")]
@@ -90,6 +91,7 @@ struct ApplicationOut {
     /// For people.
     name: String,
     /// Your own labels.
+    #[schema(value_type = BTreeMap<String, String>)]
     metadata: Metadata,
     /// Messages a second.
     throttle_rate: Option<u32>,

@@ -167,7 +167,7 @@ struct Filter {
     /// 0 without an answer, 100, 200, 300, 400 or 500.
     status_code_class: Option<u16>,
     /// Only of messages of these event types.
-    #[param(explode = false)]
+    #[param(explode = false, required = false)]
     event_types: Vec<String>,
     /// Only of messages with this channel.
     channel: Option<String>,

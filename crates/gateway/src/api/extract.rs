@@ -227,12 +227,18 @@ fn locate<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Error {
         return not_json(error.inner());
     }
     let mut loc = vec!["body".to_owned()];
-    loc.extend(error.path().iter().filter(|segment| !is_unknown(segment)).map(ToString::to_string));
+    loc.extend(error.path().iter().filter_map(name));
     Error::Invalid(vec![Problem { loc, msg: error.inner().to_string(), kind: "value_error" }])
 }
 
-fn is_unknown(segment: &Segment) -> bool {
-    matches!(segment, Segment::Unknown)
+/// What a step into the body is called: `tags`, then `1`.
+fn name(segment: &Segment) -> Option<String> {
+    match segment {
+        Segment::Seq { index } => Some(index.to_string()),
+        Segment::Map { key } => Some(key.clone()),
+        Segment::Enum { variant } => Some(variant.clone()),
+        Segment::Unknown => None,
+    }
 }
 
 fn not_json(what: impl ToString) -> Error {

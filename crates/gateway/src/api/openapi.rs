@@ -5,7 +5,8 @@ use http::StatusCode;
 use utoipa::{
     OpenApi,
     openapi::{
-        self, Components,
+        self, Components, Content, Ref, RefOr, ResponseBuilder,
+        path::Operation,
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -77,5 +78,36 @@ fn finished(mut document: openapi::OpenApi, door: openapi::OpenApi) -> openapi::
     let components = document.components.get_or_insert_with(Components::default);
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     components.add_security_scheme(SCHEME, bearer);
+    for item in document.paths.paths.values_mut() {
+        let methods =
+            [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        methods.into_iter().flatten().for_each(finish);
+    }
     document
+}
+
+/// Makes the operation's id unique (`endpoint.get_secret`) and adds the errors it can answer with.
+fn finish(operation: &mut Operation) {
+    let tag = operation.tags.iter().flatten().next().map(String::as_str).unwrap_or_default();
+    let id = operation.operation_id.take().unwrap_or_default();
+    operation.operation_id = Some(format!("{}.{id}", tag.to_lowercase().replace(' ', "_")));
+    for (status, response) in &mut operation.responses.responses {
+        // The document must describe every answer, and "OK" says as much as there is to say.
+        let status = StatusCode::from_bytes(status.as_bytes()).ok();
+        let reason = status.and_then(|status| status.canonical_reason());
+        if let (RefOr::T(response), Some(reason)) = (response, reason) {
+            if response.description.is_empty() {
+                response.description = reason.to_owned();
+            }
+        }
+    }
+    for (status, description, schema) in [
+        ("422", "The fields that are wrong", "InvalidOut"),
+        ("default", "Any other error", "ErrorOut"),
+    ] {
+        let content = Content::new(Some(Ref::from_schema_name(schema)));
+        let response = ResponseBuilder::new().description(description);
+        let response = response.content("application/json", content).build();
+        operation.responses.responses.insert(status.to_owned(), response.into());
+    }
 }

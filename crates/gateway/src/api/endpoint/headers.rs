@@ -38,6 +38,7 @@ type Headers = BTreeMap<String, String>;
 #[derive(Serialize, ToSchema)]
 struct EndpointHeadersOut {
     /// Those that can be shown.
+    #[schema(value_type = BTreeMap<String, String>)]
     headers: Headers,
     /// The names of those that hold a credential.
     sensitive: Vec<String>,
@@ -47,7 +48,7 @@ struct EndpointHeadersOut {
 #[derive(Deserialize, ToSchema)]
 struct EndpointHeadersIn {
     /// By name.
-    #[schema(required, nullable = false)]
+    #[schema(required, value_type = BTreeMap<String, String>)]
     headers: Option<Headers>,
 }
 
@@ -56,6 +57,7 @@ struct EndpointHeadersIn {
 #[serde(rename_all = "camelCase")]
 struct EndpointHeadersPatchIn {
     /// To add or replace, by name.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
     headers: Option<Headers>,
     /// Names to remove.
     delete_headers: Option<Vec<String>>,

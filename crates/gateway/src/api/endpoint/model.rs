@@ -27,8 +27,8 @@ use crate::api::{
 pub(super) const HEADERS: usize = 50;
 
 /// An endpoint to create, or what replaces one (then without `secret` and `headers`).
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct EndpointIn {
     /// Where requests go. A user and a password in it become a Basic header.
     #[schema(required, nullable = false, example = "https://example.com/webhook")]
@@ -36,7 +36,7 @@ pub(super) struct EndpointIn {
     /// For people.
     description: Option<String>,
     /// Your own name for it, usable in every path.
-    #[serde(deserialize_with = "patch::given")]
+    #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<String>)]
     uid: Option<Option<String>>,
     /// Takes no messages for now.
@@ -55,6 +55,7 @@ pub(super) struct EndpointIn {
     #[schema(minimum = 1, deprecated)]
     rate_limit: Option<u32>,
     /// Your own labels.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
     metadata: Option<Metadata>,
     /// `whsec_…` or `whsk_…`; a random one if not given.
     #[schema(example = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")]
@@ -70,45 +71,45 @@ pub(super) struct EndpointIn {
 }
 
 /// What changes of an endpoint; what is absent stays, null clears.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct EndpointPatch {
     /// Where requests go. A user and a password in it become a Basic header.
-    #[serde(deserialize_with = "patch::given")]
+    #[serde(default, deserialize_with = "patch::given")]
     url: Option<String>,
     /// For people.
-    #[serde(deserialize_with = "patch::given")]
+    #[serde(default, deserialize_with = "patch::given")]
     description: Option<String>,
     /// Your own name for it.
-    #[serde(deserialize_with = "patch::given")]
+    #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<String>)]
     uid: Option<Option<String>>,
     /// Takes no messages for now.
-    #[serde(deserialize_with = "patch::given")]
+    #[serde(default, deserialize_with = "patch::given")]
     disabled: Option<bool>,
     /// Only these event types.
-    #[serde(deserialize_with = "patch::given")]
+    #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Vec<String>>)]
     event_types: Option<Option<Vec<String>>>,
     /// The old spelling of `eventTypes`.
-    #[serde(deserialize_with = "patch::given")]
+    #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Vec<String>>, deprecated)]
     filter_types: Option<Option<Vec<String>>>,
     /// Only messages with one of these channels, at most 10.
-    #[serde(deserialize_with = "patch::given")]
+    #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Vec<String>>)]
     channels: Option<Option<Vec<String>>>,
     /// Requests a second.
-    #[serde(deserialize_with = "patch::given")]
+    #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<u32>)]
     throttle_rate: Option<Option<u32>>,
     /// The old spelling of `throttleRate`.
-    #[serde(deserialize_with = "patch::given")]
+    #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<u32>, deprecated)]
     rate_limit: Option<Option<u32>>,
     /// Your own labels, replaced as a whole.
-    #[serde(deserialize_with = "patch::given")]
-    #[schema(value_type = Option<Metadata>)]
+    #[serde(default, deserialize_with = "patch::given")]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
     metadata: Option<Option<Metadata>>,
     #[schema(ignore)]
     secret: Option<IgnoredAny>,
@@ -154,6 +155,7 @@ pub(super) struct EndpointOut {
     #[schema(deprecated)]
     rate_limit: Option<u32>,
     /// Your own labels.
+    #[schema(value_type = BTreeMap<String, String>)]
     metadata: Metadata,
     /// Always 1; old SDKs need it.
     #[schema(deprecated)]

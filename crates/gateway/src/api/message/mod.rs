@@ -30,7 +30,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[into_params(parameter_in = Query)]
 struct Filter {
     /// Only these event types.
-    #[param(explode = false)]
+    #[param(explode = false, required = false)]
     event_types: Vec<String>,
     /// Only with this channel.
     channel: Option<String>,

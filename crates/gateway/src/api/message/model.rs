@@ -312,7 +312,7 @@ impl<'a> MessageOut<'a> {
             channels: message.channels.as_deref(),
             tags: message.tags.as_deref(),
             deliver_at: (),
-            timestamp: message.accepted_at,
+            timestamp: id.0.created_at(),
         }
     }
 }

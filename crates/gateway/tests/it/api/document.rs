@@ -1,5 +1,7 @@
 //! The OpenAPI document says what the router does.
 
+use std::collections::HashSet;
+
 use http::Method;
 use ringback::api;
 use serde_json::Value;
@@ -53,9 +55,12 @@ async fn every_documented_operation_answers() {
     let document = bench.get("/api/v1/openapi.json").await.expect(200);
     let operations = operations(&document);
     assert!(operations.len() > 30, "{}", operations.len());
+    let ids: HashSet<_> = operations.iter().map(|(.., one)| one["operationId"].as_str()).collect();
+    assert_eq!(ids.len(), operations.len(), "operation ids are unique: {ids:?}");
     for (method, path, operation) in operations {
         let open = operation["security"] == serde_json::json!([{}]);
-        for path in [filled(&path, |_| "some-name".to_owned()), filled(&path, |_| "x".to_owned()) + "/"]
+        for path in
+            [filled(&path, |_| "some-name".to_owned()), filled(&path, |_| "x".to_owned()) + "/"]
         {
             let request = bench.request(method.clone(), &path).body("".into()).unwrap();
             let answer = bench.send(request).await;

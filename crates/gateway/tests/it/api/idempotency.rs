@@ -27,12 +27,16 @@ async fn the_same_request_happens_once() {
     first.expect(201);
     assert_eq!(bench.post_once("/api/v1/app", "key", &body).await, first);
     assert_eq!(bench.post_once("/api/v1/app/?a=b", "key", &body).await, first);
-    bench.post_once("/api/v1/app", "key", &json!({"name": "other"})).await
+    bench
+        .post_once("/api/v1/app", "key", &json!({"name": "other"}))
+        .await
         .error(409, "idempotency_conflict");
     assert_eq!(bench.get("/api/v1/app").await.expect(200)["data"].as_array().unwrap().len(), 1);
     // Another key, and another path, is another request.
     assert_ne!(bench.post_once("/api/v1/app", "key2", &body).await.expect(201), first.json());
-    bench.post_once("/api/v1/event-type", "key", &json!({"name": "a", "description": ""})).await
+    bench
+        .post_once("/api/v1/event-type", "key", &json!({"name": "a", "description": ""}))
+        .await
         .expect(201);
     bench.post_once("/api/v1/app", "kéy", &body).await.invalid("header.idempotency-key");
 }

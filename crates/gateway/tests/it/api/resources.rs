@@ -58,7 +58,8 @@ async fn pages() {
         bench.clock.advance(std::time::Duration::from_millis(1));
         bench.post("/api/v1/app", json!({"name": format!("{number}")})).await.expect(201);
     }
-    let page = async |query: &str| bench.get(&format!("/api/v1/app?limit=2{query}")).await.expect(200);
+    let page =
+        async |query: &str| bench.get(&format!("/api/v1/app?limit=2{query}")).await.expect(200);
     let first = page("").await;
     assert_eq!(first["done"], false);
     let next = |list: &Value| format!("&iterator={}", list["iterator"].as_str().unwrap());
@@ -102,14 +103,25 @@ async fn endpoints() {
     let put = json!({"url": "https://example.com/other"});
     let put = bench.put(ENDPOINT, put).await.expect(200);
     assert_eq!((&put["eventTypes"], &put["disabled"]), (&Value::Null, &json!(true)));
-    let old = json!({"url": "https://example.com/", "version": 1, "description": "", "disabled": false});
+    let old =
+        json!({"url": "https://example.com/", "version": 1, "description": "", "disabled": false});
     assert_eq!(bench.put(ENDPOINT, old).await.expect(200)["disabled"], false);
-    let created = bench.put("/api/v1/app/a/endpoint/f", json!({"url": "https://example.com/"})).await;
+    let created =
+        bench.put("/api/v1/app/a/endpoint/f", json!({"url": "https://example.com/"})).await;
     assert_eq!(created.expect(201)["uid"], "f");
 
-    assert_eq!(bench.post(&format!("{ENDPOINT}/pause"), json!({})).await.expect(200)["state"], "paused");
-    assert_eq!(bench.patch(ENDPOINT, json!({"disabled": false})).await.expect(200)["state"], "paused");
-    assert_eq!(bench.post(&format!("{ENDPOINT}/resume"), json!({})).await.expect(200)["state"], "enabled");
+    assert_eq!(
+        bench.post(&format!("{ENDPOINT}/pause"), json!({})).await.expect(200)["state"],
+        "paused"
+    );
+    assert_eq!(
+        bench.patch(ENDPOINT, json!({"disabled": false})).await.expect(200)["state"],
+        "paused"
+    );
+    assert_eq!(
+        bench.post(&format!("{ENDPOINT}/resume"), json!({})).await.expect(200)["state"],
+        "enabled"
+    );
     bench.changes();
     bench.delete(ENDPOINT).await.expect(204);
     assert_eq!(bench.changes(), 1);
@@ -156,7 +168,10 @@ async fn headers() {
     bench.put(&path, all).await.expect(204);
     let shown = bench.get(&path).await.expect(200);
     assert_eq!(shown, json!({"headers": {"X-A": "1", "X-B": "2"}, "sensitive": ["Authorization"]}));
-    bench.patch(&path, json!({"headers": {"x-a": "3"}, "deleteHeaders": ["x-b"]})).await.expect(204);
+    bench
+        .patch(&path, json!({"headers": {"x-a": "3"}, "deleteHeaders": ["x-b"]}))
+        .await
+        .expect(204);
     let shown = bench.get(&path).await.expect(200);
     assert_eq!(shown, json!({"headers": {"x-a": "3"}, "sensitive": ["Authorization"]}));
     bench.patch(&path, json!({"headers": {"x-a": "bad\nvalue"}})).await.invalid("body.headers.x-a");
@@ -247,7 +262,9 @@ async fn resending_and_explaining() {
     assert_eq!(explained().await, pair("held", "endpoint_disabled"));
     bench.call(Method::POST, resend, "").await.error(409, "endpoint_disabled");
     bench.post(&format!("{ENDPOINT}/pause"), json!({})).await.error(409, "endpoint_disabled");
-    bench.call(Method::POST, "/api/v1/app/a/msg/none/endpoint/e/resend", "").await
+    bench
+        .call(Method::POST, "/api/v1/app/a/msg/none/endpoint/e/resend", "")
+        .await
         .error(404, "not_found");
     for path in ["/api/v1/app/a/attempt/endpoint/e", "/api/v1/app/a/attempt/msg/m"] {
         let list = bench.get(&format!("{path}?status=3&with_msg=true")).await.expect(200);

@@ -146,7 +146,8 @@ async fn every_route_refuses_foreign_ids() {
 
     // The same uid names each one's own.
     let get = async |token: &str| {
-        bench.call_as(token, Method::GET, "/api/v1/app/shared-uid", "").await.expect(200)["id"].clone()
+        bench.call_as(token, Method::GET, "/api/v1/app/shared-uid", "").await.expect(200)["id"]
+            .clone()
     };
     assert_eq!(get(&owner).await, theirs.app.as_str());
     assert_eq!(get(&intruder).await, ours.app.as_str());
