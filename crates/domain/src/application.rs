@@ -7,9 +7,10 @@ use crate::{id::ApplicationId, time::Timestamp};
 /// The caller's own labels.
 pub type Metadata = BTreeMap<String, String>;
 
-/// The uid of the hidden application of each environment that receives operational messages
-/// (`endpoint.disabled`, `message.attempt.exhausted` …). It is in no list, but can be addressed
-/// like any other, so endpoints can be registered for it.
+/// The uid of the hidden application of each environment that gets operational messages.
+///
+/// Those are `endpoint.disabled`, `message.attempt.exhausted` … It is in no list, but can be
+/// addressed like any other, so endpoints can be registered for it.
 pub const OPERATIONAL_UID: &str = "ringback.operational";
 
 /// An application.

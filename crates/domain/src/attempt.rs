@@ -114,13 +114,8 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, at the index of its stored number.
-    pub const ALL: [Outcome; 5] = [
-        Outcome::Delivered,
-        Outcome::Retry,
-        Outcome::Exhausted,
-        Outcome::Unchanged,
-        Outcome::Held,
-    ];
+    pub const ALL: [Outcome; 5] =
+        [Outcome::Delivered, Outcome::Retry, Outcome::Exhausted, Outcome::Unchanged, Outcome::Held];
 
     /// The stored number.
     pub fn number(self) -> i64 {

@@ -228,8 +228,11 @@ mod tests {
     use super::*;
 
     fn any_id() -> impl Strategy<Value = Id> {
-        (0..=i64::MAX, any::<u32>(), any::<u64>())
-            .prop_map(|(key, shard, nonce)| Id { key, shard, nonce })
+        (0..=i64::MAX, any::<u32>(), any::<u64>()).prop_map(|(key, shard, nonce)| Id {
+            key,
+            shard,
+            nonce,
+        })
     }
 
     proptest! {

@@ -25,7 +25,7 @@ pub mod route;
 
 pub mod address;
 pub mod header;
-pub mod target;
 pub mod seal;
 pub mod signature;
+pub mod target;
 pub mod token;

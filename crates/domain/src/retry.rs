@@ -98,8 +98,7 @@ impl Schedule {
 
     /// Decides after a manual attempt: a success settles the delivery, a failure changes nothing.
     pub fn decide_manual(ending: Ending) -> Decision {
-        let outcome =
-            if ending.is_success() { Outcome::Delivered } else { Outcome::Unchanged };
+        let outcome = if ending.is_success() { Outcome::Delivered } else { Outcome::Unchanged };
         let disable = (ending.status_code == 410).then_some(State::Gone);
         Decision { outcome, next_at: None, disable }
     }
@@ -229,7 +228,8 @@ mod tests {
     #[test]
     fn only_429_and_503_are_heard() {
         let wait = |status, seconds| {
-            let ending = Ending { retry_after: Some(Duration::from_secs(seconds)), ..ending(status) };
+            let ending =
+                Ending { retry_after: Some(Duration::from_secs(seconds)), ..ending(status) };
             decide(1, ending).next_at.map(|at| at.since(NOW).as_secs())
         };
         assert_eq!(wait(503, 60), Some(60));

@@ -4,9 +4,10 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use aws_lc_rs::rand;
 use ringback_domain::time::Timestamp;
+pub use ringback_store::sqlite::OpenError;
 use ringback_store::{
     Store,
-    sqlite::{OpenError, Options, Sqlite},
+    sqlite::{Options, Sqlite},
 };
 use tokio::runtime::Handle;
 
@@ -36,7 +37,7 @@ pub fn store(config: &Config, data: &Path) -> Result<Arc<dyn Store>, OpenError> 
     let options = Options {
         cache_bytes: u64::from(config.store.cache_mib) << 20,
         log_bytes: u64::from(config.store.checkpoint_mib) << 20,
-        readers: config.store.readers as usize,
+        readers: config.store.readers,
         queue: config.limits.intake_queue,
         claims: config.limits.idempotency_entries,
     };

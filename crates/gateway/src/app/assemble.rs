@@ -21,14 +21,14 @@ use crate::{
     config::Config,
     control::tokens::Tokens,
     core::{Core, Mailbox, Phase},
-    deliver::{self, Engine, Pressure, Services},
-    http,
-    log::{Lanes, Log},
+    deliver::{self, Engine, Services},
+    http, keyring,
+    log::{Lanes, Log, Pressure},
     outbound::{self, Connector, Guard, Ports, Tls},
     seam::{Accepted, World},
     send::Door,
     telemetry::metrics::Metrics,
-    keyring, wiring,
+    wiring,
 };
 
 /// The environment of the bootstrap token and of tokens made without naming one.
@@ -49,6 +49,9 @@ pub(super) struct Assembled {
     door: Door,
     api: Api,
 }
+
+/// Where the connections for each core are posted.
+type Dealt = Vec<Arc<Mailbox<Accepted>>>;
 
 /// A core that runs.
 pub(super) struct Running {
@@ -82,8 +85,8 @@ pub(super) async fn assemble(
     let now = world.clock.now();
     let environment = store.environment(DEFAULT_ENVIRONMENT.to_owned(), now).await?;
     let bootstrap = config.bootstrap_token.as_ref();
-    let bootstrap = bootstrap
-        .map(|text| Bootstrap { hash: token::hash(text.expose()), environment });
+    let bootstrap =
+        bootstrap.map(|text| Bootstrap { hash: token::hash(text.expose()), environment });
     let auth = Arc::new(Authenticator::new(Arc::clone(&store), bootstrap));
     let metrics = Metrics::new();
     let engine = Engine::new(wiring::cores());
@@ -219,7 +222,7 @@ impl Assembled {
         config: &Config,
         shared: Handle,
         phase: watch::Receiver<Phase>,
-    ) -> io::Result<(Vec<Running>, Vec<Arc<Mailbox<Accepted>>>)> {
+    ) -> io::Result<(Vec<Running>, Dealt)> {
         let Assembled { services, door, api, engine, metrics, .. } = self;
         let router = api::router(api, crate::send::routes(door.clone()));
         let mut running = Vec::new();

@@ -9,7 +9,6 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use ringback_store::sqlite::OpenError;
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use self::assemble::Assembled;
@@ -46,7 +45,7 @@ pub enum Error {
     Lock(#[from] LockError),
     /// The store cannot be opened.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(#[from] wiring::OpenError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] ringback_store::Unavailable),
@@ -74,7 +73,7 @@ pub enum Error {
 /// # Errors
 /// [`Error`] says what is missing. An orderly end is no error.
 pub fn run(config: Config, mode: Mode) -> Result<(), Error> {
-    telemetry::logs::init(&config.log);
+    telemetry::logs::init(&config.log).map_err(|error| Error::Setting(error.to_string()))?;
     let files = fd_limit::raise();
     let mut lock = DataLock::acquire(&config.data)?;
     let shared = Shared::start(SHARED_THREADS)?;

@@ -113,8 +113,7 @@ impl Made {
             Failure::Connect(failure) => (None, failure.phase, failure.reason, failure.timings),
             Failure::Exchange(failure) => {
                 let spent = failure.timings;
-                let timings =
-                    Timings { first_byte: spent.first_byte, body: spent.body, ..timings };
+                let timings = Timings { first_byte: spent.first_byte, body: spent.body, ..timings };
                 (failure.status, failure.phase, failure.reason, timings)
             }
         };

@@ -19,13 +19,13 @@ mod services;
 
 mod worker;
 
-mod lane;
-mod prepare;
 mod attempt;
+mod lane;
 mod notice;
+mod prepare;
 mod record;
 mod upkeep;
 
 pub use engine::{Engine, Post};
-pub use services::{Limits, Pressure, Services};
+pub use services::{Limits, Services};
 pub use worker::work;

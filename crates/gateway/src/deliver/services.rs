@@ -1,10 +1,7 @@
 //! What a worker needs from the rest of the process.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -17,7 +14,9 @@ use ringback_domain::{
 use ringback_store::Store;
 
 use super::Engine;
-use crate::{outbound, outbound::Connector, seam::World, telemetry::metrics::Metrics};
+use crate::{
+    log::Pressure, outbound, outbound::Connector, seam::World, telemetry::metrics::Metrics,
+};
 
 /// What a worker needs.
 pub struct Services {
@@ -72,25 +71,4 @@ pub struct Limits {
     pub heads: usize,
     /// What is read of an answer.
     pub answer: outbound::Limits,
-}
-
-/// How many deliveries could be made at once but wait for the engine: the intake looks at it and
-/// slows down before waiting grows without limit. Lanes that wait for their own endpoint do not
-/// count, so a slow receiver slows nobody else's intake.
-#[derive(Debug, Default)]
-pub struct Pressure(AtomicUsize);
-
-impl Pressure {
-    /// How many wait now.
-    pub fn waiting(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn adjust(&self, before: usize, after: usize) {
-        if after > before {
-            self.0.fetch_add(after - before, Ordering::Relaxed);
-        } else if after < before {
-            self.0.fetch_sub(before - after, Ordering::Relaxed);
-        }
-    }
 }

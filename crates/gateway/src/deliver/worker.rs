@@ -622,7 +622,8 @@ impl Random {
         let mut numbers = self.0.borrow_mut();
         if numbers.is_empty() {
             let bytes: [u8; 2048] = services.world.entropy.bytes();
-            let number = |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
+            let number =
+                |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
             numbers.extend(bytes.chunks_exact(8).map(number));
         }
         numbers.pop().unwrap_or_else(|| {

@@ -85,10 +85,7 @@ async fn connection(front: Rc<Front>, accepted: Accepted, _guard: Guard) {
     let _ = connection.await;
 }
 
-async fn respond(
-    front: Rc<Front>,
-    request: Request<Incoming>,
-) -> Result<Response, Infallible> {
+async fn respond(front: Rc<Front>, request: Request<Incoming>) -> Result<Response, Infallible> {
     if let Some(application) = send::route(&request) {
         let application = application.to_owned();
         let (parts, body) = request.into_parts();

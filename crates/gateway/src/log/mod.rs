@@ -4,6 +4,8 @@
 
 mod append;
 mod lanes;
+mod pressure;
 
 pub use append::Log;
 pub use lanes::Lanes;
+pub use pressure::Pressure;

@@ -58,7 +58,7 @@ pub struct Opened {
     pub timings: Timings,
 }
 
-/// The sending half of an open connection; [`exchange`](super::exchange) uses it.
+/// The sending half of an open connection; [`exchange`](super::exchange()) uses it.
 pub struct Sender {
     pub(super) http: http1::SendRequest<Full<Bytes>>,
     pub(super) meter: Arc<Meter>,

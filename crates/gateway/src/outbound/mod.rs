@@ -2,7 +2,7 @@
 //!
 //! A request's way, in reading order: the host name becomes addresses ([`network`]), every address
 //! is judged ([`guard`]), one is dialled and spoken TLS to ([`connector`], [`tls`]), the bytes are
-//! counted ([`meter`]), and one request is exchanged for one bounded answer ([`exchange`]). What
+//! counted ([`meter`]), and one request is exchanged for one bounded answer ([`mod@exchange`]). What
 //! can go wrong on the way has one vocabulary ([`reason`]).
 //!
 //! Invariants:

@@ -7,7 +7,6 @@
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use axum::{
-
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
@@ -29,8 +28,7 @@ use super::batch::Batch;
 use crate::{
     api::{self, Error, MessageOut, PostedMessage, Rules},
     auth::{Authenticator, bearer},
-    deliver::Pressure,
-    log::Log,
+    log::{Log, Pressure},
     seam::World,
     telemetry::metrics::{Metrics, Rejection},
 };
@@ -100,8 +98,8 @@ pub fn routes(door: Door) -> OpenApiRouter {
 /// It is delivered to every endpoint that wants it. 202 means that it is stored durably.
 #[utoipa::path(post, path = "/api/v1/app/{app_id}/msg", tag = "Message",
     params(("app_id" = String, Path, description = "id or uid"), api::WithContent),
-    request_body = inline(api::MessageIn),
-    responses((status = 202, body = inline(MessageOut))))]
+    request_body = inline(api::MessageIn<'_>),
+    responses((status = 202, body = inline(MessageOut<'_>))))]
 async fn create(State(door): State<Door>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let segment = parts.uri.path().split('/').nth(4).unwrap_or_default();
@@ -191,8 +189,7 @@ impl Door {
         let new = Append { environment, application: reference.clone(), message, claim };
         self.wait_for_the_engine().await;
         let mut appended = log.append(new.clone()).await;
-        if let (Err(AppendError::NoApplication), Some(described)) =
-            (&appended, &posted.application)
+        if let (Err(AppendError::NoApplication), Some(described)) = (&appended, &posted.application)
         {
             self.create_application(environment, described, &reference, now).await?;
             appended = log.append(new.clone()).await;
@@ -278,4 +275,3 @@ fn reason(error: &Error) -> Rejection {
         _ => Rejection::Invalid,
     }
 }
-

@@ -65,8 +65,7 @@ async fn application(server: &Server, receiver: &Receiver, endpoints: usize) -> 
     let path = format!("/api/v1/app/{app}/endpoint");
     for number in 1..endpoints {
         let url = format!("http://{}/hook/{number}", receiver.address);
-        let (status, json) =
-            server.call(Method::POST, &path, Some(json!({ "url": url }))).await;
+        let (status, json) = server.call(Method::POST, &path, Some(json!({ "url": url }))).await;
         assert_eq!(status, 201, "{json}");
     }
     format!("/api/v1/app/{app}/msg")

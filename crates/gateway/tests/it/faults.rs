@@ -60,8 +60,7 @@ async fn post_until_full(server: &Server, path: &str) -> Vec<String> {
     let mut acknowledged = Vec::new();
     for number in 0..20_000 {
         let body = message(number).to_string();
-        let answer =
-            server.client().call(Method::POST, path, Some(body.into())).await.unwrap();
+        let answer = server.client().call(Method::POST, path, Some(body.into())).await.unwrap();
         let json: Value = serde_json::from_slice(&answer.body).unwrap();
         match answer.status.as_u16() {
             202 => acknowledged.push(json["id"].as_str().unwrap().to_owned()),
@@ -156,7 +155,8 @@ async fn a_failed_sync_ends_the_process_and_the_next_start_is_clean() {
     let directory = tempfile::tempdir().unwrap();
     // The first syncs, of the start and of the application, succeed; then the disk fails for good.
     let inject = "inject=fsync,fdatasync:error=EIO:when=60+";
-    let trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", inject];
+    let trace =
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", inject];
     let settings = Settings {
         data: Some(directory.path().join("data")),
         through: trace.map(str::to_owned).to_vec(),

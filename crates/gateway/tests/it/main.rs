@@ -1,5 +1,11 @@
 //! One binary for all tests that use the public interface.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that panics is one that fails, and what it prints is its report"
+)]
+
 mod api;
 mod crash;
 mod fairness;

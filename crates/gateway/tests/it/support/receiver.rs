@@ -123,11 +123,6 @@ impl Receiver {
         self.receipts()
     }
 
-    /// Waits until as many different messages arrived.
-    pub fn wait_for_messages(&self, count: usize) {
-        self.wait_until(|_, by_id| by_id.len() >= count);
-    }
-
     /// Waits until what arrived is enough.
     pub fn wait_until(&self, done: impl Fn(&[Receipt], &HashMap<String, usize>) -> bool) {
         let seen = self.shared.seen.lock().unwrap();
@@ -144,7 +139,8 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         // Connections of hanging requests must not hold the test up.
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
         std::mem::replace(&mut self._runtime, runtime).shutdown_background();
     }
 }
