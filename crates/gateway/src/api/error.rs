@@ -274,9 +274,13 @@ mod tests {
         (parts.status.as_u16(), String::from_utf8(body.to_vec()).unwrap(), parts.headers)
     }
 
+    const DOCUMENT: &str = include_str!("../../../../docs/errors.md");
+
     #[tokio::test]
     async fn every_error_has_a_status_a_code_and_json() {
         let check = async |error: Error, status: u16, code: &str| {
+            let row = format!("| {status} | `{code}` |");
+            assert!(DOCUMENT.contains(&row), "{row} is not in the document");
             let (is, body, _) = told(error).await;
             let body: serde_json::Value = serde_json::from_str(&body).unwrap();
             assert_eq!((is, body["code"].as_str()), (status, Some(code)), "{body}");
@@ -291,6 +295,10 @@ mod tests {
         check(AuthError::Missing.into(), 401, "authentication_failed").await;
         check(AuthError::Invalid.into(), 401, "authentication_failed").await;
         check(Unavailable::Full.into(), 503, "disk_full").await;
+        check(Unavailable::Overloaded.into(), 503, "overloaded").await;
+        check(Unavailable::Closed.into(), 503, "shutting_down").await;
+        check(Unavailable::Failed(String::new()).into(), 503, "store_failed").await;
+        check(Error::TimedOut, 408, "request_timeout").await;
         check(Error::NoRoute, 404, "not_found").await;
         check(Error::MethodNotAllowed, 405, "method_not_allowed").await;
         check(Error::TooLarge { limit: 1 }, 413, "payload_too_large").await;

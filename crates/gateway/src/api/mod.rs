@@ -92,7 +92,7 @@ pub struct Rules {
 /// What operators look at.
 #[derive(Clone)]
 pub struct Probes {
-    /// Writes the metrics, in the OpenMetrics text format.
+    /// Writes the metrics, in the `OpenMetrics` text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Set as soon as the process no longer takes requests: it is not ready then.
     pub draining: Arc<AtomicBool>,

@@ -95,10 +95,10 @@ fn finish(operation: &mut Operation) {
         // The document must describe every answer, and "OK" says as much as there is to say.
         let status = StatusCode::from_bytes(status.as_bytes()).ok();
         let reason = status.and_then(|status| status.canonical_reason());
-        if let (RefOr::T(response), Some(reason)) = (response, reason) {
-            if response.description.is_empty() {
-                response.description = reason.to_owned();
-            }
+        if let (RefOr::T(response), Some(reason)) = (response, reason)
+            && response.description.is_empty()
+        {
+            response.description = reason.to_owned();
         }
     }
     for (status, description, schema) in [

@@ -1,8 +1,11 @@
 //! The API, called in the process: the router and the real store, with a clock that tests set.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod document;
 mod idempotency;
 mod limits;
+mod parity;
 mod resources;
 mod tenancy;
 mod tokens;
