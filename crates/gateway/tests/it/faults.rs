@@ -102,6 +102,7 @@ async fn a_full_disk_refuses_and_recovers() {
     disk.fill(2 << 20);
     let mut acknowledged = post_until_full(server, &path).await;
     assert!(!acknowledged.is_empty());
+    server.wait_for_log("a checkpoint failed and will be tried again");
     let (status, json) = server.call(Method::POST, &path, Some(message(1))).await;
     assert_eq!((status, &json["code"]), (503, &json!("disk_full")));
     // Nothing half-stored: the list has what was acknowledged, and it can be read.

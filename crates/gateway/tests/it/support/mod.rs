@@ -4,10 +4,10 @@
 mod receiver;
 mod server;
 
-pub use receiver::{Answer, Receipt, Receiver};
-pub use server::{Server, Settings, TOKEN};
+pub(crate) use receiver::{Answer, Receipt, Receiver};
+pub(crate) use server::{Server, Settings, TOKEN};
 
 use std::time::Duration;
 
 /// How long anything may take before a test fails instead of waiting on.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

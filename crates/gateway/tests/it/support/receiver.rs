@@ -19,7 +19,7 @@ use super::PATIENCE;
 
 /// What a receiver answers.
 #[derive(Clone, Debug)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// This status with these headers.
     Status(u16, Vec<(&'static str, String)>),
     /// Nothing, until the other side gives up.
@@ -30,28 +30,28 @@ pub enum Answer {
 
 impl Answer {
     /// Only a status.
-    pub fn status(status: u16) -> Answer {
+    pub(crate) fn status(status: u16) -> Answer {
         Answer::Status(status, Vec::new())
     }
 }
 
 /// A request that arrived.
 #[derive(Clone, Debug)]
-pub struct Receipt {
-    pub path: String,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-    pub at: Instant,
+pub(crate) struct Receipt {
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) at: Instant,
 }
 
 impl Receipt {
     /// A header's text.
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The message's id.
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         self.header("webhook-id")
     }
 }
@@ -71,20 +71,20 @@ struct Shared {
 }
 
 /// A running receiver.
-pub struct Receiver {
-    pub address: SocketAddr,
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
-    _runtime: tokio::runtime::Runtime,
+    runtime: Option<tokio::runtime::Runtime>,
 }
 
 impl Receiver {
     /// Answers everything with 204.
-    pub fn ok() -> Receiver {
+    pub(crate) fn ok() -> Receiver {
         Receiver::with(|_, _| Answer::status(204))
     }
 
     /// `decide` is told the request and how often its message arrived before.
-    pub fn with(decide: impl Fn(&Receipt, usize) -> Answer + Send + Sync + 'static) -> Receiver {
+    pub(crate) fn with(decide: impl Fn(&Receipt, usize) -> Answer + Send + Sync + 'static) -> Receiver {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -99,32 +99,32 @@ impl Receiver {
             arrived: Condvar::new(),
         });
         runtime.spawn(serve(listener, Arc::clone(&shared)));
-        Receiver { address, shared, _runtime: runtime }
+        Receiver { address, shared, runtime: Some(runtime) }
     }
 
     /// Where it listens.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/hook", self.address)
     }
 
     /// Everything that arrived until now.
-    pub fn receipts(&self) -> Vec<Receipt> {
+    pub(crate) fn receipts(&self) -> Vec<Receipt> {
         self.shared.seen.lock().unwrap().receipts.clone()
     }
 
     /// How often each message arrived.
-    pub fn by_id(&self) -> HashMap<String, usize> {
+    pub(crate) fn by_id(&self) -> HashMap<String, usize> {
         self.shared.seen.lock().unwrap().by_id.clone()
     }
 
     /// Waits for this many requests.
-    pub fn wait_for(&self, count: usize) -> Vec<Receipt> {
+    pub(crate) fn wait_for(&self, count: usize) -> Vec<Receipt> {
         self.wait_until(|receipts, _| receipts.len() >= count);
         self.receipts()
     }
 
     /// Waits until what arrived is enough.
-    pub fn wait_until(&self, done: impl Fn(&[Receipt], &HashMap<String, usize>) -> bool) {
+    pub(crate) fn wait_until(&self, done: impl Fn(&[Receipt], &HashMap<String, usize>) -> bool) {
         let seen = self.shared.seen.lock().unwrap();
         let (seen, waited) = self
             .shared
@@ -138,10 +138,10 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        // Connections of hanging requests must not hold the test up.
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-        std::mem::replace(&mut self._runtime, runtime).shutdown_background();
+        // Requests that hang must not hold the test up.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

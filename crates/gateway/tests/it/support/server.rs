@@ -3,8 +3,8 @@
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::Arc,
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    sync::{Arc, Condvar, Mutex},
 };
 
 use http::Method;
@@ -13,40 +13,48 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A token that looks made up and is.
-pub const TOKEN: &str = "test-token-made-up-for-tests";
+pub(crate) const TOKEN: &str = "test-token-made-up-for-tests";
 
 /// How a server is started.
 #[derive(Clone, Default)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Variables beside those that every test server gets.
-    pub env: Vec<(String, String)>,
+    pub(crate) env: Vec<(String, String)>,
     /// A data directory that exists; a fresh one otherwise.
-    pub data: Option<PathBuf>,
+    pub(crate) data: Option<PathBuf>,
     /// A command that the server is started through, such as `strace …`.
-    pub through: Vec<String>,
+    pub(crate) through: Vec<String>,
 }
 
 impl Settings {
     /// With this variable.
-    pub fn env(mut self, name: &str, value: &str) -> Settings {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Settings {
         self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 }
 
+/// What a server wrote to its standard error output.
+#[derive(Default)]
+struct Logged {
+    text: Mutex<String>,
+    grown: Condvar,
+}
+
 /// A running server; dropping it kills it.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
+    log: Arc<Logged>,
     settings: Settings,
     data: PathBuf,
     _directory: Option<TempDir>,
-    pub url: String,
+    pub(crate) url: String,
     world: World,
 }
 
 impl Server {
     /// Starts a server and waits until it listens.
-    pub fn start(mut settings: Settings) -> Server {
+    pub(crate) fn start(mut settings: Settings) -> Server {
         let directory = settings.data.is_none().then(|| tempfile::tempdir().unwrap());
         let data = match (&settings.data, &directory) {
             (Some(data), _) => data.clone(),
@@ -54,65 +62,80 @@ impl Server {
             (None, None) => unreachable!(),
         };
         settings.data = Some(data.clone());
-        let (child, url) = spawn(&settings, &data);
+        let log: Arc<Logged> = Arc::default();
+        let (child, url) = spawn(&settings, &data, &log);
         let runtime = tokio::runtime::Handle::current();
         let world = ringback::wiring::world(&[], runtime).unwrap();
-        Server { child, settings, data, _directory: directory, url, world }
+        Server { child, log, settings, data, _directory: directory, url, world }
     }
 
     /// The data directory.
-    pub fn data(&self) -> &Path {
+    pub(crate) fn data(&self) -> &Path {
         &self.data
     }
 
+    /// Everything it logged, by all its lives.
+    pub(crate) fn log(&self) -> String {
+        self.log.text.lock().unwrap().clone()
+    }
+
+    /// Waits until it has logged this.
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        let log = self.log.text.lock().unwrap();
+        let missing = |log: &mut String| !log.contains(text);
+        let (log, waited) =
+            self.log.grown.wait_timeout_while(log, super::PATIENCE, missing).unwrap();
+        assert!(!waited.timed_out(), "{text:?} was not logged: {log}");
+    }
+
     /// The process's id.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Ends the process as a crash would, without a last word.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Asks it to end, and waits.
-    pub fn stop(&mut self) -> ExitStatus {
+    pub(crate) fn stop(&mut self) -> ExitStatus {
         self.signal(rustix::process::Signal::TERM);
         self.child.wait().unwrap()
     }
 
     /// Sends a signal.
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_raw(self.child.id() as i32).unwrap();
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
     /// Waits for it to end by itself.
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
 
     /// Starts it again on the same directory, on another port.
-    pub fn restart(&mut self) {
-        let (child, url) = spawn(&self.settings, &self.data);
+    pub(crate) fn restart(&mut self) {
+        let (child, url) = spawn(&self.settings, &self.data, &self.log);
         self.child = child;
         self.url = url;
     }
 
     /// A client of its API.
-    pub fn client(&self) -> ApiClient {
+    pub(crate) fn client(&self) -> ApiClient {
         self.client_with(TOKEN)
     }
 
     /// A client with another token.
-    pub fn client_with(&self, token: &str) -> ApiClient {
+    pub(crate) fn client_with(&self, token: &str) -> ApiClient {
         let network = Arc::clone(&self.world.network);
         ApiClient::new(&self.url, token.to_owned(), network).unwrap()
     }
 
     /// Calls the API; the status and the JSON, null where there is none.
-    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
         let body = body.map(|body| body.to_string().into());
         let answer = self.client().call(method, path, body).await.unwrap();
         let json = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
@@ -120,21 +143,21 @@ impl Server {
     }
 
     /// Posts what must succeed.
-    pub async fn post(&self, path: &str, body: Value) -> Value {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Value {
         let (status, json) = self.call(Method::POST, path, Some(body)).await;
         assert!((200..300).contains(&status), "POST {path}: {status} {json}");
         json
     }
 
     /// Gets what must be there.
-    pub async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let (status, json) = self.call(Method::GET, path, None).await;
         assert_eq!(status, 200, "GET {path}: {json}");
         json
     }
 
     /// A new application with one endpoint; returns both ids.
-    pub async fn application(&self, url: &str) -> (String, String) {
+    pub(crate) async fn application(&self, url: &str) -> (String, String) {
         let app = self.post("/api/v1/app", serde_json::json!({ "name": "test" })).await;
         let app = app["id"].as_str().unwrap().to_owned();
         let path = format!("/api/v1/app/{app}/endpoint");
@@ -151,7 +174,7 @@ impl Drop for Server {
     }
 }
 
-fn spawn(settings: &Settings, data: &Path) -> (Child, String) {
+fn spawn(settings: &Settings, data: &Path, log: &Arc<Logged>) -> (Child, String) {
     let binary = env!("CARGO_BIN_EXE_ringback").to_owned();
     let words = settings.through.iter().cloned().chain([binary]).collect::<Vec<_>>();
     let mut command = Command::new(&words[0]);
@@ -166,8 +189,10 @@ fn spawn(settings: &Settings, data: &Path) -> (Child, String) {
         .env("RINGBACK_LOG_FORMAT", "pretty")
         .envs(settings.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
-        .stdout(Stdio::piped());
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
+    keep(child.stderr.take().unwrap(), Arc::clone(log));
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let url = line.trim().strip_prefix("listening on ").map(str::to_owned);
@@ -176,4 +201,18 @@ fn spawn(settings: &Settings, data: &Path) -> (Child, String) {
         panic!("the server did not start: {status}, {line:?}");
     };
     (child, url)
+}
+
+/// Keeps what is logged, and shows it too: the test runner shows it when a test fails.
+fn keep(stderr: ChildStderr, log: Arc<Logged>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            eprintln!("{line}");
+            let mut text = log.text.lock().unwrap();
+            text.push_str(&line);
+            text.push('\n');
+            drop(text);
+            log.grown.notify_all();
+        }
+    });
 }
