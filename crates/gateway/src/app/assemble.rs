@@ -44,6 +44,7 @@ pub(super) struct Assembled {
     pub(super) metrics: Metrics,
     pub(super) engine: Engine,
     pub(super) tokens: Tokens,
+    pub(super) auth: Arc<Authenticator>,
     pub(super) draining: Arc<AtomicBool>,
     services: Arc<Services>,
     door: Door,
@@ -129,13 +130,13 @@ pub(super) async fn assemble(
         store: Arc::clone(&store),
         world: world.clone(),
         keyring,
-        auth,
+        auth: Arc::clone(&auth),
         lanes,
         rules,
         probes,
     };
     let api = Api::new(parts);
-    Ok(Assembled { store, world, metrics, engine, tokens, draining, services, door, api })
+    Ok(Assembled { store, world, metrics, engine, tokens, auth, draining, services, door, api })
 }
 
 struct Given<'a> {
@@ -223,7 +224,7 @@ impl Assembled {
         shared: Handle,
         phase: watch::Receiver<Phase>,
     ) -> io::Result<(Vec<Running>, Dealt)> {
-        let Assembled { services, door, api, engine, metrics, .. } = self;
+        let Assembled { services, door, api, engine, metrics, world, .. } = self;
         let router = api::router(api, crate::send::routes(door.clone()));
         let mut running = Vec::new();
         let mut mailboxes = Vec::new();
@@ -235,6 +236,7 @@ impl Assembled {
             let (services, posts) = (Arc::clone(&services), Arc::clone(posts));
             let (door, router, shared) = (door.clone(), router.clone(), shared.clone());
             let (metrics, mut phase) = (metrics.clone(), phase.clone());
+            let entropy = Arc::clone(&world.entropy);
             let header_timeout = config.limits.header_timeout;
             let body = move || async move {
                 let front = http::Front {
@@ -242,6 +244,7 @@ impl Assembled {
                     api: router,
                     shared,
                     header_timeout,
+                    entropy,
                     metrics,
                     connections,
                     phase: phase.clone(),

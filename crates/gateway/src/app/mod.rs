@@ -112,7 +112,7 @@ async fn serve(
     let control = control::Server::bind(lock.dir())?;
     let (phase, phases) = watch::channel(Phase::Serving);
     let assembled = assemble::assemble(&config, world, lock.dir(), address, files).await?;
-    let Assembled { store, world, metrics, engine, tokens, draining, .. } = assembled.clone();
+    let Assembled { store, world, metrics, engine, tokens, auth, draining, .. } = assembled.clone();
     let (mut cores, mailboxes) = assembled.start_cores(&config, shared.handle(), phases)?;
 
     let mut tasks = JoinSet::new();
@@ -121,8 +121,13 @@ async fn serve(
     tasks.spawn(async move {
         let tokens = Arc::new(tokens);
         let answer = |request| {
-            let tokens = Arc::clone(&tokens);
-            async move { tokens.handle(request).await }
+            let (tokens, auth) = (Arc::clone(&tokens), Arc::clone(&auth));
+            async move {
+                let response = tokens.handle(request).await;
+                // A revocation counts from now on, not from when the memory of it fades.
+                auth.forget();
+                response
+            }
         };
         control.run(answer).await;
     });

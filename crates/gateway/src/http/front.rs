@@ -9,12 +9,13 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{runtime::Handle, sync::Notify, sync::watch, task::spawn_local};
 use tower::ServiceExt;
+use tracing::{Instrument, Span};
 
 use crate::{
     core::{Mailbox, Phase},
-    seam::Accepted,
+    seam::{Accepted, Entropy},
     send::{self, OnCore},
-    telemetry::metrics::Metrics,
+    telemetry::{metrics::Metrics, trace::TraceContext},
 };
 
 /// The most bytes of a request's head.
@@ -30,6 +31,8 @@ pub struct Front {
     pub shared: Handle,
     /// How long a request's head may take.
     pub header_timeout: Duration,
+    /// Makes the ids of traces.
+    pub entropy: Arc<dyn Entropy>,
     /// What is counted.
     pub metrics: Metrics,
     /// Connections of this core; more are closed at once.
@@ -86,20 +89,41 @@ async fn connection(front: Rc<Front>, accepted: Accepted, _guard: Guard) {
 }
 
 async fn respond(front: Rc<Front>, request: Request<Incoming>) -> Result<Response, Infallible> {
-    if let Some(application) = send::route(&request) {
-        let application = application.to_owned();
-        let (parts, body) = request.into_parts();
-        let response = front.door.accept(&application, &parts, body).await;
-        return Ok(response);
-    }
-    // The shared runtime answers, so that a slow list never holds up the hot route's core.
-    let answer = front.api.clone().oneshot(request.map(Body::new));
-    let response = match front.shared.spawn(answer).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(never)) => match never {},
-        Err(_) => failed(),
+    let hot = send::route(&request).map(str::to_owned);
+    let span = span(&front, &request, hot.is_some());
+    let answer = async {
+        if let Some(application) = hot {
+            let (parts, body) = request.into_parts();
+            return front.door.accept(&application, &parts, body).await;
+        }
+        // The shared runtime answers, so that a slow list never holds up the hot route's core.
+        let answer = front.api.clone().oneshot(request.map(Body::new)).in_current_span();
+        match front.shared.spawn(answer).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(_) => failed(),
+        }
     };
-    Ok(response)
+    Ok(answer.instrument(span).await)
+}
+
+/// What log lines about a request carry: the caller's trace (W3C Trace Context) or a new one. The
+/// hot route is spared making one up: without a caller's trace its lines have none.
+fn span(front: &Front, request: &Request<Incoming>, hot: bool) -> Span {
+    let header = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    let given = header.and_then(TraceContext::parse);
+    let trace = match given {
+        Some(given) => given.child(front.entropy.bytes()),
+        None if hot => return Span::none(),
+        None => TraceContext::start(front.entropy.bytes()),
+    };
+    tracing::info_span!(
+        "request",
+        method = %request.method(),
+        path = request.uri().path(),
+        trace_id = %format_args!("{:032x}", trace.trace_id),
+        span_id = %format_args!("{:016x}", trace.span_id),
+    )
 }
 
 /// The shared runtime is gone: the process is ending.

@@ -84,7 +84,9 @@ impl Receiver {
     }
 
     /// `decide` is told the request and how often its message arrived before.
-    pub(crate) fn with(decide: impl Fn(&Receipt, usize) -> Answer + Send + Sync + 'static) -> Receiver {
+    pub(crate) fn with(
+        decide: impl Fn(&Receipt, usize) -> Answer + Send + Sync + 'static,
+    ) -> Receiver {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

@@ -135,7 +135,12 @@ impl Server {
     }
 
     /// Calls the API; the status and the JSON, null where there is none.
-    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> (u16, Value) {
         let body = body.map(|body| body.to_string().into());
         let answer = self.client().call(method, path, body).await.unwrap();
         let json = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
