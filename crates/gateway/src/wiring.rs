@@ -39,6 +39,7 @@ pub fn store(config: &Config, data: &Path) -> Result<Arc<dyn Store>, OpenError> 
         log_bytes: u64::from(config.store.checkpoint_mib) << 20,
         readers: config.store.readers,
         queue: config.limits.intake_queue,
+        queue_bytes: config.limits.intake_bytes,
         claims: config.limits.idempotency_entries,
     };
     Ok(Arc::new(Sqlite::open(data, options)?))

@@ -7,12 +7,12 @@
 use std::time::Duration;
 
 use axum::{
-    body::Body,
+    BoxError,
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
     http::request::Parts,
 };
 use bytes::Bytes;
-use http::header;
+use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ringback_domain::{
     id::{AttemptId, Key, Kind},
@@ -25,7 +25,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_path_to_error::Segment;
 
 use super::{
-    Api,
+    Api, Rules,
     error::{Error, Problem},
 };
 
@@ -172,7 +172,9 @@ impl<T: DeserializeOwned> FromRequest<Api> for Json<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, api: &Api) -> Result<Json<T>, Error> {
-        let bytes = read_body(request, api.rules.body_limit, api.rules.read_timeout).await?;
+        let (parts, body) = request.into_parts();
+        let Rules { body_limit, read_timeout, .. } = api.rules;
+        let bytes = read_body(&parts.headers, body, body_limit, read_timeout).await?;
         parse(&bytes, api.rules.json_depth).map(Json)
     }
 }
@@ -182,17 +184,20 @@ impl<T: DeserializeOwned> FromRequest<Api> for Json<T> {
 /// # Errors
 /// 413 when it is larger than `limit`, 408 when it takes longer than `timeout`, 400 when it breaks
 /// off.
-pub(super) async fn read_body(
-    request: Request,
+pub(crate) async fn read_body<B>(
+    headers: &HeaderMap,
+    body: B,
     limit: usize,
     timeout: Duration,
-) -> Result<Bytes, Error> {
-    let announced = request.headers().get(header::CONTENT_LENGTH);
+) -> Result<Bytes, Error>
+where
+    B: hyper::body::Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    let announced = headers.get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(Error::TooLarge { limit });
     }
-    let body: Body = request.into_body();
     let collected = tokio::time::timeout(timeout, Limited::new(body, limit).collect()).await;
     match collected {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),

@@ -22,7 +22,7 @@ use ringback_store::{Answer, Claimed};
 use serde::de::DeserializeOwned;
 
 use super::{
-    Api,
+    Api, Rules,
     error::Error,
     extract::{self, Caller},
     reply,
@@ -83,9 +83,8 @@ impl<T: DeserializeOwned> FromRequest<Api> for Posted<T> {
         let caller = Caller::from_request_parts(&mut parts, api).await?;
         let path = parts.uri.path().to_owned();
         let key = key(&parts.headers)?.map(str::to_owned);
-        let request = Request::from_parts(parts, body);
-        let bytes =
-            extract::read_body(request, api.rules.body_limit, api.rules.read_timeout).await?;
+        let Rules { body_limit, read_timeout, .. } = api.rules;
+        let bytes = extract::read_body(&parts.headers, body, body_limit, read_timeout).await?;
         let once = match key {
             None => Once { claim: None, environment: caller.environment, _turn: None },
             Some(key) => claim(api, caller, &path, &key, &bytes).await?,

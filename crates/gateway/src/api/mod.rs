@@ -47,6 +47,7 @@ use vault::Vault;
 
 pub use application::ApplicationIn;
 pub use error::{Error, Problem};
+pub(crate) use extract::read_body;
 pub use idempotency::key as idempotency_key;
 pub use message::{MessageIn, MessageOut, Posted as PostedMessage, WithContent};
 pub use openapi::document;

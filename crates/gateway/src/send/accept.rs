@@ -12,7 +12,6 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{StatusCode, header, request};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use ringback_domain::{
     id::{Key, Kind},
@@ -21,7 +20,7 @@ use ringback_domain::{
     time::Timestamp,
 };
 use ringback_store::{Append, AppendError, Appended, NewMessage, Store, WriteError};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::batch::Batch;
@@ -180,7 +179,10 @@ impl Door {
         };
         let environment = identity.environment;
         let with_content = api::WithContent::read(parts.uri.query().unwrap_or_default())?;
-        let body = read(parts, body, rules).await?;
+        let body =
+            api::read_body(&parts.headers, body, rules.body_limit, rules.read_timeout).await?;
+        // Copied: a slice would keep the connection's whole read buffer while it waits.
+        let body = Bytes::copy_from_slice(&body);
         let claim = claim(environment, parts, &body, now)?;
         let nonce = u64::from_ne_bytes(world.entropy.bytes());
         let posted = PostedMessage::read(&body, rules.json_depth, nonce, now, *retention)?;
@@ -222,29 +224,6 @@ impl Door {
             Ok(_) | Err(WriteError::Conflict(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }
-    }
-}
-
-async fn read<B>(parts: &request::Parts, body: B, rules: &Rules) -> Result<Bytes, Error>
-where
-    B: hyper::body::Body<Data = Bytes, Error: Into<axum::BoxError>>,
-{
-    let limit = rules.body_limit;
-    let announced = parts.headers.get(header::CONTENT_LENGTH);
-    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limit as u64) {
-        return Err(Error::TooLarge { limit });
-    }
-    let collected = timeout(rules.read_timeout, Limited::new(body, limit).collect());
-    match collected.await {
-        // Copied: a slice would keep the connection's whole read buffer while it waits.
-        Ok(Ok(collected)) => Ok(Bytes::copy_from_slice(&collected.to_bytes())),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Error::TooLarge { limit }),
-        Ok(Err(_)) => {
-            let detail = "the body broke off".to_owned();
-            Err(Error::Refused { code: "incomplete_body", detail })
-        }
-        Err(_) => Err(Error::TimedOut),
     }
 }
 

@@ -10,9 +10,11 @@ use std::{
 };
 
 use http::Method;
+use ringback::api_client::ApiClient;
 use serde_json::json;
+use tokio::task::JoinSet;
 
-use crate::support::{Receiver, Server, Settings};
+use crate::support::{Receiver, Server, Settings, TOKEN};
 
 /// How many clients post at the same time.
 const CLIENTS: usize = 8;
@@ -33,39 +35,16 @@ async fn kill_in_a_loop(kills: usize) {
     let address = Arc::new(Mutex::new(server.url.clone()));
     let done = Arc::new(AtomicBool::new(false));
 
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|number| {
-            let (path, ledger) = (Arc::clone(&path), Arc::clone(&ledger));
-            let (address, done) = (Arc::clone(&address), Arc::clone(&done));
-            let world = ringback::wiring::world(&[], tokio::runtime::Handle::current()).unwrap();
-            tokio::task::spawn(async move {
-                let mut posted = 0;
-                while !done.load(Ordering::Relaxed) {
-                    posted += 1;
-                    let url = address.lock().unwrap().clone();
-                    let token = crate::support::TOKEN.to_owned();
-                    let network = Arc::clone(&world.network);
-                    let client =
-                        ringback::api_client::ApiClient::new(&url, token, network).unwrap();
-                    let body = json!({ "eventType": "crash.test",
-                                       "payload": { "client": number, "posted": posted } });
-                    let body = Some(body.to_string().into());
-                    // A request that the crash cut off was not acknowledged: it may or may not
-                    // have happened.
-                    let Ok(answer) = client.call(Method::POST, &path, body).await else {
-                        tokio::task::yield_now().await;
-                        continue;
-                    };
-                    if answer.status == 202 {
-                        let message: serde_json::Value =
-                            serde_json::from_slice(&answer.body).unwrap();
-                        let id = message["id"].as_str().unwrap().to_owned();
-                        assert!(ledger.lock().unwrap().insert(id), "an id was given out twice");
-                    }
-                }
-            })
-        })
-        .collect();
+    let mut clients = JoinSet::new();
+    for number in 0..CLIENTS {
+        clients.spawn(post_until(Posting {
+            number,
+            path: Arc::clone(&path),
+            ledger: Arc::clone(&ledger),
+            address: Arc::clone(&address),
+            done: Arc::clone(&done),
+        }));
+    }
 
     // The moments of death are fixed, not random, so that a failing run can be repeated; what the
     // server does at that moment is random enough.
@@ -77,8 +56,8 @@ async fn kill_in_a_loop(kills: usize) {
         address.lock().unwrap().clone_from(&server.url);
     }
     done.store(true, Ordering::Relaxed);
-    for client in clients {
-        client.await.unwrap();
+    while let Some(client) = clients.join_next().await {
+        client.unwrap();
     }
 
     let acknowledged = ledger.lock().unwrap().clone();
@@ -95,6 +74,38 @@ async fn kill_in_a_loop(kills: usize) {
     assert!(acknowledged.len() > kills, "the load was too small to show anything");
     assert!(twice <= kills * IN_FLIGHT, "{twice} duplicates");
     assert_eq!(server.stop().code(), Some(0));
+}
+
+/// A client that posts one message after the other.
+struct Posting {
+    number: usize,
+    path: Arc<String>,
+    ledger: Arc<Mutex<HashSet<String>>>,
+    address: Arc<Mutex<String>>,
+    done: Arc<AtomicBool>,
+}
+
+async fn post_until(client: Posting) {
+    let world = ringback::wiring::world(&[], tokio::runtime::Handle::current()).unwrap();
+    let mut posted = 0;
+    while !client.done.load(Ordering::Relaxed) {
+        posted += 1;
+        let url = client.address.lock().unwrap().clone();
+        let network = Arc::clone(&world.network);
+        let api = ApiClient::new(&url, TOKEN.to_owned(), network).unwrap();
+        let payload = json!({ "client": client.number, "posted": posted });
+        let body = json!({ "eventType": "crash.test", "payload": payload }).to_string();
+        // A request that the crash cut off was not acknowledged: it may or may not have happened.
+        let Ok(answer) = api.call(Method::POST, &client.path, Some(body.into())).await else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        if answer.status == 202 {
+            let message: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+            let id = message["id"].as_str().unwrap().to_owned();
+            assert!(client.ledger.lock().unwrap().insert(id), "an id was given out twice");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

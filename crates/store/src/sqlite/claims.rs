@@ -112,3 +112,71 @@ impl Claims {
             .optional()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1000);
+
+    fn claim(number: u128) -> Claim {
+        Claim { fingerprint: number, body: number, expires_at: Timestamp(2000) }
+    }
+
+    /// A table of the claims 1 to `count`, under keys a hundred times as large.
+    fn table(count: u128) -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("schema.sql")).unwrap();
+        for number in 1..=count {
+            let key = number as Key * 100;
+            super::super::append::insert_claim(&connection, key, claim(number), None).unwrap();
+        }
+        connection
+    }
+
+    fn found(claims: &Claims, connection: &Connection) -> Vec<u128> {
+        let known = |number: &u128| {
+            let row = claims.find(connection, claim(*number), NOW).unwrap();
+            row.is_some_and(|row| row.key == *number as Key * 100)
+        };
+        (1..=100).filter(known).collect()
+    }
+
+    #[test]
+    fn the_newest_are_remembered() {
+        let connection = table(100);
+        let mut claims = Claims::new(16);
+        for number in 1..=100 {
+            claims.insert(number, number as Key * 100);
+        }
+        assert_eq!(found(&claims, &connection), (85..=100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_restart_remembers_the_tail() {
+        let connection = table(100);
+        let mut claims = Claims::new(16);
+        claims.load(&connection).unwrap();
+        assert_eq!(found(&claims, &connection), (87..=100).collect::<Vec<_>>());
+        let short = table(3);
+        let mut claims = Claims::new(16);
+        claims.load(&short).unwrap();
+        assert_eq!(found(&claims, &short), [1, 2, 3]);
+    }
+
+    #[test]
+    fn the_row_decides() {
+        let connection = table(1);
+        let mut claims = Claims::new(16);
+        claims.insert(1, 100);
+        let other_body = Claim { body: 9, ..claim(1) };
+        assert!(!claims.find(&connection, other_body, NOW).unwrap().unwrap().same_body);
+        let expired = claims.find(&connection, claim(1), Timestamp(2000)).unwrap();
+        assert!(expired.is_none());
+        // The index keeps half of a fingerprint; the row has all of it.
+        let alike = Claim { fingerprint: 1 | (1 << 64), ..claim(1) };
+        assert!(claims.find(&connection, alike, NOW).unwrap().is_none());
+        claims.remove(1);
+        assert!(claims.find(&connection, claim(1), NOW).unwrap().is_none());
+    }
+}

@@ -52,7 +52,7 @@ use self::{
     checkpoint::Turn,
     claims::Claims,
     fault::Stop,
-    queue::{Job, Queue},
+    queue::{Job, Queue, Room},
     readers::Readers,
     routes::Routes,
     writer::{Call, Memory, Transaction, Writer},
@@ -75,6 +75,8 @@ pub struct Options {
     pub readers: usize,
     /// The most messages that wait for a commit; more are refused as overload.
     pub queue: usize,
+    /// The most bytes of payload that wait for a commit.
+    pub queue_bytes: usize,
     /// The most idempotency claims that are remembered.
     pub claims: usize,
 }
@@ -86,6 +88,7 @@ impl Default for Options {
             log_bytes: 8 << 20,
             readers: 2,
             queue: 20_000,
+            queue_bytes: 64 << 20,
             claims: 2_000_000,
         }
     }
@@ -120,7 +123,10 @@ impl Sqlite {
         let store = Sqlite {
             epoch: start.epoch,
             last_attempt: start.last_attempt,
-            queue: Arc::new(Queue::new(options.queue)),
+            queue: Arc::new(Queue::new(Room {
+                messages: options.queue,
+                bytes: options.queue_bytes,
+            })),
             readers: Arc::default(),
             turn: Arc::default(),
             threads: Mutex::default(),

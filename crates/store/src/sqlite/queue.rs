@@ -40,23 +40,33 @@ pub(super) enum Job {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
-    /// How many messages are queued: what decides about "overloaded".
+    /// How many messages are queued, and how many bytes of payload: what decides about
+    /// "overloaded".
     messages: usize,
+    bytes: usize,
     /// Whether something other than records is queued.
     urgent: bool,
     sleeping: bool,
     closed: bool,
 }
 
+/// How much may wait for a commit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub(super) messages: usize,
+    /// Of payload.
+    pub(super) bytes: usize,
+}
+
 pub(super) struct Queue {
     state: Mutex<State>,
     work: Condvar,
-    limit: usize,
+    limits: Room,
 }
 
 impl Queue {
-    pub(super) fn new(limit: usize) -> Queue {
-        Queue { state: Mutex::default(), work: Condvar::new(), limit }
+    pub(super) fn new(limits: Room) -> Queue {
+        Queue { state: Mutex::default(), work: Condvar::new(), limits }
     }
 
     /// Queues a job, or gives it back with the reason why not.
@@ -66,10 +76,15 @@ impl Queue {
             return Err((job, Unavailable::Closed));
         }
         if let Job::Append(batch, _) = &job {
-            if state.messages + batch.len() > self.limit {
+            let bytes: usize = batch.iter().map(|append| append.message.payload.len()).sum();
+            let full = state.messages + batch.len() > self.limits.messages
+                || state.bytes + bytes > self.limits.bytes;
+            // An empty queue takes whatever comes, or a large batch could never be taken.
+            if full && state.messages > 0 {
                 return Err((job, Unavailable::Overloaded));
             }
             state.messages += batch.len();
+            state.bytes += bytes;
         }
         let urgent = !matches!(job, Job::Record(..));
         // A sleeping writer is woken for the first record, to start its clock, and for what is
@@ -101,7 +116,7 @@ impl Queue {
         if state.closed && state.jobs.is_empty() {
             return false;
         }
-        let patience = if batch.is_empty() { LAZY } else { RETRY };
+        let patience = if batch.is_empty() { self.lazy } else { RETRY };
         if !state.urgent && !state.closed {
             state.sleeping = true;
             let lazily = |state: &mut State| !state.urgent && !state.closed;
@@ -111,6 +126,7 @@ impl Queue {
         state.sleeping = false;
         state.urgent = false;
         state.messages = 0;
+        state.bytes = 0;
         batch.append(&mut state.jobs);
         true
     }
@@ -123,5 +139,78 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Job {
+        Job::Record(Vec::new(), oneshot::channel().0)
+    }
+
+    fn append(count: usize) -> Job {
+        let append = Append {
+            environment: 1,
+            application: ringback_domain::scope::Reference::Uid("one".to_owned()),
+            message: crate::NewMessage::default(),
+            claim: None,
+        };
+        Job::Append(vec![append; count], oneshot::channel().0)
+    }
+
+    fn queue(lazy: Duration) -> Queue {
+        Queue { lazy, ..Queue::new(10) }
+    }
+
+    #[test]
+    fn records_wait_for_company() {
+        let queue = queue(Duration::from_secs(3600));
+        let taken = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let mut batch = VecDeque::new();
+                assert!(queue.take(&mut batch));
+                batch.len()
+            });
+            for job in [record(), record(), append(1)] {
+                assert!(queue.push(job).is_ok());
+            }
+            writer.join().unwrap()
+        });
+        // However the threads ran, the writer did not take the records alone.
+        assert_eq!(taken, 3);
+    }
+
+    #[test]
+    fn records_do_not_wait_for_ever() {
+        let queue = queue(Duration::from_millis(1));
+        assert!(queue.push(record()).is_ok());
+        let mut batch = VecDeque::new();
+        assert!(queue.take(&mut batch));
+        assert_eq!(batch.len(), 1);
+    }
+
+    #[test]
+    fn only_messages_are_refused_and_only_until_they_are_taken() {
+        let queue = queue(LAZY);
+        assert!(queue.push(append(10)).is_ok());
+        assert!(matches!(queue.push(append(1)), Err((_, Unavailable::Overloaded))));
+        assert!(queue.push(record()).is_ok());
+        let mut batch = VecDeque::new();
+        assert!(queue.take(&mut batch));
+        assert!(queue.push(append(10)).is_ok());
+    }
+
+    #[test]
+    fn what_is_queued_at_the_end_is_still_taken() {
+        let queue = queue(Duration::from_secs(3600));
+        assert!(queue.push(record()).is_ok());
+        queue.close();
+        assert!(matches!(queue.push(append(1)), Err((_, Unavailable::Closed))));
+        let mut batch = VecDeque::new();
+        assert!(queue.take(&mut batch));
+        assert_eq!(batch.len(), 1);
+        assert!(!queue.take(&mut batch), "what fails then is not tried for ever");
     }
 }

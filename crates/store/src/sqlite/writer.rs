@@ -2,8 +2,8 @@
 //!
 //! Whatever is queued when a transaction begins goes into it (up to a bound), so a sync is shared
 //! by all that wait for one and the batch grows with the load, without a timer. If the transaction
-//! fails, nothing of it is there and everybody is told; only records are kept and tried again,
-//! because what they report has happened.
+//! fails, nothing of it is there and everybody is told; only when the disk is full, records are kept
+//! and tried again, because what they report has happened.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -54,16 +54,34 @@ impl Writer {
     pub(super) fn run(mut self) {
         let mut waiting = VecDeque::new();
         while self.queue.take(&mut waiting) {
+            let mut kept = VecDeque::new();
             while !waiting.is_empty() {
-                let mut batch = next_batch(&mut waiting);
-                if let Err(error) = self.transact(&mut batch) {
-                    let reason = fault::unavailable(&error);
-                    tracing::warn!(%error, "a transaction failed and was rolled back");
-                    waiting = self.fail(batch, waiting, &reason);
-                    break;
+                kept.append(&mut self.work(next_batch(&mut waiting)));
+                if !kept.is_empty() {
+                    // The disk is full: whoever is queued behind need not wait to hear the same.
+                    kept.append(&mut give_up(std::mem::take(&mut waiting), &Unavailable::Full));
                 }
             }
+            waiting = kept;
         }
+    }
+
+    /// Runs the batch; everybody is told, save those whose work is returned to be tried again.
+    fn work(&mut self, mut batch: VecDeque<Job>) -> VecDeque<Job> {
+        let Err(error) = self.transact(&mut batch) else { return VecDeque::new() };
+        let reason = fault::unavailable(&error);
+        tracing::warn!(%error, "a transaction failed and was rolled back");
+        if reason == Unavailable::Full || batch.len() == 1 {
+            return give_up(batch, &reason);
+        }
+        // One of them made it fail. The others must not suffer from it: each for itself.
+        batch
+            .into_iter()
+            .flat_map(|job| match job {
+                Job::Task(_) => give_up(VecDeque::from([job]), &reason),
+                Job::Append(..) | Job::Record(..) => self.work(VecDeque::from([job])),
+            })
+            .collect()
     }
 
     /// Runs the batch in one transaction and tells everybody. After an error, what is left in
@@ -109,28 +127,24 @@ impl Writer {
             self.memory.claims.remove(fingerprint);
         }
     }
+}
 
-    /// Tells a failed batch's jobs, but keeps records to try them again. When the disk is full,
-    /// whoever is queued behind need not wait to hear the same.
-    fn fail(
-        &self,
-        batch: VecDeque<Job>,
-        waiting: VecDeque<Job>,
-        reason: &Unavailable,
-    ) -> VecDeque<Job> {
-        let mut kept = VecDeque::new();
-        for job in batch.into_iter().chain(waiting) {
-            match job {
-                Job::Append(appends, reply) => {
-                    let answers = appends.iter().map(|_| Err(reason.clone().into())).collect();
-                    let _ = reply.send(answers);
-                }
-                Job::Task(task) => task.finish(Err(reason.clone())),
-                Job::Record(..) => kept.push_back(job),
+/// Tells everybody why nothing was done. Only when the disk is full, records are returned to be
+/// tried again: what they report has happened.
+fn give_up(jobs: VecDeque<Job>, reason: &Unavailable) -> VecDeque<Job> {
+    let mut kept = VecDeque::new();
+    for job in jobs {
+        match job {
+            Job::Append(appends, reply) => {
+                let answers = appends.iter().map(|_| Err(reason.clone().into())).collect();
+                let _ = reply.send(answers);
             }
+            Job::Task(task) => task.finish(Err(reason.clone())),
+            Job::Record(..) if *reason == Unavailable::Full => kept.push_back(job),
+            Job::Record(_, reply) => drop(reply.send(Err(reason.clone()))),
         }
-        kept
     }
+    kept
 }
 
 fn next_batch(waiting: &mut VecDeque<Job>) -> VecDeque<Job> {
@@ -234,5 +248,179 @@ where
             (Err(reason), _) => Err(reason.into()),
         };
         let _ = self.reply.send(result);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use ringback_domain::{
+        attempt::{Outcome, Timings, Trigger},
+        id::{AttemptId, Id, Key},
+        scope::{Reference, Scope},
+        time::Timestamp,
+    };
+
+    use super::{super::open, *};
+    use crate::{Append, NewMessage, Record, WriteError};
+
+    const SCOPE: Scope = Scope { environment: 1, application: 2 };
+
+    /// A writer without a thread, on a database with one application and one endpoint.
+    fn writer(directory: &std::path::Path) -> Writer {
+        let sizes = open::Sizes { cache_bytes: 1 << 20 };
+        let (connection, start) = open::writer(&directory.join("test.sqlite"), sizes).unwrap();
+        let things = "
+            INSERT INTO environment VALUES (1, 'default', 0);
+            INSERT INTO application (key, nonce, shard, environment, hidden, uid, name, metadata,
+              created_at, updated_at) VALUES (2, 0, 0, 1, 0, 'one', 'one', '{}', 0, 0);
+            INSERT INTO endpoint (key, nonce, shard, environment, application, url, description,
+              metadata, state, revision, created_at, updated_at)
+              VALUES (3, 0, 0, 1, 2, 'https://receiver.example/', '', '{}', 0, 4, 0, 0);";
+        connection.execute_batch(things).unwrap();
+        let memory = Memory {
+            routes: Routes::default(),
+            claims: Claims::new(8),
+            keys: KeySequence::after(100),
+            epoch: start.epoch,
+            claimed: Vec::new(),
+        };
+        Writer { connection, memory, queue: Arc::new(Queue::new(9)), turn: Arc::default() }
+    }
+
+    type AppendAnswer = oneshot::Receiver<Vec<Result<Appended, AppendError>>>;
+
+    fn append(size: usize) -> (Job, AppendAnswer) {
+        let (reply, answer) = oneshot::channel();
+        let payload = Bytes::from(vec![b'x'; size]);
+        let message = NewMessage { payload, ..NewMessage::default() };
+        let application = Reference::Uid("one".to_owned());
+        let append = Append { environment: 1, application, message, claim: None };
+        (Job::Append(vec![append], reply), answer)
+    }
+
+    fn record(
+        message: Key,
+        size: usize,
+    ) -> (Job, oneshot::Receiver<Result<Vec<Recorded>, Unavailable>>) {
+        let (reply, answer) = oneshot::channel();
+        let record = Record {
+            scope: SCOPE,
+            epoch: 1,
+            delivery: message + 1,
+            message,
+            endpoint: 3,
+            revision: 4,
+            id: AttemptId(Id { key: 1, shard: 0, nonce: 1 }),
+            number: 1,
+            trigger: Trigger::Scheduled,
+            status_code: 200,
+            response: Bytes::from(vec![b'y'; size]),
+            failed: None,
+            reason: None,
+            timings: Timings::default(),
+            outcome: Outcome::Delivered,
+            next_at: None,
+            health: None,
+            notices: Vec::new(),
+        };
+        (Job::Record(vec![record], reply), answer)
+    }
+
+    fn limit_pages(writer: &Writer, extra: i64) {
+        let connection = &writer.connection;
+        let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        let limit = format!("PRAGMA max_page_count = {}", pages + extra);
+        connection.query_row(&limit, [], |_| Ok(())).unwrap();
+    }
+
+    #[test]
+    fn a_full_disk_refuses_messages_and_keeps_records() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut writer = writer(directory.path());
+        let (job, mut first) = append(10);
+        assert!(writer.work([job].into()).is_empty());
+        let message = first.try_recv().unwrap().remove(0).unwrap().id.key();
+
+        limit_pages(&writer, 0);
+        let (big_message, mut refused) = append(100_000);
+        let (big_record, mut recorded) = record(message, 100_000);
+        let kept = writer.work([big_message, big_record].into());
+        let full = AppendError::Unavailable(Unavailable::Full);
+        assert_eq!(refused.try_recv().unwrap(), [Err(full)]);
+        assert_eq!(kept.len(), 1, "the record is kept");
+        assert!(recorded.try_recv().is_err(), "and not answered");
+        let kept = writer.work(kept);
+        assert_eq!(kept.len(), 1, "for as long as it takes");
+
+        limit_pages(&writer, 1000);
+        assert!(writer.work(kept).is_empty());
+        assert!(recorded.try_recv().unwrap().unwrap()[0].applied);
+        let (job, mut again) = append(100_000);
+        assert!(writer.work([job].into()).is_empty());
+        assert!(again.try_recv().unwrap()[0].is_ok());
+    }
+
+    #[test]
+    fn one_that_fails_does_not_take_others_along() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut writer = writer(directory.path());
+        let (one, mut first) = append(10);
+        let (bad, mut failed) = Call::<_, (), WriteError>::new(|transaction| {
+            transaction.connection.execute("INSERT INTO environment VALUES (1, 'x', 0)", [])?;
+            Ok(())
+        });
+        let (two, mut second) = append(10);
+        assert!(writer.work([one, Job::Task(Box::new(bad)), two].into()).is_empty());
+        assert!(first.try_recv().unwrap()[0].is_ok());
+        assert!(second.try_recv().unwrap()[0].is_ok());
+        let reason = failed.try_recv().unwrap();
+        assert!(matches!(reason, Err(WriteError::Unavailable(Unavailable::Failed(_)))));
+    }
+
+    #[test]
+    fn what_is_refused_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut writer = writer(directory.path());
+        let (refused, mut answer) = Call::<_, (), WriteError>::new(|transaction| {
+            transaction.connection.execute("INSERT INTO environment VALUES (9, 'x', 0)", [])?;
+            Err(Stop::Refused(WriteError::Conflict("test")))
+        });
+        let (next, mut appended) = append(10);
+        assert!(writer.work([Job::Task(Box::new(refused)), next].into()).is_empty());
+        assert_eq!(answer.try_recv().unwrap(), Err(WriteError::Conflict("test")));
+        assert!(appended.try_recv().unwrap()[0].is_ok());
+        let count = "SELECT count(*) FROM environment";
+        let left: i64 = writer.connection.query_row(count, [], |row| row.get(0)).unwrap();
+        assert_eq!(left, 1);
+    }
+
+    #[test]
+    fn batches_are_bounded_but_never_empty() {
+        let job = |size: usize| {
+            let (reply, _) = oneshot::channel();
+            Job::Append(
+                vec![
+                    Append {
+                        environment: 1,
+                        application: Reference::Uid("one".to_owned()),
+                        message: NewMessage::default(),
+                        claim: None,
+                    };
+                    size
+                ],
+                reply,
+            )
+        };
+        for (sizes, expect) in [
+            ([1, 1, 1].as_slice(), 3),
+            (&[BATCH, 1], 1),
+            (&[BATCH + 1, 1], 1),
+            (&[BATCH - 1, 1, 1], 2),
+        ] {
+            let mut waiting: VecDeque<Job> = sizes.iter().map(|size| job(*size)).collect();
+            assert_eq!(next_batch(&mut waiting).len(), expect, "{sizes:?}");
+            assert_eq!(waiting.len(), sizes.len() - expect);
+        }
     }
 }
