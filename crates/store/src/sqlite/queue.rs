@@ -62,11 +62,13 @@ pub(super) struct Queue {
     state: Mutex<State>,
     work: Condvar,
     limits: Room,
+    /// How long records wait for company.
+    lazy: Duration,
 }
 
 impl Queue {
     pub(super) fn new(limits: Room) -> Queue {
-        Queue { state: Mutex::default(), work: Condvar::new(), limits }
+        Queue { state: Mutex::default(), work: Condvar::new(), limits, lazy: LAZY }
     }
 
     /// Queues a job, or gives it back with the reason why not.
@@ -151,17 +153,22 @@ mod tests {
     }
 
     fn append(count: usize) -> Job {
+        append_bytes(count, 0)
+    }
+
+    fn append_bytes(count: usize, each: usize) -> Job {
+        let payload = bytes::Bytes::from(vec![b'x'; each]);
         let append = Append {
             environment: 1,
             application: ringback_domain::scope::Reference::Uid("one".to_owned()),
-            message: crate::NewMessage::default(),
+            message: crate::NewMessage { payload, ..crate::NewMessage::default() },
             claim: None,
         };
         Job::Append(vec![append; count], oneshot::channel().0)
     }
 
     fn queue(lazy: Duration) -> Queue {
-        Queue { lazy, ..Queue::new(10) }
+        Queue { lazy, ..Queue::new(Room { messages: 10, bytes: 1000 }) }
     }
 
     #[test]
@@ -194,12 +201,22 @@ mod tests {
     #[test]
     fn only_messages_are_refused_and_only_until_they_are_taken() {
         let queue = queue(LAZY);
-        assert!(queue.push(append(10)).is_ok());
-        assert!(matches!(queue.push(append(1)), Err((_, Unavailable::Overloaded))));
-        assert!(queue.push(record()).is_ok());
-        let mut batch = VecDeque::new();
-        assert!(queue.take(&mut batch));
-        assert!(queue.push(append(10)).is_ok());
+        // Ten messages fit, or a thousand bytes; an empty queue takes whatever comes.
+        for (first, second) in [
+            (append(10), append(1)),
+            (append(11), append(1)),
+            (append_bytes(1, 900), append_bytes(1, 101)),
+            (append_bytes(1, 1001), append(1)),
+        ] {
+            assert!(queue.push(first).is_ok());
+            let (second, reason) = queue.push(second).unwrap_err();
+            assert_eq!(reason, Unavailable::Overloaded);
+            assert!(queue.push(record()).is_ok());
+            let mut batch = VecDeque::new();
+            assert!(queue.take(&mut batch));
+            assert!(queue.push(second).is_ok());
+            assert!(queue.take(&mut batch));
+        }
     }
 
     #[test]

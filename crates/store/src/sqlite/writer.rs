@@ -258,10 +258,12 @@ mod tests {
         attempt::{Outcome, Timings, Trigger},
         id::{AttemptId, Id, Key},
         scope::{Reference, Scope},
-        time::Timestamp,
     };
 
-    use super::{super::open, *};
+    use super::{
+        super::{open, queue::Room},
+        *,
+    };
     use crate::{Append, NewMessage, Record, WriteError};
 
     const SCOPE: Scope = Scope { environment: 1, application: 2 };
@@ -285,7 +287,8 @@ mod tests {
             epoch: start.epoch,
             claimed: Vec::new(),
         };
-        Writer { connection, memory, queue: Arc::new(Queue::new(9)), turn: Arc::default() }
+        let queue = Arc::new(Queue::new(Room { messages: 9, bytes: 9 }));
+        Writer { connection, memory, queue, turn: Arc::default() }
     }
 
     type AppendAnswer = oneshot::Receiver<Vec<Result<Appended, AppendError>>>;
@@ -366,10 +369,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut writer = writer(directory.path());
         let (one, mut first) = append(10);
-        let (bad, mut failed) = Call::<_, (), WriteError>::new(|transaction| {
-            transaction.connection.execute("INSERT INTO environment VALUES (1, 'x', 0)", [])?;
-            Ok(())
-        });
+        let (bad, mut failed) =
+            Call::<_, (), WriteError>::new(|transaction: &mut Transaction<'_>| {
+                transaction.connection.execute("INSERT INTO environment VALUES (1, 'x', 0)", [])?;
+                Ok(())
+            });
         let (two, mut second) = append(10);
         assert!(writer.work([one, Job::Task(Box::new(bad)), two].into()).is_empty());
         assert!(first.try_recv().unwrap()[0].is_ok());
@@ -382,10 +386,11 @@ mod tests {
     fn what_is_refused_leaves_nothing_behind() {
         let directory = tempfile::tempdir().unwrap();
         let mut writer = writer(directory.path());
-        let (refused, mut answer) = Call::<_, (), WriteError>::new(|transaction| {
-            transaction.connection.execute("INSERT INTO environment VALUES (9, 'x', 0)", [])?;
-            Err(Stop::Refused(WriteError::Conflict("test")))
-        });
+        let (refused, mut answer) =
+            Call::<_, (), WriteError>::new(|transaction: &mut Transaction<'_>| {
+                transaction.connection.execute("INSERT INTO environment VALUES (9, 'x', 0)", [])?;
+                Err(Stop::Refused(WriteError::Conflict("test")))
+            });
         let (next, mut appended) = append(10);
         assert!(writer.work([Job::Task(Box::new(refused)), next].into()).is_empty());
         assert_eq!(answer.try_recv().unwrap(), Err(WriteError::Conflict("test")));

@@ -202,19 +202,6 @@ async fn dropping_finishes_what_is_queued() {
     assert_eq!(store.messages(scope, query).await.unwrap().items.len(), 50);
 }
 
-#[tokio::test]
-async fn more_than_the_queue_holds_is_refused() {
-    let directory = tempfile::tempdir().unwrap();
-    let options = Options { queue: 10, ..Options::default() };
-    let store = Sqlite::open(directory.path(), options).unwrap();
-    let append = application(&store).await;
-    let results = store.append(vec![append.clone(); 11]).await;
-    assert_eq!(results.len(), 11);
-    let overloaded = ringback_store::Unavailable::Overloaded;
-    assert!(results.iter().all(|one| *one == Err(overloaded.clone().into())));
-    assert!(store.append(vec![append; 10]).await.iter().all(Result::is_ok));
-}
-
 #[test]
 fn a_file_of_a_later_version_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
