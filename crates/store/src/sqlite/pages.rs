@@ -124,3 +124,6 @@ mod tests {
         assert_eq!(cut.high, first(12));
     }
 }
+
+#[cfg(test)]
+mod walks;
