@@ -239,6 +239,8 @@ pub(super) async fn attempts_are_filtered(bench: Bench<'_>) {
     let of = uid("order-1");
     let attempt = bench.store.attempt(scope, of, records[1].id).await.unwrap();
     assert_eq!(attempt.url, first.url);
+    let listed = bench.store.attempts(scope, all()).await.unwrap().items;
+    assert_eq!(listed[1], attempt);
 
     for (message, endpoint, missing) in
         [(Some(uid("unknown")), None, "message"), (None, Some(uid("unknown")), "endpoint")]
