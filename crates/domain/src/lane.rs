@@ -4,21 +4,27 @@
 //! stateDiagram-v2
 //!     [*] --> Fresh
 //!     Fresh --> Healthy: success
-//!     Fresh --> Suspect: failures, time-out or slow
-//!     Healthy --> Suspect: failures in a row, time-out or slow
-//!     Suspect --> Healthy: success (window starts small again)
+//!     Fresh --> Slow: open for a second
+//!     Healthy --> Slow: no answer for a second
+//!     Slow --> Healthy: success
+//!     Fresh --> Suspect: failures in a row, or silence
+//!     Healthy --> Suspect: failures in a row, or silence
+//!     Slow --> Suspect: failures in a row, or silence
+//!     Suspect --> Healthy: success (the window starts small again)
 //! ```
 //!
-//! A fresh lane may have one request open, a healthy one up to its window (which doubles as answers
-//! come in), a suspect one a single probe. Suspect lanes together get at most a fifth of the
-//! sockets and, with the fresh ones, at most half; so lanes that were proven healthy always find
-//! sockets, however many dead endpoints there are and however fast new messages for them arrive.
+//! A fresh lane may have one request open; a healthy one its window, which grows with every
+//! success; a slow one keeps its window, as taking two seconds for an answer is no offence; a
+//! suspect one has a single probe. What is not proven to answer soon shares the sockets: suspect
+//! lanes together at most a fifth, with the slow ones at most a third, with the fresh ones at most
+//! half. So lanes that answer always find sockets, however many dead endpoints there are and
+//! however fast new messages for them arrive.
 
 use std::time::Duration;
 
 /// Failures in a row (without a time-out) after which a lane is suspect.
 pub const FAILURES_IN_A_ROW: u32 = 3;
-/// A request open for longer than this makes its lane suspect before it ends.
+/// Without an answer for longer than this, a lane with open requests is slow.
 pub const SLOW: Duration = Duration::from_secs(1);
 
 /// What is known about a lane.
@@ -29,6 +35,8 @@ pub enum Standing {
     Fresh,
     /// It answers.
     Healthy,
+    /// It has not answered for a while, but may yet.
+    Slow,
     /// It failed lately.
     Suspect,
 }
@@ -51,7 +59,7 @@ pub enum Sign {
     Failure,
     /// No answer: time-out, refused or broken connection.
     Silence,
-    /// A request has been open for longer than [`SLOW`].
+    /// Requests are open and none was answered for longer than [`SLOW`].
     Slow,
 }
 
@@ -71,7 +79,7 @@ impl Health {
     /// How many requests it may have open.
     pub fn window(self) -> u32 {
         match self.standing {
-            Standing::Healthy => self.window,
+            Standing::Healthy | Standing::Slow => self.window,
             Standing::Fresh | Standing::Suspect => 1,
         }
     }
@@ -81,17 +89,17 @@ impl Health {
     pub fn after(self, sign: Sign) -> Health {
         let failures = self.failures.saturating_add(1);
         match sign {
-            Sign::Success if self.standing == Standing::Healthy => {
-                Health { failures: 0, window: (self.window + 1).min(self.limit), ..self }
-            }
+            // The window of a fresh or suspect lane is 1, so it starts small by itself.
             Sign::Success => Health {
                 standing: Standing::Healthy,
                 failures: 0,
-                window: self.limit.min(2),
+                window: (self.window + 1).min(self.limit),
                 limit: self.limit,
             },
+            Sign::Slow if self.standing == Standing::Suspect => self,
+            Sign::Slow => Health { standing: Standing::Slow, ..self },
             Sign::Failure if failures < FAILURES_IN_A_ROW => Health { failures, ..self },
-            Sign::Failure | Sign::Silence | Sign::Slow => {
+            Sign::Failure | Sign::Silence => {
                 Health { standing: Standing::Suspect, failures, window: 1, limit: self.limit }
             }
         }
@@ -104,28 +112,31 @@ pub struct Sockets {
     limit: u32,
     healthy: u32,
     fresh: u32,
+    slow: u32,
     suspect: u32,
 }
 
 impl Sockets {
     /// A core's share of the sockets.
     pub fn new(limit: u32) -> Sockets {
-        Sockets { limit: limit.max(10), healthy: 0, fresh: 0, suspect: 0 }
+        Sockets { limit: limit.max(10), healthy: 0, fresh: 0, slow: 0, suspect: 0 }
     }
 
     /// How many are in use.
     pub fn used(self) -> u32 {
-        self.healthy + self.fresh + self.suspect
+        self.healthy + self.fresh + self.slow + self.suspect
     }
 
     /// Whether a lane of this standing may open one more request.
     pub fn admits(self, standing: Standing) -> bool {
-        let unproven = self.fresh + self.suspect;
+        let half = self.fresh + self.slow + self.suspect < self.limit / 2;
+        let third = self.slow + self.suspect < self.limit / 3;
         self.used() < self.limit
             && match standing {
                 Standing::Healthy => true,
-                Standing::Fresh => unproven < self.limit / 2,
-                Standing::Suspect => unproven < self.limit / 2 && self.suspect < self.limit / 5,
+                Standing::Fresh => half,
+                Standing::Slow => half && third,
+                Standing::Suspect => half && third && self.suspect < self.limit / 5,
             }
     }
 
@@ -144,6 +155,7 @@ impl Sockets {
         match standing {
             Standing::Healthy => &mut self.healthy,
             Standing::Fresh => &mut self.fresh,
+            Standing::Slow => &mut self.slow,
             Standing::Suspect => &mut self.suspect,
         }
     }
@@ -171,7 +183,11 @@ mod tests {
             (&[Success, Failure, Failure], Standing::Healthy, 2),
             (&[Success, Failure, Success, Failure, Failure], Standing::Healthy, 3),
             (&[Success, Silence], Standing::Suspect, 1),
-            (&[Success, Slow], Standing::Suspect, 1),
+            (&[Success, Success, Slow], Standing::Slow, 3),
+            (&[Success, Success, Slow, Success], Standing::Healthy, 4),
+            (&[Success, Slow, Silence], Standing::Suspect, 1),
+            (&[Success, Slow, Silence, Slow], Standing::Suspect, 1),
+            (&[Success, Success, Silence, Success], Standing::Healthy, 2),
             (&[Slow, Success], Standing::Healthy, 2),
         ] {
             let health = after(signs);
@@ -183,15 +199,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn proven_lanes_always_find_sockets(wishes in prop::collection::vec(0u8..2, 0..500)) {
+        fn proven_lanes_always_find_sockets(wishes in prop::collection::vec(0u8..3, 0..500)) {
             let mut sockets = Sockets::new(100);
             for wish in wishes {
-                let standing = [Standing::Fresh, Standing::Suspect][usize::from(wish)];
+                let standing = [Standing::Fresh, Standing::Slow, Standing::Suspect][usize::from(wish)];
                 if sockets.admits(standing) {
                     sockets.take(standing);
                 }
             }
-            prop_assert!(sockets.suspect <= 20 && sockets.used() <= 50);
+            prop_assert!(sockets.suspect <= 20 && sockets.slow + sockets.suspect <= 33 && sockets.used() <= 50);
             prop_assert!(sockets.admits(Standing::Healthy));
         }
     }

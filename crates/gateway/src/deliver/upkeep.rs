@@ -42,7 +42,7 @@ fn look(worker: &Rc<Worker>, now: Instant) {
         .lanes
         .iter()
         .filter(|(_, lane)| lane.open > 0 && lane.progress + SLOW < now)
-        .filter(|(_, lane)| lane.health.standing() != Standing::Suspect)
+        .filter(|(_, lane)| matches!(lane.health.standing(), Standing::Fresh | Standing::Healthy))
         .map(|(key, _)| *key)
         .collect();
     for key in slow {

@@ -87,8 +87,8 @@ pub(super) struct Worker {
 pub(super) struct State {
     pub(super) lanes: HashMap<Key, Lane>,
     sockets: Sockets,
-    /// Lanes that wait for a socket, by standing: healthy, fresh, suspect.
-    queues: [VecDeque<Key>; 3],
+    /// Lanes that wait for a socket, by standing in the order of [`SERVED`].
+    queues: [VecDeque<Key>; 4],
     /// Deliveries in the heads of all lanes.
     heads: usize,
     /// Attempts begun whose result is not committed.
@@ -256,11 +256,10 @@ impl Worker {
 
     /// Begins attempts of lanes that waited for a socket; the healthy ones first.
     pub(super) fn pump_queued(self: &Rc<Self>) {
-        for queue in 0..3 {
+        for (queue, standing) in SERVED.into_iter().enumerate() {
             // Each lane that waits now gets one look; who cannot begin lines up again.
             let waiting = self.state.borrow().queues[queue].len();
             for _ in 0..waiting {
-                let standing = [Standing::Healthy, Standing::Fresh, Standing::Suspect][queue];
                 let mut state = self.state.borrow_mut();
                 if !state.sockets.admits(standing) {
                     break;
@@ -574,6 +573,8 @@ impl State {
         lane.health = lane.health.after(sign);
         let after = lane.health.standing();
         if before != after {
+            // It lines up anew where lanes of its standing are served.
+            lane.queued = false;
             for _ in 0..lane.open {
                 self.sockets.give_back(before);
                 self.sockets.take(after);
@@ -605,12 +606,12 @@ fn tell(waiting: &mut Vec<oneshot::Sender<()>>) {
     }
 }
 
+/// In which order lanes that wait for a socket are served.
+const SERVED: [Standing; 4] =
+    [Standing::Healthy, Standing::Fresh, Standing::Slow, Standing::Suspect];
+
 fn queue_of(standing: Standing) -> usize {
-    match standing {
-        Standing::Healthy => 0,
-        Standing::Fresh => 1,
-        Standing::Suspect => 2,
-    }
+    SERVED.iter().position(|served| *served == standing).unwrap_or(0)
 }
 
 /// Random numbers in bulk: one call of the system's source serves hundreds of attempts.
