@@ -547,6 +547,8 @@ pub struct DueQuery {
     pub until: Timestamp,
     /// At most this many.
     pub limit: usize,
+    /// No more once their payloads have this many bytes.
+    pub bytes: usize,
 }
 
 /// Due deliveries of an endpoint.
@@ -554,7 +556,7 @@ pub struct DueQuery {
 pub struct DuePage {
     /// Oldest first.
     pub due: Vec<Due>,
-    /// Whether `limit` cut it off.
+    /// Whether `limit` or `bytes` cut it off.
     pub more: bool,
     /// When the next one after `until` is due.
     pub next_due: Option<Timestamp>,

@@ -204,6 +204,8 @@ fn limits(config: &Config, files: u64, cores: usize) -> deliver::Limits {
         in_flight: config.limits.in_flight.div_ceil(cores),
         head: config.limits.lane_head,
         heads: config.limits.lane_heads.div_ceil(cores),
+        head_bytes: config.limits.lane_bytes.div_ceil(cores),
+        refill_bytes: config.limits.lane_bytes / 16,
         answer: outbound::Limits {
             keep: config.delivery.response_kept,
             read: config.delivery.response_read,

@@ -110,6 +110,8 @@ settings! {
         lane_head: usize = 256, between(1, 100_000);
         /// Deliveries of all endpoints held in memory. Default 20000.
         lane_heads: usize = 20_000, between(1, 10_000_000);
+        /// Bytes of payload of those deliveries. Default 67108864.
+        lane_bytes: usize = bytes(64 * 1024 * 1024), at_least(1024 * 1024);
         /// Attempts begun whose result is not committed, all endpoints together: what may be sent
         /// twice after a crash. Default 10000.
         in_flight: usize = 10_000, between(1, 1_000_000);

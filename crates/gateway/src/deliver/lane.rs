@@ -1,7 +1,7 @@
 //! A lane: one endpoint's queue, window, connections and health, on one core.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     rc::Rc,
 };
 
@@ -34,16 +34,36 @@ pub(super) struct Lane {
     pub(super) queued: bool,
     /// When the next delivery that is only in the store is due.
     pub(super) next_due: Option<Timestamp>,
-    /// How many deliveries it was last counted with; see `Pressure`.
-    pub(super) accounted: usize,
+    /// What it was last counted with.
+    pub(super) accounted: Held,
     head: VecDeque<Due>,
-    /// The deliveries in the head, in flight, or not yet recorded.
-    in_memory: HashSet<Key>,
+    /// Bytes of payload in the head.
+    bytes: usize,
+    /// The deliveries in the head, in flight, or not yet recorded, with the size of their payload.
+    in_memory: HashMap<Key, usize>,
     /// Whether the store has due deliveries that are not in memory.
     spilled: bool,
     /// While the store is being read: what was recorded since, and so may be read again.
     refilling: Option<HashSet<Key>>,
     idle: Vec<(Sender, Instant)>,
+}
+
+/// How much to read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Amount {
+    pub(super) deliveries: usize,
+    /// Of payload.
+    pub(super) bytes: usize,
+}
+
+/// What a head holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) deliveries: usize,
+    /// Of payload; a payload that several lanes share counts in each.
+    pub(super) bytes: usize,
+    /// Deliveries that wait for the engine rather than for the endpoint.
+    pub(super) pressing: usize,
 }
 
 impl Lane {
@@ -58,9 +78,10 @@ impl Lane {
             failing_since: None,
             queued: false,
             next_due: None,
-            accounted: 0,
+            accounted: Held::default(),
+            bytes: 0,
             head: VecDeque::new(),
-            in_memory: HashSet::new(),
+            in_memory: HashMap::new(),
             spilled: false,
             refilling: None,
             idle: Vec::new(),
@@ -69,17 +90,16 @@ impl Lane {
 
     /// Takes a delivery that was just committed into the head, or leaves it in the store: when the
     /// head is full, or others before it are in the store already.
-    pub(super) fn offer(&mut self, due: Due, room: bool, limit: usize) -> bool {
-        if self.in_memory.contains(&due.delivery) {
-            return false;
+    pub(super) fn offer(&mut self, due: Due, room: bool, limit: usize) {
+        if self.in_memory.contains_key(&due.delivery) {
+            return;
         }
         let in_order = !self.spilled && self.refilling.is_none();
         if !room || !in_order || self.head.len() >= limit || !self.attempts() {
             self.spilled = true;
-            return false;
+            return;
         }
         self.push(due);
-        true
     }
 
     /// Notes that the store has something.
@@ -88,7 +108,9 @@ impl Lane {
     }
 
     fn push(&mut self, due: Due) {
-        self.in_memory.insert(due.delivery);
+        let size = due.content.payload.len();
+        self.in_memory.insert(due.delivery, size);
+        self.bytes += size;
         self.head.push_back(due);
     }
 
@@ -106,32 +128,32 @@ impl Lane {
     }
 
     pub(super) fn next(&mut self) -> Option<Due> {
-        self.head.pop_front()
+        let due = self.head.pop_front()?;
+        self.bytes -= due.content.payload.len();
+        Some(due)
     }
 
     /// Empties the head: the endpoint stopped. The deliveries stay in the store.
-    pub(super) fn clear(&mut self) -> usize {
-        for due in &self.head {
+    pub(super) fn clear(&mut self) {
+        for due in self.head.drain(..) {
             self.in_memory.remove(&due.delivery);
+            self.spilled = true;
         }
-        self.spilled |= !self.head.is_empty();
-        let cleared = self.head.len();
-        self.head.clear();
+        self.bytes = 0;
         self.idle.clear();
-        cleared
     }
 
-    /// Forgets a delivery that was settled otherwise. Whether it was in the head.
-    pub(super) fn forget(&mut self, delivery: Key) -> bool {
-        let before = self.head.len();
-        self.head.retain(|due| due.delivery != delivery);
-        let found = self.head.len() < before;
-        if found {
-            self.recorded(delivery);
-        } else if let Some(recorded) = &mut self.refilling {
+    /// Forgets a delivery that was settled otherwise.
+    pub(super) fn forget(&mut self, delivery: Key) {
+        if let Some(at) = self.head.iter().position(|due| due.delivery == delivery)
+            && let Some(due) = self.head.remove(at)
+        {
+            self.bytes -= due.content.payload.len();
+            self.in_memory.remove(&delivery);
+        }
+        if let Some(recorded) = &mut self.refilling {
             recorded.insert(delivery);
         }
-        found
     }
 
     /// Notes that a delivery's result is in the store.
@@ -142,34 +164,35 @@ impl Lane {
         }
     }
 
-    /// If the head runs low and the store has more: begins a refill and says how many deliveries to
-    /// read, the ones counted that are in memory already.
-    pub(super) fn begin_refill(&mut self, limit: usize) -> Option<usize> {
-        let low = self.head.len() <= limit / 4;
-        let wanted = self.spilled && low && self.refilling.is_none();
-        if !wanted || self.prepared.is_none() || !self.attempts() {
+    /// If the head runs low and the store has more: begins a refill and says how much to read. What
+    /// is in memory already is on top, as the store has it too and may give it first.
+    pub(super) fn begin_refill(&mut self, wanted: Amount) -> Option<Amount> {
+        let low = self.head.len() <= wanted.deliveries / 4;
+        let begins = self.spilled && low && self.refilling.is_none();
+        if !begins || self.prepared.is_none() || !self.attempts() {
             return None;
         }
         self.refilling = Some(HashSet::new());
         self.spilled = false;
-        Some(limit + self.in_memory.len())
+        Some(Amount {
+            deliveries: wanted.deliveries + self.in_memory.len(),
+            bytes: wanted.bytes + self.in_memory.values().sum::<usize>(),
+        })
     }
 
-    /// Adds what a refill read; returns how many deliveries were new.
-    pub(super) fn end_refill(&mut self, page: Option<DuePage>) -> usize {
+    /// Adds what a refill read; nothing if it failed.
+    pub(super) fn end_refill(&mut self, page: Option<DuePage>) {
         let recorded = self.refilling.take().unwrap_or_default();
         let Some(page) = page else {
             self.spilled = true;
-            return 0;
+            return;
         };
-        let before = self.head.len();
         for due in page.due {
-            if !self.in_memory.contains(&due.delivery) && !recorded.contains(&due.delivery) {
+            if !self.in_memory.contains_key(&due.delivery) && !recorded.contains(&due.delivery) {
                 self.push(due);
             }
         }
         self.spilled |= page.more;
-        self.head.len() - before
     }
 
     /// Whether the store has due deliveries that could be read now.
@@ -177,10 +200,13 @@ impl Lane {
         self.spilled && self.refilling.is_none() && self.prepared.is_some() && self.attempts()
     }
 
-    /// How many deliveries wait for the engine rather than for the endpoint.
-    pub(super) fn pressing(&self) -> usize {
+    /// What the head holds now.
+    pub(super) fn held(&self) -> Held {
+        let deliveries = self.head.len();
         let healthy = self.health.standing() == Standing::Healthy;
-        if healthy && !self.spilled && self.attempts() { self.head.len() } else { 0 }
+        let waits_for_the_engine = healthy && !self.spilled && self.attempts();
+        let pressing = if waits_for_the_engine { deliveries } else { 0 };
+        Held { deliveries, bytes: self.bytes, pressing }
     }
 
     pub(super) fn keep(&mut self, sender: Sender, now: Instant) {

@@ -17,13 +17,21 @@
 mod engine;
 mod services;
 
+mod state;
 mod worker;
 
-mod attempt;
 mod lane;
-mod notice;
+
 mod prepare;
+
+mod attempt;
+
+mod conclude;
+mod notice;
 mod record;
+
+mod random;
+mod recover;
 mod upkeep;
 
 pub use engine::{Engine, Post};

@@ -65,7 +65,9 @@ async fn commit(worker: &Worker, batch: Vec<Record>) -> Option<Vec<Recorded>> {
 }
 
 fn apply(worker: &Worker, ended: &Ended, recorded: Recorded) {
-    worker.recorded(ended.endpoint, ended.delivery, recorded.settled);
+    let mut state = worker.state.borrow_mut();
+    state.recorded(ended.endpoint, ended.delivery, recorded.settled);
+    drop(state);
     if let Some(at) = ended.next_at
         && recorded.applied
         && !ended.stopped

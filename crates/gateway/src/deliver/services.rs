@@ -69,6 +69,10 @@ pub struct Limits {
     pub head: usize,
     /// Deliveries of all lanes of this core in memory.
     pub heads: usize,
+    /// Bytes of their payloads.
+    pub head_bytes: usize,
+    /// Bytes of payload that one read of the store may bring.
+    pub refill_bytes: usize,
     /// What is read of an answer.
     pub answer: outbound::Limits,
 }

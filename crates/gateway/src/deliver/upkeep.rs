@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Duration};
 use ringback_domain::{lane::SLOW, lane::Sign, lane::Standing, time::Timestamp};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use super::worker::Worker;
+use super::{lane::Lane, state::State, worker::Worker};
 
 /// How often lanes are looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -47,17 +47,41 @@ fn look(worker: &Rc<Worker>, now: Instant) {
         .collect();
     for key in slow {
         state.sign(key, Sign::Slow);
-        worker.account(&mut state, key);
+        state.account(&worker.services, key);
     }
     for lane in state.lanes.values_mut() {
         lane.close_idle(now);
     }
     state.lanes.retain(|_, lane| !lane.is_forgettable());
-    worker.count(&state);
+    count(worker, &state);
     drop(state);
     // A sweep finds what a hint should have started: the store has the work, hints only speed it.
     worker.pump_queued();
     worker.pump_ready();
+}
+
+/// What a core last added to the gauges, which are sums over the cores.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Gauged {
+    in_flight: i64,
+    connections: i64,
+    suspect: i64,
+}
+
+/// Adds to the gauges what changed on this core.
+fn count(worker: &Worker, state: &State) {
+    let open = |lane: &Lane| lane.open as usize + lane.idle();
+    let suspect = |lane: &&Lane| lane.health.standing() == Standing::Suspect;
+    let now = Gauged {
+        in_flight: state.in_flight() as i64,
+        connections: state.lanes.values().map(open).sum::<usize>() as i64,
+        suspect: state.lanes.values().filter(suspect).count() as i64,
+    };
+    let before = worker.gauged.replace(now);
+    let metrics = &worker.services.metrics;
+    metrics.in_flight.inc_by(now.in_flight - before.in_flight);
+    metrics.connections_open.inc_by(now.connections - before.connections);
+    metrics.lanes_suspect.inc_by(now.suspect - before.suspect);
 }
 
 /// Reminders: which lane to wake when.

@@ -192,7 +192,7 @@ impl<'a> Bench<'a> {
 
     /// What is due for an endpoint.
     pub(super) async fn due(&self, endpoint: &Endpoint, until: Timestamp) -> DuePage {
-        let query = DueQuery { endpoint: endpoint.id.key(), until, limit: 100 };
+        let query = DueQuery { endpoint: endpoint.id.key(), until, limit: 100, bytes: 1 << 20 };
         self.store.due(query).await.unwrap()
     }
 

@@ -19,9 +19,16 @@ pub(super) fn due(connection: &Connection, query: DueQuery) -> rusqlite::Result<
     let mut select = connection.prepare_cached(include_str!("queries/due.sql"))?;
     let until = query.until.millis();
     let rows = select.query_map((query.endpoint, until, query.limit as i64 + 1), one)?;
-    let mut due = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-    let more = due.len() > query.limit;
-    due.truncate(query.limit);
+    let (mut due, mut bytes, mut more) = (Vec::new(), 0, false);
+    for row in rows {
+        if due.len() == query.limit || bytes > query.bytes {
+            more = true;
+            break;
+        }
+        let one = row?;
+        bytes += one.content.payload.len();
+        due.push(one);
+    }
     let mut next = connection.prepare_cached(include_str!("queries/due_next.sql"))?;
     let next_due: Option<i64> = next.query_row((query.endpoint, until), |row| row.get(0))?;
     Ok(DuePage { due, more, next_due: next_due.map(Timestamp) })

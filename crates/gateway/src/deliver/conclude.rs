@@ -1,0 +1,115 @@
+//! An attempt ended: what follows for the delivery, for the endpoint, and for those who want to
+//! know; all of it goes into one record.
+
+use std::rc::Rc;
+
+use ringback_domain::{
+    attempt::{Outcome, Trigger},
+    id::AttemptId,
+    retry::{Before, Decision, Schedule},
+    time::Timestamp,
+};
+use ringback_store::{Due, HealthChange, Record};
+
+use super::{
+    attempt::Made, notice::Told, prepare::Prepared, services::Services, state::FailingSince,
+    state::State,
+};
+
+/// An attempt that ended.
+pub(super) struct Ended<'a> {
+    pub(super) due: &'a Due,
+    pub(super) prepared: &'a Rc<Prepared>,
+    pub(super) id: AttemptId,
+    pub(super) made: Made,
+    /// For the jitter.
+    pub(super) random: u64,
+}
+
+/// Updates the lane and makes the record.
+pub(super) fn conclude(services: &Services, state: &mut State, mut ended: Ended<'_>) -> Record {
+    let now = services.world.clock.now();
+    let endpoint = ended.due.endpoint;
+    let sender = ended.made.sender.take();
+    let failing_since = state.ended(endpoint, sender, ended.made.sign, now);
+    let number = match ended.due.trigger {
+        Trigger::Scheduled => ended.due.attempts + 1,
+        Trigger::Manual => 0,
+    };
+    let decision = decide(services, &ended, failing_since.after, number, now);
+    if let Some(disable) = decision.disable {
+        state.stop(endpoint, ended.prepared, disable);
+    }
+    state.account(services, endpoint);
+    measure(services, &ended, decision.outcome, now);
+    record(services, ended, Verdict { number, decision, failing_since, now })
+}
+
+fn decide(
+    services: &Services,
+    ended: &Ended<'_>,
+    failing_since: Option<Timestamp>,
+    number: u32,
+    now: Timestamp,
+) -> Decision {
+    match ended.due.trigger {
+        Trigger::Manual => Schedule::decide_manual(ended.made.ending),
+        Trigger::Scheduled => {
+            let before = Before { attempts: number, failing_since };
+            services.schedule.decide(before, ended.made.ending, now, ended.random)
+        }
+    }
+}
+
+fn measure(services: &Services, ended: &Ended<'_>, outcome: Outcome, now: Timestamp) {
+    let Ended { due, made, .. } = ended;
+    services.metrics.attempted(outcome, made.failed, made.timings.total);
+    if outcome == Outcome::Delivered && due.trigger == Trigger::Scheduled {
+        services.metrics.delivery.observe(now.since(due.content.id.0.created_at()));
+    }
+}
+
+struct Verdict {
+    number: u32,
+    decision: Decision,
+    failing_since: FailingSince,
+    now: Timestamp,
+}
+
+fn record(services: &Services, ended: Ended<'_>, verdict: Verdict) -> Record {
+    let Ended { due, prepared, id, made, .. } = ended;
+    let Verdict { number, decision, failing_since, now } = verdict;
+    let told = Told {
+        prepared,
+        content: &due.content,
+        id,
+        number,
+        made: &made,
+        decision,
+        failing_since: failing_since.after,
+    };
+    let notices = told.notices(services, now);
+    let turned = failing_since.before.is_some() != failing_since.after.is_some();
+    let health = (turned || decision.disable.is_some())
+        .then_some(HealthChange { failing_since: failing_since.after, disable: decision.disable });
+    Record {
+        scope: due.scope,
+        epoch: services.store.epoch(),
+        delivery: due.delivery,
+        message: due.content.id.key(),
+        endpoint: due.endpoint,
+        revision: prepared.revision,
+        id,
+        number,
+        trigger: due.trigger,
+        status_code: made.ending.status_code,
+        response: made.response,
+        failed: made.failed,
+        reason: made.reason,
+        timings: made.timings,
+        outcome: decision.outcome,
+        next_at: decision.next_at,
+        health,
+        notices,
+    }
+}
