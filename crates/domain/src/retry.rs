@@ -121,6 +121,15 @@ impl Schedule {
     }
 }
 
+impl Decision {
+    /// The same without a consequence for the endpoint: it is not what it was during the attempt.
+    #[must_use]
+    pub fn without_disabling(self) -> Decision {
+        let outcome = if self.outcome == Outcome::Held { Outcome::Retry } else { self.outcome };
+        Decision { outcome, disable: None, ..self }
+    }
+}
+
 impl Ending {
     /// 2xx is success, everything else is not (Standard Webhooks 1.0.0); redirects too.
     pub fn is_success(self) -> bool {
@@ -196,6 +205,17 @@ mod tests {
         assert_eq!(after(4).disable, None);
         assert_eq!(after(5).disable, Some(State::Failing));
         assert_eq!(after(5).outcome, Outcome::Held);
+    }
+
+    #[test]
+    fn a_changed_endpoint_is_not_disabled() {
+        for (attempts, expect) in [(1, Outcome::Retry), (10, Outcome::Exhausted)] {
+            let disabling = decide(attempts, ending(410));
+            assert_eq!(disabling.disable, Some(State::Gone));
+            let decision = disabling.without_disabling();
+            assert_eq!((decision.outcome, decision.disable), (expect, None));
+            assert_eq!(decision.next_at, disabling.next_at);
+        }
     }
 
     #[test]

@@ -30,15 +30,19 @@ pub(super) struct Ended<'a> {
 pub(super) fn conclude(services: &Services, state: &mut State, mut ended: Ended<'_>) -> Record {
     let now = services.world.clock.now();
     let endpoint = ended.due.endpoint;
-    let sender = ended.made.sender.take();
+    let current = state.is_current(endpoint, ended.prepared);
+    // A connection to where the endpoint was before is of no use to it.
+    let sender = ended.made.sender.take().filter(|_| current);
     let failing_since = state.ended(endpoint, sender, ended.made.sign, now);
     let number = match ended.due.trigger {
         Trigger::Scheduled => ended.due.attempts + 1,
         Trigger::Manual => 0,
     };
     let decision = decide(services, &ended, failing_since.after, number, now);
+    // What the old URL answered says nothing about the new one.
+    let decision = if current { decision } else { decision.without_disabling() };
     if let Some(disable) = decision.disable {
-        state.stop(endpoint, ended.prepared, disable);
+        state.stop(endpoint, disable);
     }
     state.account(services, endpoint);
     measure(services, &ended, decision.outcome, now);

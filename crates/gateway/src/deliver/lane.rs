@@ -140,7 +140,7 @@ impl Lane {
             self.spilled = true;
         }
         self.bytes = 0;
-        self.idle.clear();
+        self.close_all();
     }
 
     /// Forgets a delivery that was settled otherwise.
@@ -180,10 +180,10 @@ impl Lane {
         })
     }
 
-    /// Adds what a refill read; nothing if it failed.
+    /// Adds what a refill read; nothing if it failed, or the endpoint stopped meanwhile.
     pub(super) fn end_refill(&mut self, page: Option<DuePage>) {
         let recorded = self.refilling.take().unwrap_or_default();
-        let Some(page) = page else {
+        let Some(page) = page.filter(|_| self.attempts()) else {
             self.spilled = true;
             return;
         };
@@ -221,6 +221,11 @@ impl Lane {
     /// Closes connections that were not used for a while.
     pub(super) fn close_idle(&mut self, now: Instant) {
         self.idle.retain(|(sender, since)| *since + KEEP_ALIVE > now && !sender.is_closed());
+    }
+
+    /// Closes every connection that is held open for later.
+    pub(super) fn close_all(&mut self) {
+        self.idle.clear();
     }
 
     /// How many connections it holds open for later.

@@ -3,8 +3,9 @@
 
 use std::{collections::HashSet, mem, rc::Rc, time::Duration};
 
-use ringback_domain::{attempt::Outcome, id::Key, time::Timestamp};
+use ringback_domain::{id::Key, time::Timestamp};
 use ringback_store::{Record, Recorded, Unavailable};
+use tokio::sync::oneshot;
 
 use super::worker::Worker;
 
@@ -16,7 +17,7 @@ struct Ended {
     endpoint: Key,
     delivery: Key,
     next_at: Option<Timestamp>,
-    stopped: bool,
+    disabled: bool,
 }
 
 impl Ended {
@@ -25,7 +26,7 @@ impl Ended {
             endpoint: record.endpoint,
             delivery: record.delivery,
             next_at: record.next_at,
-            stopped: record.outcome == Outcome::Held,
+            disabled: record.health.is_some_and(|health| health.disable.is_some()),
         }
     }
 }
@@ -64,15 +65,19 @@ async fn commit(worker: &Worker, batch: Vec<Record>) -> Option<Vec<Recorded>> {
     }
 }
 
-fn apply(worker: &Worker, ended: &Ended, recorded: Recorded) {
+fn apply(worker: &Rc<Worker>, ended: &Ended, recorded: Recorded) {
     let mut state = worker.state.borrow_mut();
     state.recorded(ended.endpoint, ended.delivery, recorded.settled);
     drop(state);
     if let Some(at) = ended.next_at
         && recorded.applied
-        && !ended.stopped
     {
         worker.remind(ended.endpoint, at);
+    }
+    if ended.disabled {
+        // Somebody may have changed the endpoint at the same time: the store knows what holds.
+        let (told, _) = oneshot::channel();
+        worker.changed(ended.endpoint, told);
     }
     for (_, endpoints) in recorded.notified {
         for endpoint in endpoints.iter() {

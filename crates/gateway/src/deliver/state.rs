@@ -170,11 +170,17 @@ impl State {
         }
     }
 
-    /// The endpoint was just found gone or failing for days: no attempt more.
-    pub(super) fn stop(&mut self, endpoint: Key, prepared: &Rc<Prepared>, to: endpoint::State) {
+    /// Whether the endpoint is still as it was when an attempt began, as far as the lane knows.
+    pub(super) fn is_current(&self, endpoint: Key, prepared: &Rc<Prepared>) -> bool {
+        let current = self.lanes.get(&endpoint).and_then(|lane| lane.prepared.as_ref());
+        current.is_some_and(|current| Rc::ptr_eq(current, prepared))
+    }
+
+    /// The endpoint was just found gone or failing for days: no attempt more. The store has the
+    /// last word, so the lane reads the endpoint again once that is recorded.
+    pub(super) fn stop(&mut self, endpoint: Key, to: endpoint::State) {
         let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
-        // A change that is being read knows better.
-        if lane.prepared.as_ref().is_some_and(|current| Rc::ptr_eq(current, prepared)) {
+        if let Some(prepared) = &lane.prepared {
             lane.prepared = Some(Rc::new(prepared.stopped(to)));
             lane.clear();
         }

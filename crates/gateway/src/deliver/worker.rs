@@ -103,7 +103,7 @@ impl Worker {
     }
 
     /// Something about the endpoint was committed: the lane reads it before its next attempt.
-    fn changed(self: &Rc<Self>, endpoint: Key, told: oneshot::Sender<()>) {
+    pub(super) fn changed(self: &Rc<Self>, endpoint: Key, told: oneshot::Sender<()>) {
         let known = self.state.borrow().lanes.contains_key(&endpoint);
         self.with_lane(endpoint, |lane| {
             lane.told.push(told);
@@ -177,6 +177,8 @@ impl Worker {
         lane.failing_since = prepared.failing_since;
         let stopped = !prepared.state.attempts();
         lane.prepared = Some(Rc::new(prepared));
+        // They lead to where the endpoint was before.
+        lane.close_all();
         // What became due while the endpoint was stopped is in the store.
         if stopped {
             lane.clear();
