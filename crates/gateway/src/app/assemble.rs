@@ -252,7 +252,12 @@ impl Assembled {
                     phase: phase.clone(),
                 };
                 tokio::task::spawn_local(deliver::work(services, posts, number == 0));
-                http::serve(front, dealt).await;
+                let mut end = phase.clone();
+                tokio::select! {
+                    () = http::serve(front, dealt) => {}
+                    // The time to finish is over, whatever clients still hold on to.
+                    _ = end.wait_for(|phase| *phase == Phase::Ended) => {}
+                }
                 drop::<oneshot::Sender<()>>(leaving);
                 // The lanes go on until all that they began is recorded.
                 let _ = phase.wait_for(|phase| *phase == Phase::Ended).await;
