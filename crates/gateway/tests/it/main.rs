@@ -9,7 +9,9 @@
 
 mod api;
 mod crash;
+mod delivery;
 mod fairness;
 mod faults;
 mod outbound;
+mod process;
 mod support;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -24,6 +24,8 @@ pub(crate) enum Answer {
     Status(u16, Vec<(&'static str, String)>),
     /// Nothing, until the other side gives up.
     Never,
+    /// A success with this body.
+    Body(Bytes),
     /// This status after a while: what a slow receiver is.
     Slowly(u16, Duration),
 }
@@ -38,6 +40,7 @@ impl Answer {
 /// A request that arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Receipt {
+    pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -87,12 +90,20 @@ impl Receiver {
     pub(crate) fn with(
         decide: impl Fn(&Receipt, usize) -> Answer + Send + Sync + 'static,
     ) -> Receiver {
+        Receiver::at(SocketAddr::from(([127, 0, 0, 1], 0)), decide)
+    }
+
+    /// The same at this address.
+    pub(crate) fn at(
+        address: SocketAddr,
+        decide: impl Fn(&Receipt, usize) -> Answer + Send + Sync + 'static,
+    ) -> Receiver {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = std::net::TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
@@ -167,7 +178,8 @@ async fn answer(
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let path = parts.uri.path().to_owned();
-    let receipt = Receipt { path, headers: parts.headers, body, at: Instant::now() };
+    let receipt =
+        Receipt { method: parts.method, path, headers: parts.headers, body, at: Instant::now() };
     let before = {
         let mut seen = shared.seen.lock().unwrap();
         let count = seen.by_id.entry(receipt.id().to_owned()).or_default();
@@ -177,15 +189,16 @@ async fn answer(
         before
     };
     shared.arrived.notify_all();
-    let (status, headers) = match (shared.decide)(&receipt, before) {
-        Answer::Status(status, headers) => (status, headers),
+    let (status, headers, body) = match (shared.decide)(&receipt, before) {
+        Answer::Status(status, headers) => (status, headers, Bytes::new()),
+        Answer::Body(body) => (200, Vec::new(), body),
         Answer::Never => std::future::pending().await,
         Answer::Slowly(status, wait) => {
             tokio::time::sleep(wait).await;
-            (status, Vec::new())
+            (status, Vec::new(), Bytes::new())
         }
     };
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(Full::new(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
     for (name, value) in headers {
         response.headers_mut().insert(name, value.parse().unwrap());

@@ -1,0 +1,100 @@
+//! No secret in a log, and none in a file of the data directory.
+
+use std::path::{Path, PathBuf};
+
+use http::Method;
+use ringback_domain::signature::SigningKey;
+use serde_json::json;
+
+use super::{run, stdout, text};
+use crate::support::{Answer, Receiver, Server, Settings, TOKEN};
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+fn holds(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|part| part == needle)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_is_logged_or_stored_in_the_clear() {
+    let receiver = Receiver::with(|_, _| Answer::status(500));
+    let settings = Settings::default()
+        .env("RINGBACK_DELIVERY_RETRY_SCHEDULE", "0.1")
+        .env("RINGBACK_LOG_LEVEL", "trace");
+    let mut server = Server::start(settings);
+    let made = run(&["token", "create", "--data", text(server.data())], &[]);
+    let made = stdout(&made).trim().to_owned();
+    let listed = server.client_with(&made).call(Method::GET, "/api/v1/app", None).await.unwrap();
+    assert_eq!(listed.status, 200);
+
+    let secret = SigningKey::hmac(b"made-up-secret-of-an-endpoint!!!").unwrap().to_secret();
+    let signing = SigningKey::ed25519_from_seed(*b"made-up-seed-of-another-endpoint").unwrap();
+    let (app, _) = server.application(&receiver.url()).await;
+    let path = format!("/api/v1/app/{app}/endpoint");
+    let url = receiver.url().replace("//", "//made-up-user:made-up-password@");
+    let endpoint = json!({
+        "url": url, "secret": *secret,
+        "headers": { "x-api-key": "made-up-header-value", "authorization": "Bearer made-up-bearer" },
+    });
+    let endpoint = server.post(&path, endpoint).await;
+    let id = endpoint["id"].as_str().unwrap();
+    server.post(&path, json!({ "url": receiver.url(), "secret": *signing.to_secret() })).await;
+    let generated = server.post(&format!("{path}/{id}/secret/rotate"), json!({})).await;
+    let generated = generated["key"].as_str().unwrap().to_owned();
+    // Answers to what is refused must not repeat it, either.
+    let (status, refused) = server
+        .call(Method::PATCH, &format!("{path}/{id}"), Some(json!({ "secret": *secret })))
+        .await;
+    assert_eq!(status, 422);
+    assert!(!refused.to_string().contains(&**secret));
+    server
+        .post(
+            &format!("/api/v1/app/{app}/msg"),
+            json!({ "eventType": "control.of.the.search", "payload": {} }),
+        )
+        .await;
+    // Three endpoints, two attempts each.
+    receiver.wait_for(6);
+    let live: Vec<_> = files(server.data());
+    let live: Vec<_> = live.into_iter().map(|path| (std::fs::read(&path), path)).collect();
+    assert!(server.stop().success());
+
+    let base64 = |prefixed: &str| prefixed.split_once('_').unwrap().1.to_owned();
+    let texts = [
+        TOKEN.to_owned(),
+        made,
+        secret.to_string(),
+        base64(&secret),
+        signing.to_secret().to_string(),
+        base64(&signing.to_secret()),
+        base64(&generated),
+        "made-up-secret-of-an-endpoint!!!".to_owned(),
+        "made-up-seed-of-another-endpoint".to_owned(),
+        "made-up-password".to_owned(),
+        data_encoding::BASE64.encode(b"made-up-user:made-up-password"),
+        "made-up-header-value".to_owned(),
+        "made-up-bearer".to_owned(),
+    ];
+    let log = server.log();
+    assert!(log.contains("ringback::app: stopped"), "it was logged to the end: {log}");
+    let stopped = files(server.data()).into_iter().map(|path| (std::fs::read(&path), path));
+    let contents: Vec<_> = live.into_iter().chain(stopped).collect();
+    for text in &texts {
+        assert!(!log.contains(text), "{text} is in the log");
+        for (content, path) in &contents {
+            // The control socket cannot be read.
+            let Ok(content) = content else { continue };
+            assert!(!holds(content, text.as_bytes()), "{text} is in {}", path.display());
+        }
+    }
+    // The search finds what is there.
+    let found = |content: &Vec<u8>| holds(content, b"control.of.the.search");
+    assert!(contents.iter().any(|(content, _)| content.as_ref().is_ok_and(found)));
+}

@@ -1,0 +1,70 @@
+//! A wrong setting, and a data directory that is taken, are told before anything is opened.
+
+use super::{run, stderr, stdout, text};
+use crate::support::{Server, Settings};
+
+#[test]
+fn a_wrong_setting_is_named_and_nothing_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let file = directory.path().join("ringback.toml");
+    std::fs::write(&file, "[delivery]\ntimeot = 3\n").unwrap();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", text(&data)];
+    let secret = "made-up\u{e9}secret-0123456789";
+    for (words, env, named) in [
+        (&[][..], ("RINGBACK_DELIVERY_TIMEOUT", "soon"), "RINGBACK_DELIVERY_TIMEOUT"),
+        (&[], ("RINGBACK_DELIVERY_TIMEOUT", "0"), "delivery.timeout"),
+        (&[], ("RINGBACK_DELIVERY_ALLOW_CIDRS", "10.0.0.0/33"), "RINGBACK_DELIVERY_ALLOW_CIDRS"),
+        (&[], ("RINGBACK_DELIVERY_RETRY_SCHEDULE", "1,x"), "RINGBACK_DELIVERY_RETRY_SCHEDULE"),
+        (&[], ("RINGBACK_DELIVERY_DISABLE_AFTER", "59"), "delivery.disable_after"),
+        (&[], ("RINGBACK_DELIVRY_TIMEOUT", "3"), "RINGBACK_DELIVRY_TIMEOUT"),
+        (&[], ("RINGBACK_BOOTSTRAP_TOKEN", "short"), "RINGBACK_BOOTSTRAP_TOKEN"),
+        (&[], ("RINGBACK_BOOTSTRAP_TOKEN", secret), "RINGBACK_BOOTSTRAP_TOKEN"),
+        (&[], ("RINGBACK_LOG_LEVEL", "loud"), "RINGBACK_LOG_LEVEL"),
+        (&[], ("RINGBACK_SECRETS_KEY", "c2hvcnQ="), "RINGBACK_SECRETS_KEY"),
+        (&["--config", text(&file)], ("X", ""), "delivery.timeot"),
+        (&["--config", "/nowhere/ringback.toml"], ("X", ""), "/nowhere/ringback.toml"),
+        (&["--log-format", "loud"], ("X", ""), "--log-format"),
+        (&["--no-such-flag"], ("X", ""), "--no-such-flag"),
+    ] {
+        let output = run(&[&serve[..], words].concat(), &[env]);
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(64), "{env:?} {words:?}: {told}");
+        assert!(told.contains(named), "{env:?} {words:?}: {told}");
+        assert!(!told.contains(secret), "{told}");
+        assert_eq!(stdout(&output), "", "{env:?} {words:?}");
+        assert!(!data.exists(), "{env:?} {words:?}");
+    }
+    let listen = ["serve", "--listen", "nowhere", "--data", text(&data)];
+    assert_eq!(run(&listen, &[]).status.code(), Some(64));
+    assert!(!data.exists());
+}
+
+#[test]
+fn a_dump_shows_what_holds_and_no_secret() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let token = "made-up-bootstrap-0123456789";
+    let env = [("RINGBACK_BOOTSTRAP_TOKEN", token), ("RINGBACK_DELIVERY_TIMEOUT", "7")];
+    let output = run(&["serve", "--data", text(&data), "--dump-config"], &env);
+    let dump = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(dump.contains("timeout = 7") && dump.contains("RINGBACK_DELIVERY_TIMEOUT"), "{dump}");
+    assert!(!dump.contains(token), "{dump}");
+    assert!(!data.exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_second_process_on_a_directory_is_told_who_was_first() {
+    let server = Server::start(Settings::default());
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", text(server.data())];
+    let second = run(&serve, &[("RINGBACK_LOG_FORMAT", "pretty")]);
+    let told = stderr(&second);
+    assert_eq!(second.status.code(), Some(75), "{told}");
+    assert!(told.contains(&format!("process {}", server.pid())), "{told}");
+    assert!(told.contains(&server.url), "{told}");
+    assert_eq!(stdout(&second), "");
+    // The first goes on, its socket and all.
+    server.application("http://127.0.0.1:9/").await;
+    assert!(run(&["token", "list", "--data", text(server.data())], &[]).status.success());
+}

@@ -1,0 +1,88 @@
+//! `ringback token`: through the server's socket, and without a server.
+
+use std::os::unix::fs::PermissionsExt;
+
+use http::Method;
+use ringback::control;
+use serde_json::{Value, json};
+use tokio::time::{Duration, Instant, sleep};
+
+use super::{run, stderr, stdout, text};
+use crate::support::{Server, Settings};
+
+/// Runs `ringback token …` with `--json` on the server's data.
+fn token(server: &Server, words: &[&str]) -> Value {
+    let data = text(server.data()).to_owned();
+    let output = run(&[&["token"], words, &["--json", "--data", &data]].concat(), &[]);
+    assert!(output.status.success(), "{words:?}: {}", stderr(&output));
+    serde_json::from_str(&stdout(&output)).unwrap()
+}
+
+async fn status(server: &Server, token: &str, path: &str) -> u16 {
+    let answer = server.client_with(token).call(Method::GET, path, None).await.unwrap();
+    answer.status.as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_are_made_and_revoked_while_the_server_runs() {
+    let server = Server::start(Settings::default());
+    let socket = control::path(server.data());
+    let mode = std::fs::metadata(socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let mode = std::fs::metadata(server.data()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+
+    let made = token(&server, &["create", "--name", "made up"]);
+    let text_of = made["token"].as_str().unwrap();
+    assert_eq!(made["environment"], "default");
+    assert_eq!(status(&server, text_of, "/api/v1/app").await, 200);
+
+    let listed = token(&server, &["list"]);
+    assert!(!listed.to_string().contains(text_of), "a list has hints, not tokens");
+    let row = &listed.as_array().unwrap()[0];
+    assert_eq!((&row["id"], &row["name"]), (&made["id"], &json!("made up")));
+    let (begin, end) = row["hint"].as_str().unwrap().split_once('…').unwrap();
+    assert!(text_of.starts_with(begin) && text_of.ends_with(end), "{row}");
+    assert!(begin.len() + end.len() < text_of.len() / 2, "{row}");
+
+    let revoked = token(&server, &["revoke", made["id"].as_str().unwrap()]);
+    assert!(revoked["revokedAt"].is_string(), "{revoked}");
+    let begun = Instant::now();
+    while status(&server, text_of, "/api/v1/app").await != 401 {
+        assert!(begun.elapsed() < Duration::from_secs(5), "it still opens");
+        sleep(Duration::from_millis(50)).await;
+    }
+    let data = text(server.data());
+    let unknown = run(&["token", "revoke", "tok_unknown", "--data", data], &[]);
+    assert_eq!(unknown.status.code(), Some(1), "{}", stderr(&unknown));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_are_made_without_a_server_too() {
+    let mut server = Server::start(Settings::default());
+    assert!(server.stop().success());
+    // Without --json the token alone is on the standard output.
+    let data = text(server.data()).to_owned();
+    let output = run(&["token", "create", "--environment", "other", "--data", &data], &[]);
+    let made = stdout(&output).trim().to_owned();
+    assert!(made.starts_with("rbt_") && !made.contains(char::is_whitespace), "{made}");
+    assert!(stderr(&output).contains("environment other"), "{}", stderr(&output));
+    let revoked = token(&server, &["create"]);
+    token(&server, &["revoke", revoked["id"].as_str().unwrap()]);
+
+    server.restart();
+    assert_eq!(status(&server, &made, "/api/v1/app").await, 200);
+    assert_eq!(status(&server, revoked["token"].as_str().unwrap(), "/api/v1/app").await, 401);
+
+    // It is of another environment, and sees nothing of the first.
+    let (app, _) = server.application("http://127.0.0.1:9/").await;
+    assert_eq!(status(&server, &made, &format!("/api/v1/app/{app}")).await, 404);
+    let theirs = server.client_with(&made).call(Method::GET, "/api/v1/app", None).await.unwrap();
+    let theirs: Value = serde_json::from_slice(&theirs.body).unwrap();
+    assert_eq!(theirs["data"], json!([]));
+    let message = json!({ "eventType": "a", "payload": {} }).to_string();
+    let path = format!("/api/v1/app/{app}/msg");
+    let client = server.client_with(&made);
+    let answer = client.call(Method::POST, &path, Some(message.into())).await.unwrap();
+    assert_eq!(answer.status, 404);
+}
