@@ -43,6 +43,9 @@ pub(super) struct Lane {
     in_memory: HashMap<Key, usize>,
     /// Whether the store has due deliveries that are not in memory.
     spilled: bool,
+    /// The greatest delivery that a refill found. Keys grow with commits, so whatever is offered up
+    /// to it was in the store when that was read: it was found then, or will be when it is due.
+    found: Key,
     /// While the store is being read: what was recorded since, and so may be read again.
     refilling: Option<HashSet<Key>>,
     idle: Vec<(Sender, Instant)>,
@@ -83,6 +86,7 @@ impl Lane {
             head: VecDeque::new(),
             in_memory: HashMap::new(),
             spilled: false,
+            found: 0,
             refilling: None,
             idle: Vec::new(),
         }
@@ -91,7 +95,8 @@ impl Lane {
     /// Takes a delivery that was just committed into the head, or leaves it in the store: when the
     /// head is full, or others before it are in the store already.
     pub(super) fn offer(&mut self, due: Due, room: bool, limit: usize) {
-        if self.in_memory.contains_key(&due.delivery) {
+        // The hint came late: the store was read since, and the delivery may even be settled.
+        if due.delivery <= self.found || self.in_memory.contains_key(&due.delivery) {
             return;
         }
         let in_order = !self.spilled && self.refilling.is_none();
@@ -188,6 +193,7 @@ impl Lane {
             return;
         };
         for due in page.due {
+            self.found = self.found.max(due.delivery);
             if !self.in_memory.contains_key(&due.delivery) && !recorded.contains(&due.delivery) {
                 self.push(due);
             }
@@ -243,5 +249,116 @@ impl Lane {
             && self.prepared.is_some()
             && self.idle.is_empty()
             && (!self.spilled || !self.attempts())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use ringback_domain::{
+        attempt::Trigger,
+        id::{Id, MessageId},
+        scope::Scope,
+    };
+    use ringback_store::Content;
+
+    use super::*;
+
+    const LIMIT: usize = 4;
+
+    fn due(delivery: Key) -> Due {
+        let scope = Scope { environment: 1, application: 2 };
+        let id = MessageId(Id { key: delivery - 1, shard: 0, nonce: 0 });
+        let payload = Bytes::from_static(b"{}");
+        Due {
+            scope,
+            delivery,
+            endpoint: 3,
+            attempts: 0,
+            trigger: Trigger::Scheduled,
+            due_at: Timestamp(delivery),
+            content: Arc::new(Content { id, scope, event_id: None, content_type: None, payload }),
+        }
+    }
+
+    fn lane() -> Lane {
+        Lane::new(Health::new(32, false), Instant::now())
+    }
+
+    fn page(deliveries: &[Key], more: bool) -> Option<DuePage> {
+        let due = deliveries.iter().map(|delivery| due(*delivery)).collect();
+        Some(DuePage { due, more, next_due: None })
+    }
+
+    /// The deliveries that the lane would make, in order.
+    fn rest(mut lane: Lane) -> Vec<Key> {
+        std::iter::from_fn(|| lane.next().map(|due| due.delivery)).collect()
+    }
+
+    #[test]
+    fn a_full_head_leaves_the_rest_in_the_store() {
+        let mut lane = lane();
+        (1..=6).for_each(|delivery| lane.offer(due(delivery), true, LIMIT));
+        assert_eq!(lane.held(), Held { deliveries: 4, bytes: 8, pressing: 0 });
+        assert!(lane.spilled);
+        // What comes later waits behind what is in the store.
+        lane.next();
+        lane.offer(due(7), true, LIMIT);
+        assert_eq!(rest(lane), [2, 3, 4]);
+    }
+
+    #[test]
+    fn a_refill_brings_nothing_twice() {
+        let mut lane = lane();
+        [1, 2].into_iter().for_each(|delivery| lane.offer(due(delivery), true, LIMIT));
+        lane.next();
+        lane.refilling = Some(HashSet::new());
+        // Number 1 is recorded while the store is read, which may show it as it was before.
+        lane.recorded(1);
+        lane.end_refill(page(&[1, 2, 3], false));
+        assert_eq!(rest(lane), [2, 3]);
+    }
+
+    #[test]
+    fn a_hint_that_comes_late_starts_nothing() {
+        let mut lane = lane();
+        // The store was read after the commit, but before the hint about it arrived.
+        lane.refilling = Some(HashSet::new());
+        lane.end_refill(page(&[1, 2], false));
+        lane.next();
+        lane.recorded(1);
+        lane.offer(due(1), true, LIMIT);
+        lane.offer(due(2), true, LIMIT);
+        lane.offer(due(3), true, LIMIT);
+        assert_eq!(rest(lane), [2, 3]);
+    }
+
+    #[test]
+    fn what_comes_during_a_refill_is_read_by_the_next() {
+        let mut lane = lane();
+        lane.refilling = Some(HashSet::new());
+        lane.offer(due(2), true, LIMIT);
+        lane.end_refill(page(&[1], false));
+        assert!(lane.spilled, "number 2 may have missed the reading");
+        assert_eq!(rest(lane), [1]);
+    }
+
+    #[test]
+    fn a_refill_that_failed_is_made_again() {
+        let mut lane = lane();
+        lane.refilling = Some(HashSet::new());
+        lane.end_refill(None);
+        assert!(lane.spilled && lane.refilling.is_none());
+    }
+
+    #[test]
+    fn what_a_manual_success_settled_is_forgotten() {
+        let mut lane = lane();
+        (1..=3).for_each(|delivery| lane.offer(due(delivery), true, LIMIT));
+        lane.forget(2);
+        assert_eq!(lane.held().bytes, 4);
+        assert_eq!(rest(lane), [1, 3]);
     }
 }
