@@ -7,7 +7,7 @@ use ringback_domain::time::Timestamp;
 pub use ringback_store::sqlite::OpenError;
 use ringback_store::{
     Store,
-    sqlite::{Options, Sqlite},
+    sqlite::{Commit, Options, Sqlite},
 };
 use tokio::runtime::Handle;
 
@@ -15,6 +15,7 @@ use crate::{
     config::Config,
     outbound::{ResolverError, SystemNetwork},
     seam::{Clock, Entropy, World},
+    telemetry::metrics::Metrics,
 };
 
 /// The real world. Name look-ups run on `shared`.
@@ -33,7 +34,12 @@ pub fn world(name_servers: &[SocketAddr], shared: Handle) -> Result<World, Resol
 ///
 /// # Errors
 /// When its files cannot be used.
-pub fn store(config: &Config, data: &Path) -> Result<Arc<dyn Store>, OpenError> {
+pub fn store(config: &Config, data: &Path, metrics: &Metrics) -> Result<Arc<dyn Store>, OpenError> {
+    let metrics = metrics.clone();
+    let observer = move |commit: Commit| {
+        metrics.commit.observe(commit.took);
+        metrics.commit_batch.count(u32::try_from(commit.writes).unwrap_or(u32::MAX));
+    };
     let options = Options {
         cache_bytes: u64::from(config.store.cache_mib) << 20,
         log_bytes: u64::from(config.store.checkpoint_mib) << 20,
@@ -41,8 +47,9 @@ pub fn store(config: &Config, data: &Path) -> Result<Arc<dyn Store>, OpenError> 
         queue: config.limits.intake_queue,
         queue_bytes: config.limits.intake_bytes,
         claims: config.limits.idempotency_entries,
+        observer: Arc::new(observer),
     };
-    Ok(Arc::new(Sqlite::open(data, options)?))
+    Ok(Arc::new(Sqlite::open(data, &options)?))
 }
 
 /// How many cores there are to run on.

@@ -82,14 +82,14 @@ pub(super) async fn assemble(
     files: u64,
 ) -> Result<Assembled, Error> {
     let keyring = Arc::new(keyring::load(&config.secrets, data, &*world.entropy)?);
-    let store = wiring::store(config, data)?;
+    let metrics = Metrics::new();
+    let store = wiring::store(config, data, &metrics)?;
     let now = world.clock.now();
     let environment = store.environment(DEFAULT_ENVIRONMENT.to_owned(), now).await?;
     let bootstrap = config.bootstrap_token.as_ref();
     let bootstrap =
         bootstrap.map(|text| Bootstrap { hash: token::hash(text.expose()), environment });
     let auth = Arc::new(Authenticator::new(Arc::clone(&store), bootstrap));
-    let metrics = Metrics::new();
     let engine = Engine::new(wiring::cores());
     let lanes: Arc<dyn Lanes> = Arc::new(engine.clone());
     let services = Arc::new(services(Given {

@@ -185,8 +185,17 @@ pub(super) async fn a_failing_endpoint_is_disabled(bench: Bench<'_>) {
     assert_eq!(now().await.unwrap().revision, endpoint.revision, "nothing else changed");
 
     let due = bench.only_due(&endpoint).await;
-    let gone = Record { health: health(Some(NOW), Some(State::Gone)), ..bench.retry(&due, at(5)) };
-    bench.record(Record { outcome: Outcome::Held, ..gone }).await;
+    let gone = |due: &Due, revision| Record {
+        health: health(Some(NOW), Some(State::Gone)),
+        revision,
+        outcome: Outcome::Held,
+        ..bench.retry(due, at(5))
+    };
+    // An attempt under an older revision says nothing about the endpoint as it is now.
+    bench.record(gone(&due, endpoint.revision - 1)).await;
+    assert_eq!(now().await.unwrap().state, State::Enabled);
+    let due = bench.due(&endpoint, at(5)).await.due.remove(0);
+    bench.record(gone(&due, endpoint.revision)).await;
     let disabled = now().await.unwrap();
     assert_eq!(disabled.state, State::Gone);
     assert!(disabled.revision > endpoint.revision);

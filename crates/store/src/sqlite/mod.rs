@@ -42,6 +42,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
+    time::Duration,
 };
 
 pub use open::OpenError;
@@ -64,8 +65,20 @@ pub const FILE: &str = "ringback.sqlite";
 
 const CHECKPOINT_THREAD: &str = "store-checkpoint";
 
-/// How the store is sized.
+/// One commit, for those who count them.
 #[derive(Clone, Copy, Debug)]
+pub struct Commit {
+    /// How many messages, records and other writes it was for.
+    pub writes: usize,
+    /// From its beginning to the end of its sync.
+    pub took: Duration,
+}
+
+/// Is told of every commit.
+pub type Observer = Arc<dyn Fn(Commit) + Send + Sync>;
+
+/// How the store is sized.
+#[derive(Clone)]
 pub struct Options {
     /// Page cache of the writer, in bytes.
     pub cache_bytes: u64,
@@ -79,6 +92,8 @@ pub struct Options {
     pub queue_bytes: usize,
     /// The most idempotency claims that are remembered.
     pub claims: usize,
+    /// Is told of every commit.
+    pub observer: Observer,
 }
 
 impl Default for Options {
@@ -90,6 +105,7 @@ impl Default for Options {
             queue: 20_000,
             queue_bytes: 64 << 20,
             claims: 2_000_000,
+            observer: Arc::new(|_| {}),
         }
     }
 }
@@ -114,7 +130,7 @@ impl Sqlite {
     ///
     /// # Errors
     /// [`OpenError`] says which file cannot be used and why.
-    pub fn open(directory: &Path, options: Options) -> Result<Sqlite, OpenError> {
+    pub fn open(directory: &Path, options: &Options) -> Result<Sqlite, OpenError> {
         let path = directory.join(FILE);
         let sizes = open::Sizes { cache_bytes: options.cache_bytes };
         let (connection, start) = open::writer(&path, sizes)?;
@@ -148,7 +164,7 @@ impl Sqlite {
         &self,
         connection: Connection,
         memory: Memory,
-        options: Options,
+        options: &Options,
     ) -> Result<(), OpenError> {
         let sizes = open::Sizes { cache_bytes: options.cache_bytes / 8 };
         for number in 0..options.readers {
@@ -160,7 +176,8 @@ impl Sqlite {
         let (turn, pages) = (Arc::clone(&self.turn), (options.log_bytes / 4096) as i64);
         self.spawn(CHECKPOINT_THREAD, move || checkpoint::run(&moving, &turn, pages))?;
         let (queue, turn) = (Arc::clone(&self.queue), Arc::clone(&self.turn));
-        let writer = Writer { connection, memory, queue, turn };
+        let observer = Arc::clone(&options.observer);
+        let writer = Writer { connection, memory, queue, turn, observer };
         self.spawn("store-write", move || writer.run())
     }
 

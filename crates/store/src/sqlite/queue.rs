@@ -37,6 +37,17 @@ pub(super) enum Job {
     Task(Box<dyn Task>),
 }
 
+impl Job {
+    /// How many writes it is for.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Job::Append(appends, _) => appends.len(),
+            Job::Record(records, _) => records.len(),
+            Job::Task(_) => 1,
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,

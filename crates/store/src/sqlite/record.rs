@@ -128,6 +128,8 @@ fn change_health(
             State::Enabled.number(),
             revision,
             at.millis(),
+            // Whoever changed the endpoint meanwhile meant what they wrote.
+            record.revision,
         ))?;
     if disabled == 1 {
         endpoint::insert_revision(connection, record.endpoint)?;

@@ -5,12 +5,13 @@
 //! fails, nothing of it is there and everybody is told; only when the disk is full, records are kept
 //! and tried again, because what they report has happened.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use ringback_domain::id::KeySequence;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::{Commit, Observer};
 use super::{
     append, checkpoint::Turn, claims::Claims, fault, fault::Stop, queue::AppendReply, queue::Job,
     queue::Queue, queue::RecordReply, queue::Task, record, routes::Routes,
@@ -41,6 +42,7 @@ pub(super) struct Writer {
     pub(super) memory: Memory,
     pub(super) queue: Arc<Queue>,
     pub(super) turn: Arc<Turn>,
+    pub(super) observer: Observer,
 }
 
 enum Done {
@@ -89,11 +91,15 @@ impl Writer {
     fn transact(&mut self, batch: &mut VecDeque<Job>) -> rusqlite::Result<()> {
         let turn = Arc::clone(&self.turn);
         let writing = turn.write();
+        let writes = batch.iter().map(Job::size).sum();
+        #[allow(clippy::disallowed_methods, reason = "it is measured, nothing is decided by it")]
+        let begun = Instant::now();
         let result = self.write(batch);
         if result.is_err() {
             self.roll_back();
         }
         drop(writing);
+        (self.observer)(Commit { writes, took: begun.elapsed() });
         for done in result? {
             done.tell();
         }
@@ -150,11 +156,7 @@ fn give_up(jobs: VecDeque<Job>, reason: &Unavailable) -> VecDeque<Job> {
 fn next_batch(waiting: &mut VecDeque<Job>) -> VecDeque<Job> {
     let mut size = 0;
     let fits = |job: &Job| {
-        size += match job {
-            Job::Append(appends, _) => appends.len(),
-            Job::Record(records, _) => records.len(),
-            Job::Task(_) => 1,
-        };
+        size += job.size();
         size > BATCH
     };
     // At least one job, however large.
@@ -288,7 +290,7 @@ mod tests {
             claimed: Vec::new(),
         };
         let queue = Arc::new(Queue::new(Room { messages: 9, bytes: 9 }));
-        Writer { connection, memory, queue, turn: Arc::default() }
+        Writer { connection, memory, queue, turn: Arc::default(), observer: Arc::new(|_| {}) }
     }
 
     type AppendAnswer = oneshot::Receiver<Vec<Result<Appended, AppendError>>>;

@@ -40,7 +40,7 @@ async fn conform(name: &str) {
 }
 
 fn open(directory: &std::path::Path) -> Sqlite {
-    Sqlite::open(directory, Options::default()).unwrap()
+    Sqlite::open(directory, &Options::default()).unwrap()
 }
 
 conform! {
@@ -210,6 +210,6 @@ fn a_file_of_a_later_version_is_left_alone() {
     let connection = rusqlite::Connection::open(&file).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
-    let error = Sqlite::open(directory.path(), Options::default()).err().unwrap();
+    let error = Sqlite::open(directory.path(), &Options::default()).err().unwrap();
     assert!(error.to_string().contains("schema version 99"), "{error}");
 }

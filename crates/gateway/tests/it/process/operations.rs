@@ -61,6 +61,9 @@ async fn metrics_count_what_happens() {
         assert_eq!(metric(&text, name), expect, "{name}");
     }
     assert!(metric(&text, "ringback_disk_free_bytes") > 0.0);
+    // An application, two endpoints, a message and its attempts.
+    assert!(metric(&text, "ringback_commit_seconds_count") >= 4.0);
+    assert!(metric(&text, "ringback_commit_batch_sum") >= 8.0);
     assert!(metric(&text, "ringback_client_connections_open") >= 1.0, "this one");
     for family in [
         "backlog_deliveries",
