@@ -132,7 +132,7 @@ impl Lanes for Told {
 impl Bench {
     async fn new() -> Bench {
         let directory = tempfile::tempdir().unwrap();
-        let store = wiring::store(&Config::default(), directory.path()).unwrap();
+        let store = wiring::store(&Config::default(), directory.path(), &Metrics::new()).unwrap();
         let clock = Arc::new(Hand(AtomicI64::new(1_800_000_000_000)));
         let mut world = wiring::world(&[], tokio::runtime::Handle::current()).unwrap();
         world.clock = clock.clone();
