@@ -106,8 +106,8 @@ settings! {
         /// Bytes of payload that wait for their commit; beyond it the answer is 503.
         /// Default 67108864.
         intake_bytes: usize = bytes(64 * 1024 * 1024), at_least(1024 * 1024);
-        /// Deliveries of one endpoint held in memory; the rest waits in the store. Default 256.
-        lane_head: usize = 256, between(1, 100_000);
+        /// Deliveries of one endpoint held in memory; the rest waits in the store. Default 1024.
+        lane_head: usize = 1_024, between(1, 100_000);
         /// Deliveries of all endpoints held in memory. Default 20000.
         lane_heads: usize = 20_000, between(1, 10_000_000);
         /// Bytes of payload of those deliveries. Default 67108864.

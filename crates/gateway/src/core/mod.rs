@@ -2,9 +2,11 @@
 //! talk to them. No thread and no runtime is made anywhere else.
 
 mod mailbox;
+mod random;
 mod thread;
 
 pub use mailbox::Mailbox;
+pub use random::Random;
 pub use thread::{Core, Shared};
 
 /// How far the process has come, for everything that ends in steps.

@@ -34,6 +34,7 @@ pub(super) fn conclude(services: &Services, state: &mut State, mut ended: Ended<
     // A connection to where the endpoint was before is of no use to it.
     let sender = ended.made.sender.take().filter(|_| current);
     let failing_since = state.ended(endpoint, sender, ended.made.sign, now);
+    state.took(endpoint, ended.made.timings.total);
     let number = match ended.due.trigger {
         Trigger::Scheduled => ended.due.attempts + 1,
         Trigger::Manual => 0,

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     rc::Rc,
+    time::Duration,
 };
 
 use ringback_domain::{
@@ -15,6 +16,9 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::prepare::{KEEP_ALIVE, Prepared};
 use crate::outbound::Sender;
+
+/// A lane whose attempts take longer waits for its endpoint rather than for the engine.
+const QUICK: Duration = Duration::from_millis(50);
 
 /// One endpoint's lane.
 pub(super) struct Lane {
@@ -30,6 +34,8 @@ pub(super) struct Lane {
     /// When a request was begun or ended last.
     pub(super) progress: Instant,
     pub(super) failing_since: Option<Timestamp>,
+    /// How long its attempts take, smoothed.
+    pace: Duration,
     /// Whether it stands in the queue for a socket.
     pub(super) queued: bool,
     /// When the next delivery that is only in the store is due.
@@ -79,6 +85,7 @@ impl Lane {
             open: 0,
             progress: now,
             failing_since: None,
+            pace: Duration::ZERO,
             queued: false,
             next_due: None,
             accounted: Held::default(),
@@ -206,11 +213,16 @@ impl Lane {
         self.spilled && self.refilling.is_none() && self.prepared.is_some() && self.attempts()
     }
 
+    /// Notes how long an attempt took.
+    pub(super) fn took(&mut self, time: Duration) {
+        self.pace = (self.pace * 7 + time) / 8;
+    }
+
     /// What the head holds now.
     pub(super) fn held(&self) -> Held {
         let deliveries = self.head.len();
         let healthy = self.health.standing() == Standing::Healthy;
-        let waits_for_the_engine = healthy && !self.spilled && self.attempts();
+        let waits_for_the_engine = healthy && self.pace < QUICK && !self.spilled && self.attempts();
         let pressing = if waits_for_the_engine { deliveries } else { 0 };
         Held { deliveries, bytes: self.bytes, pressing }
     }

@@ -30,7 +30,6 @@ mod conclude;
 mod notice;
 mod record;
 
-mod random;
 mod recover;
 mod upkeep;
 

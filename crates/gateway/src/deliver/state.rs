@@ -5,6 +5,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     rc::Rc,
+    time::Duration,
 };
 
 use ringback_domain::{
@@ -152,6 +153,13 @@ impl State {
         lane.failing_since = after;
         self.sign(endpoint, sign);
         FailingSince { before, after }
+    }
+
+    /// Notes how long an attempt of a lane took.
+    pub(super) fn took(&mut self, endpoint: Key, time: Duration) {
+        if let Some(lane) = self.lanes.get_mut(&endpoint) {
+            lane.took(time);
+        }
     }
 
     /// Notes a sign of a lane's health; its open requests are counted under the new standing.

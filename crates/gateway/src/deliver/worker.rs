@@ -20,13 +20,12 @@ use super::{
     conclude::{Ended, conclude},
     lane::{Amount, Lane},
     prepare::Prepared,
-    random::Random,
     record, recover,
     services::{Limits, Services},
     state::{SERVED, Start, State},
     upkeep::{self, Gauged},
 };
-use crate::core::Mailbox;
+use crate::core::{Mailbox, Random};
 
 /// How long a failed read of the store waits before it is tried again.
 const RETRY: Duration = Duration::from_millis(250);
@@ -61,6 +60,7 @@ pub(super) struct Worker {
 impl Worker {
     fn new(services: Arc<Services>) -> Worker {
         let state = State::new(services.limits);
+        let random = Random::new(Arc::clone(&services.world.entropy));
         Worker {
             services,
             state: RefCell::new(state),
@@ -68,7 +68,7 @@ impl Worker {
             result_arrived: Notify::new(),
             reminder_set: Notify::new(),
             gauged: Cell::default(),
-            random: Random::default(),
+            random,
         }
     }
 
@@ -217,12 +217,12 @@ impl Worker {
     async fn attempt(self: Rc<Self>, start: Start) {
         let Start { due, prepared, kept } = start;
         let now = self.services.world.clock.now();
-        let id = self.services.attempt_id(now, self.random.next(&self.services));
+        let id = self.services.attempt_id(now, self.random.next());
         let made = match &prepared.route {
             Ok(route) => attempt::make(&self.services, route, &due.content, kept, now).await,
             Err(reason) => Made::unprepared(reason),
         };
-        let random = self.random.next(&self.services);
+        let random = self.random.next();
         let ended = Ended { due: &due, prepared: &prepared, id, made, random };
         let record = conclude(&self.services, &mut self.state.borrow_mut(), ended);
         self.results.borrow_mut().push(record);

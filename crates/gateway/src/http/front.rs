@@ -77,6 +77,8 @@ async fn connection(front: Rc<Front>, accepted: Accepted, _guard: Guard) {
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .max_buf_size(HEAD)
+        // Head and body of an answer are small: one buffer is cheaper than a list of two.
+        .writev(false)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
@@ -89,34 +91,42 @@ async fn connection(front: Rc<Front>, accepted: Accepted, _guard: Guard) {
 }
 
 async fn respond(front: Rc<Front>, request: Request<Incoming>) -> Result<Response, Infallible> {
-    let hot = send::route(&request).map(str::to_owned);
-    let span = span(&front, &request, hot.is_some());
-    let answer = async {
-        if let Some(application) = hot {
-            let (parts, body) = request.into_parts();
-            return front.door.accept(&application, &parts, body).await;
-        }
-        // The shared runtime answers, so that a slow list never holds up the hot route's core.
-        let answer = front.api.clone().oneshot(request.map(Body::new)).in_current_span();
-        match front.shared.spawn(answer).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
-            Err(_) => failed(),
-        }
+    let Some(application) = send::route(&request).map(str::to_owned) else {
+        return Ok(shared(&front, request).await);
     };
-    Ok(answer.instrument(span).await)
+    let given = given_trace(&request);
+    let span = given.map(|given| span(&request, given.child(front.entropy.bytes())));
+    let (parts, body) = request.into_parts();
+    let accept = front.door.accept(&application, &parts, body);
+    // Without a caller's trace the hot route is spared making one up.
+    Ok(match span {
+        Some(span) => accept.instrument(span).await,
+        None => accept.await,
+    })
 }
 
-/// What log lines about a request carry: the caller's trace (W3C Trace Context) or a new one. The
-/// hot route is spared making one up: without a caller's trace its lines have none.
-fn span(front: &Front, request: &Request<Incoming>, hot: bool) -> Span {
-    let header = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
-    let given = header.and_then(TraceContext::parse);
-    let trace = match given {
+/// The shared runtime answers, so that a slow list never holds up the hot route's core.
+async fn shared(front: &Front, request: Request<Incoming>) -> Response {
+    let trace = match given_trace(&request) {
         Some(given) => given.child(front.entropy.bytes()),
-        None if hot => return Span::none(),
         None => TraceContext::start(front.entropy.bytes()),
     };
+    let span = span(&request, trace);
+    let answer = front.api.clone().oneshot(request.map(Body::new)).instrument(span);
+    match front.shared.spawn(answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => failed(),
+    }
+}
+
+/// The caller's trace (W3C Trace Context).
+fn given_trace(request: &Request<Incoming>) -> Option<TraceContext> {
+    TraceContext::parse(request.headers().get("traceparent")?.to_str().ok()?)
+}
+
+/// What log lines about a request carry.
+fn span(request: &Request<Incoming>, trace: TraceContext) -> Span {
     tracing::info_span!(
         "request",
         method = %request.method(),

@@ -96,6 +96,8 @@ impl Connector {
     pub fn new(network: Arc<dyn Network>, guard: Guard, tls: Tls, connect_limit: Duration) -> Self {
         let mut http = http1::Builder::new();
         http.max_buf_size(BUFFER);
+        // Head and payload are small: one buffer is cheaper than a list of two.
+        http.writev(false);
         Self { network, guard, tls, connect_limit, http }
     }
 

@@ -19,7 +19,7 @@ use ringback_domain::{
     scope::Reference,
     time::Timestamp,
 };
-use ringback_store::{Append, AppendError, Appended, NewMessage, Store, WriteError};
+use ringback_store::{Append, AppendError, Appended, Store, WriteError};
 use tokio::time::{Instant, sleep};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -27,13 +27,14 @@ use super::batch::Batch;
 use crate::{
     api::{self, Error, MessageOut, PostedMessage, Rules},
     auth::{Authenticator, bearer},
+    core::Random,
     log::{Log, Pressure},
     seam::World,
     telemetry::metrics::{Metrics, Rejection},
 };
 
 /// So many deliveries may wait for the engine before the intake slows down.
-const PRESSURE: usize = 1_024;
+const PRESSURE: usize = 256;
 /// How long a request is held back at most, and between two looks.
 const PATIENCE: Duration = Duration::from_millis(50);
 const LOOK: Duration = Duration::from_millis(1);
@@ -65,13 +66,21 @@ pub struct Door(Arc<Parts>);
 /// The door as one core uses it: appends of the same moment go to the store together.
 pub struct OnCore {
     door: Door,
-    batch: Rc<Batch>,
+    way: Together,
 }
 
 /// How a message gets into the log: alone, or together with the others of its moment.
 trait Appends {
     /// Appends one message.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
+    /// The random bits of a message's id.
+    fn nonce(&self, world: &World) -> u64;
+}
+
+/// The way into the log on a core.
+struct Together {
+    batch: Rc<Batch>,
+    random: Random,
 }
 
 impl Appends for Log {
@@ -79,11 +88,19 @@ impl Appends for Log {
         let mut results = Log::append(self, vec![append]).await;
         results.pop().unwrap_or(Err(AppendError::NoApplication))
     }
+
+    fn nonce(&self, world: &World) -> u64 {
+        u64::from_ne_bytes(world.entropy.bytes())
+    }
 }
 
-impl Appends for Rc<Batch> {
+impl Appends for Together {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        Batch::append(self, append).await
+        self.batch.append(append).await
+    }
+
+    fn nonce(&self, _: &World) -> u64 {
+        self.random.next()
     }
 }
 
@@ -120,7 +137,7 @@ impl OnCore {
         parts: &request::Parts,
         body: Incoming,
     ) -> Response {
-        self.door.accept(application, parts, body, &self.batch).await
+        self.door.accept(application, parts, body, &self.way).await
     }
 }
 
@@ -132,7 +149,9 @@ impl Door {
 
     /// The door for one core. To be called there.
     pub fn on_core(&self) -> OnCore {
-        OnCore { door: self.clone(), batch: Batch::new(self.0.log.clone()) }
+        let batch = Batch::new(self.0.log.clone());
+        let random = Random::new(Arc::clone(&self.0.world.entropy));
+        OnCore { door: self.clone(), way: Together { batch, random } }
     }
 
     async fn accept<B>(
@@ -184,19 +203,23 @@ impl Door {
         // Copied: a slice would keep the connection's whole read buffer while it waits.
         let body = Bytes::copy_from_slice(&body);
         let claim = claim(environment, parts, &body, now)?;
-        let nonce = u64::from_ne_bytes(world.entropy.bytes());
+        let nonce = log.nonce(world);
         let posted = PostedMessage::read(&body, rules.json_depth, nonce, now, *retention)?;
         let reference = Reference::parse(Kind::Application, application);
-        let message = posted.message;
+        let message = posted.message.clone();
         let new = Append { environment, application: reference.clone(), message, claim };
         self.wait_for_the_engine().await;
-        let mut appended = log.append(new.clone()).await;
-        if let (Err(AppendError::NoApplication), Some(described)) = (&appended, &posted.application)
+        // What is needed if the application comes with its first message.
+        let again = posted.application.is_some().then(|| new.clone());
+        let mut appended = log.append(new).await;
+        if let (Err(AppendError::NoApplication), Some(described), Some(again)) =
+            (&appended, &posted.application, again)
         {
-            self.create_application(environment, described, &reference, now).await?;
-            appended = log.append(new.clone()).await;
+            self.create_application(environment, described.clone(), &reference, now).await?;
+            appended = log.append(again).await;
         }
-        Ok(answer(&new.message, &appended?, with_content))
+        let out = MessageOut::appended(&posted, appended?.id, with_content);
+        Ok(api::json(StatusCode::ACCEPTED, &out))
     }
 
     /// Holds a request back while more waits for the engine than it can begin soon, so that waiting
@@ -211,7 +234,7 @@ impl Door {
     async fn create_application(
         &self,
         environment: Key,
-        described: &api::ApplicationIn,
+        described: api::ApplicationIn,
         reference: &Reference,
         now: Timestamp,
     ) -> Result<(), Error> {
@@ -235,11 +258,6 @@ fn claim(
 ) -> Result<Option<Claim>, Error> {
     let Some(key) = api::idempotency_key(&parts.headers)? else { return Ok(None) };
     Ok(Some(Claim::new(environment, "POST", parts.uri.path(), key, body, now)?))
-}
-
-fn answer(message: &NewMessage, appended: &Appended, with_content: bool) -> Response {
-    let out = MessageOut::appended(message, appended.id, with_content);
-    api::json(StatusCode::ACCEPTED, &out)
 }
 
 fn reason(error: &Error) -> Rejection {

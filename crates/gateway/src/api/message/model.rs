@@ -66,6 +66,8 @@ pub struct MessageIn<'a> {
 pub struct Posted {
     /// What is to be stored.
     pub message: NewMessage,
+    /// The payload once more, known to be JSON; none for a raw one.
+    pub json: Option<Box<RawValue>>,
     /// How the application is created if it does not exist; checked.
     pub application: Option<ApplicationIn>,
 }
@@ -108,7 +110,10 @@ impl Posted {
             content_type,
             payload,
         };
-        Ok(Posted { message, application: body_in.application })
+        // Copied: that is cheaper than to check for the answer what was checked here.
+        let json = message.content_type.is_none().then_some(body_in.payload).flatten();
+        let json = json.map(RawValue::to_owned);
+        Ok(Posted { message, json, application: body_in.application })
     }
 }
 
@@ -298,10 +303,16 @@ impl<'a> MessageOut<'a> {
     }
 
     /// A message that has just been appended, under the id that the store gave it.
-    pub fn appended(message: &'a NewMessage, id: MessageId, with_content: bool) -> MessageOut<'a> {
-        let content = Some(Some(&message.payload[..])).filter(|_| with_content);
+    pub fn appended(posted: &'a Posted, id: MessageId, with_content: bool) -> MessageOut<'a> {
+        let Posted { message, json, .. } = posted;
         let content_type = message.content_type.as_deref();
-        let (payload, raw_payload) = shown(content, content_type.is_some());
+        let (payload, raw_payload) = match json {
+            Some(json) if with_content => (PayloadOut::Object(json), None),
+            _ => {
+                let content = Some(Some(&message.payload[..])).filter(|_| with_content);
+                shown(content, content_type.is_some())
+            }
+        };
         MessageOut {
             id,
             event_type: &message.event_type,
