@@ -2,7 +2,8 @@
 
 use std::{fs, io, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 
-use ringback_domain::seal::{Keyring, MasterKey};
+use ringback_domain::seal::{Context, Keyring, MasterKey, OpenError, SealError};
+use ringback_store::{Store, Unavailable};
 
 use crate::{config, seam::Entropy};
 
@@ -20,6 +21,15 @@ pub enum Error {
         /// What the system said.
         reason: io::Error,
     },
+    /// It is not the key that this store's secrets are sealed with.
+    #[error("this is not the key that the secrets of this store are sealed with: {0}")]
+    Wrong(OpenError),
+    /// The store cannot be asked.
+    #[error(transparent)]
+    Store(#[from] Unavailable),
+    /// The cipher failed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// The key is none.
     #[error("{origin} holds no key: {reason}")]
     Key {
@@ -28,6 +38,25 @@ pub enum Error {
         /// What is wrong with it.
         reason: ringback_domain::seal::MasterKeyError,
     },
+}
+
+/// What is sealed on the first start, so that a later one notices a wrong key.
+const CANARY: &str = "sealing-key";
+
+/// Checks that the keys open what this store's first start sealed. Without this a wrong key would
+/// be noticed by the receivers: every delivery would fail, until its endpoint was disabled.
+///
+/// # Errors
+/// [`Error::Wrong`] names the key that is needed.
+pub async fn check(
+    keyring: &Keyring,
+    store: &dyn Store,
+    entropy: &dyn Entropy,
+) -> Result<(), Error> {
+    let context = Context { environment: 0, owner: 0, purpose: CANARY };
+    let sealed = keyring.seal(entropy.bytes(), &context, CANARY.as_bytes())?;
+    let kept = store.keep_first(CANARY, sealed).await?;
+    keyring.open(&context, &kept).map(|_| ()).map_err(Error::Wrong)
 }
 
 /// The keys to seal with.

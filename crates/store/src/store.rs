@@ -265,6 +265,12 @@ pub trait Store: Send + Sync + 'static {
 
     // ── the store itself ───────────────────────────────────────────────────────────────────────
 
+    /// Keeps a value under a name unless there is one already; returns the one that is kept.
+    fn keep_first(
+        &self,
+        name: &'static str,
+        value: Vec<u8>,
+    ) -> BoxFuture<'_, Result<Vec<u8>, Unavailable>>;
     /// Writes and reads something, for the health check.
     fn check(&self) -> BoxFuture<'_, Result<(), Unavailable>>;
     /// How large the store is and how much room it has.

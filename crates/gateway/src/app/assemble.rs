@@ -84,6 +84,7 @@ pub(super) async fn assemble(
     let keyring = Arc::new(keyring::load(&config.secrets, data, &*world.entropy)?);
     let metrics = Metrics::new();
     let store = wiring::store(config, data, &metrics)?;
+    keyring::check(&keyring, &*store, &*world.entropy).await?;
     let now = world.clock.now();
     let environment = store.environment(DEFAULT_ENVIRONMENT.to_owned(), now).await?;
     let bootstrap = config.bootstrap_token.as_ref();

@@ -19,7 +19,7 @@ use crate::app;
 use crate::config;
 use crate::data_lock::LockError;
 
-/// Webhooks and callback URLs: send, receive, call back. One binary.
+/// Ringback sends webhooks: durably, signed, with retries and a record of everything
 #[derive(Debug, Parser)]
 #[command(name = "ringback", version, arg_required_else_help = true)]
 pub struct Cli {
@@ -98,7 +98,7 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Self::Setting(_) | Self::File(_) | Self::Usage(_) => Self::USAGE,
-            Self::App(app::Error::Setting(_)) => Self::USAGE,
+            Self::App(app::Error::Setting(_) | app::Error::Key(_)) => Self::USAGE,
             Self::Lock(LockError::Held { .. })
             | Self::App(app::Error::Lock(LockError::Held { .. })) => Self::HELD,
             Self::App(_) | Self::Lock(_) | Self::Failed(_) | Self::Io(_) => 1,

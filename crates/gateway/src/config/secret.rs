@@ -33,11 +33,13 @@ impl fmt::Debug for Secret {
 pub struct SecretKey([u8; 32]);
 
 impl SecretKey {
-    /// Reads base64 (either alphabet, padded or not) or 64 hexadecimal digits, as a variable or a
-    /// key file holds them; white space around it is ignored. `None` unless it is 32 bytes.
+    /// Reads base64 (either alphabet, padded or not) or 64 hexadecimal digits, with or without the
+    /// `rbk_` that key files begin with; white space around it is ignored. `None` unless it is 32
+    /// bytes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim().as_bytes();
+        let text = text.trim();
+        let text = text.strip_prefix("rbk_").unwrap_or(text).as_bytes();
         let encodings = [HEXLOWER_PERMISSIVE, BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD];
         let key = encodings
             .iter()

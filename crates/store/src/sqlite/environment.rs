@@ -49,3 +49,16 @@ fn free_key(transaction: &mut Transaction<'_>, now: Timestamp) -> rusqlite::Resu
         }
     }
 }
+
+/// Keeps a value under a name unless there is one; returns the one that is kept.
+pub(super) fn keep_first(
+    transaction: &Transaction<'_>,
+    name: &str,
+    value: &[u8],
+) -> rusqlite::Result<Vec<u8>> {
+    let connection = transaction.connection;
+    connection
+        .prepare_cached(include_str!("queries/meta_keep_first.sql"))?
+        .execute((name, value))?;
+    connection.prepare_cached(include_str!("queries/meta.sql"))?.query_row([name], |row| row.get(0))
+}

@@ -318,6 +318,14 @@ impl Store for Sqlite {
         self.read(move |connection| Ok(token::by_hash(connection, hash)?))
     }
 
+    fn keep_first(
+        &self,
+        name: &'static str,
+        value: Vec<u8>,
+    ) -> BoxFuture<'_, Result<Vec<u8>, Unavailable>> {
+        self.write(move |transaction| Ok(environment::keep_first(transaction, name, &value)?))
+    }
+
     fn check(&self) -> BoxFuture<'_, Result<(), Unavailable>> {
         self.write(|transaction| {
             let sql = include_str!("queries/check.sql");

@@ -68,3 +68,23 @@ async fn the_second_process_on_a_directory_is_told_who_was_first() {
     server.application("http://127.0.0.1:9/").await;
     assert!(run(&["token", "list", "--data", text(server.data())], &[]).status.success());
 }
+
+/// With another key every delivery would fail, and in the end every endpoint would be disabled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_opens_nothing_is_told_at_the_start() {
+    let mut server = Server::start(Settings::default());
+    let own = std::fs::read_to_string(server.data().join("master.key")).unwrap();
+    assert_eq!(server.stop().code(), Some(0));
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", text(server.data())];
+    let other = "rbk_bWFkZS11cC1tYWRlLXVwLW1hZGUtdXAtbWFkZS11cCE";
+    let output = run(&serve, &[("RINGBACK_SECRETS_KEY", other)]);
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(64), "{told}");
+    assert!(told.contains("not the key") && !told.contains(other), "{told}");
+    assert_eq!(stdout(&output), "");
+
+    // The right one may come from anywhere.
+    let settings = Settings { data: Some(server.data().to_owned()), ..Settings::default() };
+    let mut again = Server::start(settings.env("RINGBACK_SECRETS_KEY", own.trim()));
+    assert_eq!(again.stop().code(), Some(0));
+}
