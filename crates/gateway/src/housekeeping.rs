@@ -3,43 +3,49 @@
 use std::{sync::Arc, time::Duration};
 
 use ringback_store::Store;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep};
 
 use crate::{seam::World, telemetry::metrics::Metrics};
 
-/// How often the store's numbers are read.
+/// How often the store's numbers are read, if reading them is quick.
 const LOOK: Duration = Duration::from_secs(5);
-/// How many looks lie between two sweeps that found nothing.
-const SWEEP_EVERY: u32 = 12;
+/// The share of the time that may go into counting: one in this many.
+const SHARE: u32 = 100;
+/// How long a sweep that found nothing more to do is not repeated.
+const SWEEP: Duration = Duration::from_secs(60);
+/// The pause between two sweeps while there is more: room for those who wait for a commit.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Keeps house until it is dropped.
 pub async fn run(store: Arc<dyn Store>, world: World, metrics: Metrics) {
-    let mut looks = interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut until_sweep = 0;
+    tokio::join!(sweep(&*store, &world), look(&*store, &world, &metrics));
+}
+
+/// Deletes what is past its retention, as fast as it comes.
+async fn sweep(store: &dyn Store, world: &World) {
     loop {
-        looks.tick().await;
-        look(&*store, &world, &metrics).await;
-        if until_sweep == 0 {
-            let more = store.sweep(world.clock.now()).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "what is past its retention could not be deleted yet");
-                false
-            });
-            until_sweep = if more { 0 } else { SWEEP_EVERY };
-        } else {
-            until_sweep -= 1;
-        }
+        let more = store.sweep(world.clock.now()).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what is past its retention could not be deleted yet");
+            false
+        });
+        sleep(if more { PAUSE } else { SWEEP }).await;
     }
 }
 
+/// Reads the store's numbers. Counting millions of deliveries takes a while; then it is done less
+/// often.
 async fn look(store: &dyn Store, world: &World, metrics: &Metrics) {
-    let space = store.space();
-    metrics.store.set(space.used as i64);
-    metrics.disk_free.set(space.free as i64);
-    if let Ok(backlog) = store.backlog().await {
-        metrics.backlog.set(backlog.pending as i64);
-        let now = world.clock.now();
-        let oldest = backlog.oldest_due.map_or(Duration::ZERO, |due| now.since(due));
-        metrics.oldest_due.set(oldest.as_secs_f64());
+    loop {
+        let begun = Instant::now();
+        let space = store.space();
+        metrics.store.set(space.used as i64);
+        metrics.disk_free.set(space.free as i64);
+        if let Ok(backlog) = store.backlog().await {
+            metrics.backlog.set(backlog.pending as i64);
+            let now = world.clock.now();
+            let oldest = backlog.oldest_due.map_or(Duration::ZERO, |due| now.since(due));
+            metrics.oldest_due.set(oldest.as_secs_f64());
+        }
+        sleep(LOOK.max(begun.elapsed() * SHARE)).await;
     }
 }

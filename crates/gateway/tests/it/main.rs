@@ -13,5 +13,6 @@ mod delivery;
 mod fairness;
 mod faults;
 mod outbound;
+mod overload;
 mod process;
 mod support;

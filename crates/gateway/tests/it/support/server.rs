@@ -81,11 +81,21 @@ impl Server {
 
     /// Waits until it has logged this.
     pub(crate) fn wait_for_log(&self, text: &str) {
+        self.wait_for_log_times(text, 1);
+    }
+
+    /// How often it has logged this.
+    pub(crate) fn logged(&self, text: &str) -> usize {
+        self.log().matches(text).count()
+    }
+
+    /// Waits until it has logged this so many times.
+    pub(crate) fn wait_for_log_times(&self, text: &str, times: usize) {
         let log = self.log.text.lock().unwrap();
-        let missing = |log: &mut String| !log.contains(text);
+        let missing = |log: &mut String| log.matches(text).count() < times;
         let (log, waited) =
             self.log.grown.wait_timeout_while(log, super::PATIENCE, missing).unwrap();
-        assert!(!waited.timed_out(), "{text:?} was not logged: {log}");
+        assert!(!waited.timed_out(), "{text:?} was not logged {times} times: {log}");
     }
 
     /// The process's id.
