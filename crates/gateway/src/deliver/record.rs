@@ -9,8 +9,11 @@ use tokio::sync::oneshot;
 
 use super::worker::Worker;
 
-/// How long a failed recording waits before it is tried again.
+/// How long a failed recording waits before it is tried again, and how often it is.
 const RETRY: Duration = Duration::from_millis(250);
+const TRIES: usize = 3;
+/// When a delivery is looked at again whose result the store would not take.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// What the lane has to know once a record is committed.
 struct Ended {
@@ -50,25 +53,44 @@ pub(super) async fn run(worker: Rc<Worker>) {
     }
 }
 
-/// Commits a batch, however long that takes. None when the store is closed: what could not be
-/// recorded will be sent again.
-async fn commit(worker: &Worker, batch: Vec<Record>) -> Option<Vec<Recorded>> {
-    loop {
-        match worker.services.store.record(batch.clone()).await {
-            Ok(recorded) => return Some(recorded),
+/// Commits a batch. None when the store is closed: what could not be recorded will be sent again.
+async fn commit(worker: &Worker, batch: Vec<Record>) -> Option<Vec<Option<Recorded>>> {
+    match worker.services.store.record(batch.clone()).await {
+        Ok(recorded) => return Some(recorded.into_iter().map(Some).collect()),
+        Err(Unavailable::Closed) => return None,
+        Err(error) => tracing::warn!(%error, "a batch of results could not be recorded"),
+    }
+    // One of them may be what the store cannot take: it must not hold the others up.
+    let mut recorded = Vec::with_capacity(batch.len());
+    for record in batch {
+        recorded.push(commit_alone(worker, record).await?);
+    }
+    Some(recorded)
+}
+
+/// Commits one record in a few tries; `Some(None)` when the store takes it in none of them.
+async fn commit_alone(worker: &Worker, record: Record) -> Option<Option<Recorded>> {
+    for _ in 0..TRIES {
+        match worker.services.store.record(vec![record.clone()]).await {
+            Ok(recorded) => return Some(recorded.into_iter().next()),
             Err(Unavailable::Closed) => return None,
             Err(error) => {
-                tracing::warn!(%error, "results could not be recorded and will be tried again");
+                tracing::error!(%error, attempt = %record.id, "a result could not be recorded");
                 tokio::time::sleep(RETRY).await;
             }
         }
     }
+    Some(None)
 }
 
-fn apply(worker: &Rc<Worker>, ended: &Ended, recorded: Recorded) {
-    let mut state = worker.state.borrow_mut();
-    state.recorded(ended.endpoint, ended.delivery, recorded.settled);
-    drop(state);
+fn apply(worker: &Rc<Worker>, ended: &Ended, recorded: Option<Recorded>) {
+    let settled = recorded.as_ref().and_then(|recorded| recorded.settled);
+    worker.state.borrow_mut().recorded(ended.endpoint, ended.delivery, settled);
+    let Some(recorded) = recorded else {
+        // It is still pending in the store: it will be sent again, but not at once and for ever.
+        worker.remind(ended.endpoint, worker.services.world.clock.now() + PAUSE);
+        return;
+    };
     if let Some(at) = ended.next_at
         && recorded.applied
     {
