@@ -71,11 +71,6 @@ impl Authenticator {
         Authenticator { store, bootstrap, cache: Cache::default() }
     }
 
-    /// The answer, if it is known without asking the store.
-    pub fn cached(&self, bearer: &str, now: Timestamp) -> Option<Result<Identity, AuthError>> {
-        self.known(&token::hash(bearer), now)
-    }
-
     /// Whom the holder of this `Authorization` header is.
     ///
     /// # Errors

@@ -7,7 +7,7 @@
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Request, State},
+    extract::{Path, Request, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -26,7 +26,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::batch::Batch;
 use crate::{
     api::{self, Error, MessageOut, PostedMessage, Rules},
-    auth::{Authenticator, bearer},
+    auth::Authenticator,
     core::Random,
     log::{Log, Pressure},
     seam::World,
@@ -116,17 +116,15 @@ pub fn routes(door: Door) -> OpenApiRouter {
     params(("app_id" = String, Path, description = "id or uid"), api::WithContent),
     request_body = inline(api::MessageIn<'_>),
     responses((status = 202, body = inline(MessageOut<'_>))))]
-async fn create(State(door): State<Door>, request: Request) -> Response {
+async fn create(
+    State(door): State<Door>,
+    application: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    // What is not UTF-8 once it is decoded names nothing.
+    let Ok(Path(application)) = application else { return Error::NoRoute.into_response() };
     let (parts, body) = request.into_parts();
-    let segment = parts.uri.path().split('/').nth(4).unwrap_or_default();
-    let application = percent_decoded(segment);
     door.accept(&application, &parts, body, &door.0.log).await
-}
-
-/// A uid has no characters that need escaping, but some clients escape all the same.
-fn percent_decoded(segment: &str) -> String {
-    let decoded = url::form_urlencoded::parse(segment.as_bytes()).next();
-    decoded.map_or_else(String::new, |(name, _)| name.into_owned())
 }
 
 impl OnCore {
@@ -191,12 +189,7 @@ impl Door {
         let Parts { world, auth, rules, retention, .. } = &*self.0;
         let now = world.clock.now();
         let authorization = parts.headers.get(header::AUTHORIZATION);
-        let known = bearer(authorization).and_then(|token| auth.cached(token, now));
-        let identity = match known {
-            Some(known) => known?,
-            None => auth.authenticate(authorization, now).await?,
-        };
-        let environment = identity.environment;
+        let environment = auth.authenticate(authorization, now).await?.environment;
         let with_content = api::WithContent::read(parts.uri.query().unwrap_or_default())?;
         let body =
             api::read_body(&parts.headers, body, rules.body_limit, rules.read_timeout).await?;

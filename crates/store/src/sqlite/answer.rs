@@ -13,10 +13,7 @@ pub(super) fn keep(
 ) -> rusqlite::Result<()> {
     let Some(Answer { claim, status, body }) = answer else { return Ok(()) };
     let key = transaction.memory.keys.next(now, 0);
-    append::insert_claim(transaction.connection, key, *claim, Some((*status, body)))?;
-    transaction.memory.claims.insert(claim.fingerprint, key);
-    transaction.memory.claimed.push(claim.fingerprint);
-    Ok(())
+    append::make_claim(transaction, key, *claim, Some((*status, body)))
 }
 
 /// What a claim was answered with. It asks the writer, as the index of claims is there; a

@@ -42,9 +42,7 @@ pub(super) fn append(
     insert_message(connection, id, new.environment, application, endpoints.len(), message)?;
     insert_deliveries(connection, id, new, application, memory.epoch, &endpoints)?;
     if let Some(claim) = new.claim {
-        insert_claim(connection, key, claim, None)?;
-        memory.claims.insert(claim.fingerprint, key);
-        memory.claimed.push(claim.fingerprint);
+        make_claim(transaction, key, claim, None)?;
     }
     Ok(Ok(Appended { id, application, endpoints, repeated: false }))
 }
@@ -138,7 +136,20 @@ fn insert_deliveries(
     Ok(())
 }
 
-/// Writes a claim; the answer is absent for a message.
+/// Makes a claim, in the table and in the index; the answer is absent for a message.
+pub(super) fn make_claim(
+    transaction: &mut Transaction<'_>,
+    key: Key,
+    claim: Claim,
+    answer: Option<(u16, &[u8])>,
+) -> rusqlite::Result<()> {
+    insert_claim(transaction.connection, key, claim, answer)?;
+    transaction.memory.claims.insert(claim.fingerprint, key);
+    transaction.memory.claimed.push(claim.fingerprint);
+    Ok(())
+}
+
+/// Writes a claim's row.
 pub(super) fn insert_claim(
     connection: &Connection,
     key: Key,

@@ -156,17 +156,9 @@ pub(super) fn key(
     scope: Scope,
     reference: &Reference,
 ) -> rusqlite::Result<Option<Key>> {
-    let Scope { environment, application } = scope;
-    match reference {
-        Reference::Id(id) => connection
-            .prepare_cached(include_str!("queries/endpoint_key.sql"))?
-            .query_row((id.key, id.nonce as i64, environment, application), |row| row.get(0))
-            .optional(),
-        Reference::Uid(uid) => connection
-            .prepare_cached(include_str!("queries/endpoint_key_by_uid.sql"))?
-            .query_row((uid, environment, application), |row| row.get(0))
-            .optional(),
-    }
+    let by_id = include_str!("queries/endpoint_key.sql");
+    let by_uid = include_str!("queries/endpoint_key_by_uid.sql");
+    rows::key_in_scope(connection, scope, reference, by_id, by_uid)
 }
 
 /// An endpoint from a row that begins with the columns of `endpoint.sql`.

@@ -55,17 +55,9 @@ pub(super) fn key(
     scope: Scope,
     reference: &Reference,
 ) -> rusqlite::Result<Option<Key>> {
-    let Scope { environment, application } = scope;
-    match reference {
-        Reference::Id(id) => connection
-            .prepare_cached(include_str!("queries/message_key.sql"))?
-            .query_row((id.key, id.nonce as i64, environment, application), |row| row.get(0))
-            .optional(),
-        Reference::Uid(event_id) => connection
-            .prepare_cached(include_str!("queries/message_key_by_event_id.sql"))?
-            .query_row((event_id, environment, application), |row| row.get(0))
-            .optional(),
-    }
+    let by_id = include_str!("queries/message_key.sql");
+    let by_uid = include_str!("queries/message_key_by_event_id.sql");
+    rows::key_in_scope(connection, scope, reference, by_id, by_uid)
 }
 
 /// The key of a message that has to be there.

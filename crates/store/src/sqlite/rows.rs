@@ -3,9 +3,9 @@
 use ringback_domain::{
     endpoint::State,
     id::{Id, Key},
-    scope::Reference,
+    scope::{Reference, Scope},
 };
-use rusqlite::{Connection, Row, types::Type};
+use rusqlite::{Connection, OptionalExtension, Row, types::Type};
 
 /// An id from its key and nonce columns.
 pub(super) fn id(row: &Row<'_>, key: usize, nonce: usize) -> rusqlite::Result<Id> {
@@ -83,5 +83,26 @@ pub(super) fn application_key(
             let sql = include_str!("queries/application_key_by_uid.sql");
             connection.prepare_cached(sql)?.query_row((environment, uid), |row| row.get(0))
         }
+    }
+}
+
+/// The key of something inside an application, by its id or by the caller's name for it.
+pub(super) fn key_in_scope(
+    connection: &Connection,
+    scope: Scope,
+    reference: &Reference,
+    by_id: &str,
+    by_uid: &str,
+) -> rusqlite::Result<Option<Key>> {
+    let Scope { environment, application } = scope;
+    match reference {
+        Reference::Id(id) => connection
+            .prepare_cached(by_id)?
+            .query_row((id.key, id.nonce as i64, environment, application), |row| row.get(0))
+            .optional(),
+        Reference::Uid(uid) => connection
+            .prepare_cached(by_uid)?
+            .query_row((uid, environment, application), |row| row.get(0))
+            .optional(),
     }
 }

@@ -50,3 +50,18 @@ async fn both_routers_answer_alike() {
         assert_eq!(ask(SHARED, "made-up-token-of-nobody").await, stranger);
     }
 }
+
+/// A name is read as it was written: what only begins like a uid names nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_other_name_leads_to_an_application() {
+    let server = Server::start(Settings::default());
+    server.post("/api/v1/app", json!({"name": "n", "uid": "a"})).await;
+    let message = json!({"eventType": "a.b", "payload": {}});
+    for (name, status) in
+        [("a", 202), ("%61", 202), ("a&b", 404), ("a%26b", 404), ("a=b", 404), ("a+", 404)]
+    {
+        let path = format!("/api/v1/app/{name}/msg");
+        let (got, json) = server.call(Method::POST, &path, Some(message.clone())).await;
+        assert_eq!(got, status, "{name}: {json}");
+    }
+}
