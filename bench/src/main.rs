@@ -82,7 +82,7 @@ struct Arguments {
     /// How the endpoint of the shape `pending` is dead
     #[arg(long, value_enum, default_value = "down")]
     dead: Dead,
-    /// The server's binary [default: the repository's, after cargo build --release]
+    /// The server's binary [default: the repository's, after cargo build --profile dist]
     #[arg(long, value_name = "PATH")]
     server: Option<PathBuf>,
     /// A directory on a real disk to work in [default: target/ beside this benchmark]

@@ -109,12 +109,12 @@ pub fn kill() {
     }
 }
 
-/// Builds the server's release binary in `repository`; where it is.
+/// Builds the server in `repository` as it is shipped; where it is.
 pub fn build(repository: &Path) -> Result<PathBuf> {
-    eprintln!("building the server (cargo build --release) ...");
+    eprintln!("building the server (cargo build --profile dist) ...");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--release", "--bin", "ringback"])
+        .args(["build", "--profile", "dist", "--bin", "ringback"])
         .arg("--message-format=json-render-diagnostics")
         .current_dir(repository)
         .stderr(Stdio::inherit())

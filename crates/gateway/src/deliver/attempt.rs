@@ -45,7 +45,8 @@ pub(super) async fn make(
         let reused = kept.is_some();
         let mut sender = match kept.take() {
             Some(sender) => sender,
-            None => match open(services, route, deadline, &mut timings).await {
+            // Boxed: dialling is rare, and every attempt would carry its state around.
+            None => match Box::pin(open(services, route, deadline, &mut timings)).await {
                 Ok(sender) => sender,
                 Err(failure) => break Err(Failure::Connect(failure)),
             },

@@ -92,7 +92,8 @@ async fn connection(front: Rc<Front>, accepted: Accepted, _guard: Guard) {
 
 async fn respond(front: Rc<Front>, request: Request<Incoming>) -> Result<Response, Infallible> {
     let Some(application) = send::route(&request).map(str::to_owned) else {
-        return Ok(shared(&front, request).await);
+        // Boxed, so that the hot route does not carry its state around.
+        return Ok(Box::pin(shared(&front, request)).await);
     };
     let given = given_trace(&request);
     let span = given.map(|given| span(&request, given.child(front.entropy.bytes())));
@@ -100,7 +101,7 @@ async fn respond(front: Rc<Front>, request: Request<Incoming>) -> Result<Respons
     let accept = front.door.accept(&application, &parts, body);
     // Without a caller's trace the hot route is spared making one up.
     Ok(match span {
-        Some(span) => accept.instrument(span).await,
+        Some(span) => Box::pin(accept.instrument(span)).await,
         None => accept.await,
     })
 }

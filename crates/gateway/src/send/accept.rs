@@ -208,7 +208,8 @@ impl Door {
         if let (Err(AppendError::NoApplication), Some(described), Some(again)) =
             (&appended, &posted.application, again)
         {
-            self.create_application(environment, described.clone(), &reference, now).await?;
+            let describe = described.clone();
+            Box::pin(self.create_application(environment, describe, &reference, now)).await?;
             appended = log.append(again).await;
         }
         let out = MessageOut::appended(&posted, appended?.id, with_content);

@@ -173,7 +173,7 @@ impl Sqlite {
             self.spawn(&format!("store-read-{number}"), move || readers.run(&connection))?;
         }
         let moving = open::checkpointer(&self.path)?;
-        let (turn, pages) = (Arc::clone(&self.turn), (options.log_bytes / 4096) as i64);
+        let (turn, pages) = (Arc::clone(&self.turn), options.log_bytes as i64 / open::PAGE_BYTES);
         self.spawn(CHECKPOINT_THREAD, move || checkpoint::run(&moving, &turn, pages))?;
         let (queue, turn) = (Arc::clone(&self.queue), Arc::clone(&self.turn));
         let observer = Arc::clone(&options.observer);

@@ -10,6 +10,10 @@ use crate::Unavailable;
 /// The version of the schema that this program reads and writes.
 const SCHEMA_VERSION: i64 = 1;
 
+/// Bytes of a page of a new database. Measured, interleaved: half as many writes to the log as with
+/// SQLite's own 4 KiB take 5 % off the CPU of a message; 16 KiB only write more.
+pub(super) const PAGE_BYTES: i64 = 8192;
+
 /// Why a database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -93,6 +97,8 @@ fn connect(path: &Path, sizes: Sizes, read_only: bool) -> rusqlite::Result<Conne
     connection.set_prepared_statement_cache_capacity(128);
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     // FULL: a commit is synced before it is acknowledged. Checkpoints are the checkpointer's.
+    // For a file that is still empty; ignored for any other.
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
