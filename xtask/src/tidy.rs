@@ -78,6 +78,8 @@ mod tests {
         ("sql-in-store", GATE, "let q = \"SELECT 1\";", "// SELECT 1\nlet q = 1;"),
         ("sql-in-store", GATE, "use rusqlite::Connection;", "use crate::store;"),
         ("backend-in-wiring", GATE, "let s = SqliteStore::open();", "// Sqlite is one backend"),
+        ("backend-in-wiring", GATE, "use ringback_store::postgres::Options;", "\"PostgreSQL\""),
+        ("cluster-for-tests", GATE, "ringback_pg_cluster::Cluster", TESTS_CLUSTER),
         ("outbound-dials", GATE, "TcpStream::connect(a)", TESTS_DIAL),
         ("domain-is-pure", DOMAIN, "use tokio::time;", "fn at(now: Millis) {}"),
         ("domain-is-pure", DOMAIN, "std::fs::read(p)", "// never std::fs"),
@@ -98,6 +100,8 @@ mod tests {
     const DOMAIN: &str = "crates/domain/src/retry.rs";
     const DOOR: &str = "crates/gateway/src/send/accept.rs";
     const ENGINE: &str = "crates/gateway/src/deliver/lane.rs";
+    const TESTS_CLUSTER: &str =
+        "//! x\n#[cfg(test)]\nmod tests {\n use ringback_pg_cluster::Database;\n}\n";
     const TESTS_DIAL: &str = "//! x\n#[cfg(test)]\nmod tests {\n TcpStream::connect(a);\n}\n";
 
     fn broken(rule: &str, path: &str, text: &str) -> bool {

@@ -63,7 +63,15 @@ pub(super) const RULES: &[Rule] = &[
         within: &["crates/gateway/src/"],
         except: &["crates/gateway/src/wiring.rs"],
         view: View::Code,
-        words: &["Sqlite", "sqlite::"],
+        words: &["Sqlite", "sqlite::", "Postgres", "postgres::"],
+    },
+    Rule {
+        name: "cluster-for-tests",
+        why: "what ships starts no database server",
+        within: &["crates/"],
+        except: &["crates/pg-cluster/"],
+        view: View::Code,
+        words: &["ringback_pg_cluster"],
     },
     Rule {
         name: "outbound-dials",
