@@ -223,6 +223,11 @@ impl KeySequence {
         KeySequence { last }
     }
 
+    /// The last key that was given out.
+    pub fn last(&self) -> Key {
+        self.last
+    }
+
     /// The next key; the `extra` keys after it are reserved too.
     pub fn next(&mut self, now: Timestamp, extra: i64) -> Key {
         let key = Id::first_key_at(now).max(self.last + 1);

@@ -15,6 +15,7 @@ pub mod event_type;
 pub mod id;
 pub mod message;
 pub mod scope;
+pub mod shard;
 pub mod time;
 
 pub mod idempotency;

@@ -1,11 +1,18 @@
 //! Durable storage: the only place with SQL and database drivers.
 //!
 //! [`Store`] is the seam; its documentation lists the rules that an implementation keeps, and
-//! [`conformance`] checks them against any implementation. [`sqlite`] is the embedded one.
+//! [`conformance`] checks them against any implementation. [`sqlite`] is the embedded one,
+//! [`postgres`] the one on a server.
 
 mod store;
 
 pub mod conformance;
+pub mod postgres;
 pub mod sqlite;
+
+mod change;
+mod matching;
+mod pages;
+mod timings;
 
 pub use store::*;

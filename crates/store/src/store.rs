@@ -943,8 +943,8 @@ pub struct TokenRow {
 pub struct Space {
     /// Bytes it takes, the log included.
     pub used: u64,
-    /// Bytes free on its file system.
-    pub free: u64,
+    /// Bytes free on its file system, where that is this machine's.
+    pub free: Option<u64>,
     /// Sizes in bytes by name of the part, for metrics.
     pub parts: BTreeMap<&'static str, u64>,
 }

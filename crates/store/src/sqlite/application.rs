@@ -8,8 +8,8 @@ use ringback_domain::{
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{answer, endpoint, fault::Stop, pages::Cut, rows, writer::Transaction};
-use crate::{ApplicationChange, Listed, NewApplication, Page, ReadError, WriteError};
+use super::{answer, endpoint, fault::Stop, rows, writer::Transaction};
+use crate::{ApplicationChange, Listed, NewApplication, Page, ReadError, WriteError, pages::Cut};
 
 /// Creates an application.
 pub(super) fn create(

@@ -8,8 +8,9 @@ use ringback_domain::{
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{endpoint, fault::Stop, message, pages::Cut, record, rows};
-use crate::{AttemptQuery, Listed, ReadError};
+use super::{endpoint, fault::Stop, message, rows};
+
+use crate::{AttemptQuery, Listed, ReadError, pages::Cut, timings};
 
 /// A page of attempts: of a message, to an endpoint, or of the whole application.
 pub(super) fn list(
@@ -100,7 +101,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         response: row.get(10)?,
         failed: failed.and_then(Phase::from_number),
         reason: row.get(12)?,
-        timings: record::unpack(&timings),
+        timings: timings::unpack(&timings),
         outcome: Outcome::from_number(row.get(14)?).unwrap_or(Outcome::Unchanged),
         next_at: next_at.map(Timestamp),
     })

@@ -14,8 +14,8 @@ use ringback_domain::{
 use rusqlite::{Connection, OptionalExtension, Row};
 
 pub(super) use self::secrets::{rotate, secrets, set_headers};
-use super::{answer, application, fault::Stop, pages::Cut, rows, writer::Transaction};
-use crate::{EndpointChange, Lane, Listed, NewEndpoint, Page, ReadError, WriteError};
+use super::{answer, application, fault::Stop, rows, writer::Transaction};
+use crate::{EndpointChange, Lane, Listed, NewEndpoint, Page, ReadError, WriteError, pages::Cut};
 
 /// Creates an endpoint with its first secret.
 pub(super) fn create(
@@ -83,7 +83,7 @@ pub(super) fn change(
             .prepare_cached(include_str!("queries/endpoint_set_credentials.sql"))?
             .execute((key, credentials))?;
     }
-    apply(&mut endpoint, change);
+    change.apply(&mut endpoint);
     endpoint.revision = transaction.memory.keys.next(now, 0);
     endpoint.updated_at = now;
     update(connection, &endpoint)?;
@@ -206,36 +206,6 @@ fn check_uid(
         return Err(Stop::Refused(WriteError::Conflict("endpoint uid")));
     }
     Ok(())
-}
-
-fn apply(endpoint: &mut Endpoint, change: EndpointChange) {
-    let EndpointChange {
-        uid,
-        url,
-        description,
-        event_types,
-        channels,
-        metadata,
-        throttle_rate,
-        state,
-    } = change;
-    fn set<T>(field: &mut T, new: Option<T>) {
-        if let Some(new) = new {
-            *field = new;
-        }
-    }
-    set(&mut endpoint.uid, uid);
-    set(&mut endpoint.url, url.map(|(url, _)| url));
-    set(&mut endpoint.description, description);
-    set(&mut endpoint.event_types, event_types);
-    set(&mut endpoint.channels, channels);
-    set(&mut endpoint.metadata, metadata);
-    set(&mut endpoint.throttle_rate, throttle_rate);
-    set(&mut endpoint.state, state);
-    // Whoever enables an endpoint gives it a fresh start.
-    if state == Some(State::Enabled) {
-        endpoint.failing_since = None;
-    }
 }
 
 fn insert(connection: &Connection, new: &NewEndpoint, endpoint: &Endpoint) -> rusqlite::Result<()> {

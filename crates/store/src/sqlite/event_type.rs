@@ -7,9 +7,10 @@ use ringback_domain::{
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{answer, fault::Stop, pages::Walk, rows, writer::Transaction};
+use super::{answer, fault::Stop, rows, writer::Transaction};
 use crate::{
     EventTypeChange, EventTypeQuery, Listed, NewEventType, Position, ReadError, WriteError,
+    pages::Walk,
 };
 
 /// Creates an event type, or takes an archived one out of the archive with what is new about it.

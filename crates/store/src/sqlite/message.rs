@@ -7,8 +7,8 @@ use ringback_domain::{
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{fault::Stop, pages::Cut, rows};
-use crate::{Listed, MessageQuery, ReadError};
+use super::{fault::Stop, rows};
+use crate::{Listed, MessageQuery, ReadError, pages::Cut};
 
 /// One message.
 pub(super) fn get(

@@ -32,7 +32,6 @@ mod token;
 
 mod checkpoint;
 mod fault;
-mod pages;
 mod readers;
 mod rows;
 

@@ -6,31 +6,20 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use ringback_domain::{
-    id::Key,
-    route::{Filter, Verdict},
-    scope::Reference,
-};
+use ringback_domain::{id::Key, route::Filter, scope::Reference};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::rows;
+use crate::matching::Endpoints;
 
 /// The most applications that are kept.
 const APPLICATIONS: usize = 10_000;
-/// The most event types that are kept for one application.
-const EVENT_TYPES: usize = 1_000;
 
 /// The routes of the applications met last.
 #[derive(Default)]
 pub(super) struct Routes {
     names: HashMap<(Key, Reference), Key>,
-    applications: HashMap<Key, Application>,
-}
-
-#[derive(Default)]
-struct Application {
-    endpoints: Vec<(Key, Filter)>,
-    by_event_type: HashMap<String, Arc<[Key]>>,
+    applications: HashMap<Key, Endpoints>,
 }
 
 impl Routes {
@@ -82,44 +71,22 @@ impl Routes {
         let routes = match self.applications.entry(application) {
             std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::hash_map::Entry::Vacant(unknown) => {
-                unknown.insert(Application::load(connection, application)?)
+                unknown.insert(load(connection, application)?)
             }
         };
         Ok(routes.matching(event_type, channels))
     }
 }
 
-impl Application {
-    fn load(connection: &Connection, application: Key) -> rusqlite::Result<Application> {
-        let mut select = connection.prepare_cached(include_str!("queries/routes.sql"))?;
-        let endpoints = select
-            .query_map([application], |row| {
-                let filter = Filter {
-                    event_types: rows::optional(row, 1)?,
-                    channels: rows::optional(row, 2)?,
-                    state: rows::state(row, 3)?,
-                };
-                Ok((row.get(0)?, filter))
-            })?
-            .collect::<rusqlite::Result<_>>()?;
-        Ok(Application { endpoints, by_event_type: HashMap::new() })
-    }
-
-    fn matching(&mut self, event_type: &str, channels: Option<&[String]>) -> Arc<[Key]> {
-        if channels.is_none()
-            && let Some(known) = self.by_event_type.get(event_type)
-        {
-            return Arc::clone(known);
-        }
-        let matched =
-            |(_, filter): &&(Key, Filter)| filter.verdict(event_type, channels) == Verdict::Matched;
-        let keys: Arc<[Key]> = self.endpoints.iter().filter(matched).map(|(key, _)| *key).collect();
-        if channels.is_none() {
-            if self.by_event_type.len() >= EVENT_TYPES {
-                self.by_event_type.clear();
-            }
-            self.by_event_type.insert(event_type.to_owned(), Arc::clone(&keys));
-        }
-        keys
-    }
+fn load(connection: &Connection, application: Key) -> rusqlite::Result<Endpoints> {
+    let mut select = connection.prepare_cached(include_str!("queries/routes.sql"))?;
+    let filters = select.query_map([application], |row| {
+        let filter = Filter {
+            event_types: rows::optional(row, 1)?,
+            channels: rows::optional(row, 2)?,
+            state: rows::state(row, 3)?,
+        };
+        Ok((row.get(0)?, filter))
+    })?;
+    Ok(Endpoints::new(filters.collect::<rusqlite::Result<_>>()?))
 }

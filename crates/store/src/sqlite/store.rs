@@ -344,8 +344,8 @@ impl Store for Sqlite {
         let parts = [("database", ""), ("log", "-wal"), ("log_index", "-shm")];
         let parts: std::collections::BTreeMap<_, _> =
             parts.map(|(name, suffix)| (name, size(suffix))).into();
-        // Where it cannot be asked, nothing is said to be free.
-        let free = rustix::fs::statvfs(&self.path).map_or(0, |disk| disk.f_bavail * disk.f_frsize);
+        let disk = rustix::fs::statvfs(&self.path).ok();
+        let free = disk.map(|disk| disk.f_bavail * disk.f_frsize);
         Space { used: parts.values().sum(), free, parts }
     }
 

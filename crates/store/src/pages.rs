@@ -9,7 +9,7 @@ use crate::{Listed, Order, Page, Position};
 
 /// Which way the rows of a page are read, and how many.
 #[derive(Clone, Copy)]
-pub(super) struct Walk {
+pub(crate) struct Walk {
     ascending: bool,
     /// Whether it runs against the list, to find the page that ends before a row.
     backwards: bool,
@@ -17,28 +17,28 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    pub(super) fn new<C>(limit: usize, from: &Position<C>, order: Order) -> Walk {
+    pub(crate) fn new<C>(limit: usize, from: &Position<C>, order: Order) -> Walk {
         let backwards = matches!(from, Position::Before(_));
         Walk { ascending: (order == Order::Ascending) != backwards, backwards, limit }
     }
 
     /// The query's text with its direction filled in.
-    pub(super) fn sql(self, template: &str) -> String {
+    pub(crate) fn sql(self, template: &str) -> String {
         template.replace("{direction}", if self.ascending { "ASC" } else { "DESC" })
     }
 
     /// How many rows to ask for: one more than the page has tells whether there is more.
-    pub(super) fn rows(self) -> i64 {
+    pub(crate) fn rows(self) -> i64 {
         i64::try_from(self.limit).unwrap_or(i64::MAX).saturating_add(1)
     }
 
     /// Whether the cursor is a lower bound of what is read; otherwise it is an upper one.
-    pub(super) fn ascending(self) -> bool {
+    pub(crate) fn ascending(self) -> bool {
         self.ascending
     }
 
     /// The page, from the rows in the order in which they were read.
-    pub(super) fn page<T>(self, mut rows: Vec<T>) -> Listed<T> {
+    pub(crate) fn page<T>(self, mut rows: Vec<T>) -> Listed<T> {
         let done = rows.len() <= self.limit;
         rows.truncate(self.limit);
         if self.backwards {
@@ -50,16 +50,16 @@ impl Walk {
 
 /// A page of a list that is ordered by key, with the keys it lies between.
 #[derive(Clone, Copy)]
-pub(super) struct Cut {
-    pub(super) walk: Walk,
+pub(crate) struct Cut {
+    pub(crate) walk: Walk,
     /// Every key is greater.
-    pub(super) low: Key,
+    pub(crate) low: Key,
     /// Every key is smaller.
-    pub(super) high: Key,
+    pub(crate) high: Key,
 }
 
 impl Cut {
-    pub(super) fn new(page: &Page) -> Cut {
+    pub(crate) fn new(page: &Page) -> Cut {
         let walk = Walk::new(page.limit, &page.from, page.order);
         let cut = Cut { walk, low: -1, high: Key::MAX };
         match &page.from {
@@ -72,7 +72,7 @@ impl Cut {
     }
 
     /// Leaves out what was not made between two points in time; both are left out, too.
-    pub(super) fn between(self, after: Option<Timestamp>, before: Option<Timestamp>) -> Cut {
+    pub(crate) fn between(self, after: Option<Timestamp>, before: Option<Timestamp>) -> Cut {
         let low = after.map_or(-1, |time| Id::first_key_at(Timestamp(time.millis() + 1)) - 1);
         let high = before.map_or(Key::MAX, Id::first_key_at);
         Cut { low: self.low.max(low), high: self.high.min(high), ..self }

@@ -1,0 +1,361 @@
+//! Appending messages: claims, match, message rows, delivery rows, all in one statement.
+//!
+//! The statement judges each message by what it sees (a claim made before, an event id that is
+//! taken, an application that has changed since its routes were read) and writes those that pass.
+//! If somebody else writes the same claim or event id at the same moment, a unique index stops the
+//! whole statement, and looking again shows who was first.
+
+use std::{collections::HashSet, sync::Arc};
+
+use ringback_domain::{
+    id::{Id, Key, MessageId},
+    idempotency::{self, Claim},
+    scope::Reference,
+};
+use tokio_postgres::{Client, Error, Row, types::Type};
+
+use super::{
+    Node, fault,
+    routes::{self, Route},
+    rows,
+    transaction::{self, Parameter, Transaction, int8},
+};
+use crate::{Append, AppendError, Appended, NewMessage, Unavailable};
+
+type Answer = Result<Appended, AppendError>;
+
+/// How often a message is looked at again that others kept changing the ground for.
+const TRIES: usize = 10;
+/// An hour in milliseconds.
+const HOUR: i64 = 3_600_000;
+
+/// Appends a batch; each message succeeds or fails for itself.
+pub(super) async fn run(node: Arc<Node>, batch: Vec<Append>) -> Result<Vec<Answer>, Unavailable> {
+    let client = node.pool.get().await?;
+    let way = Way { node: &node, client: &client, alone: true };
+    way.append(&batch).await.map_err(|error| fault::unavailable(&error))
+}
+
+/// Appends one message inside a transaction that is open.
+pub(super) async fn within(
+    transaction: &Transaction<'_>,
+    new: Append,
+) -> Result<Option<Appended>, Error> {
+    let way = Way { node: transaction.node(), client: transaction.client(), alone: false };
+    let mut answers = way.append(std::slice::from_ref(&new)).await?;
+    Ok(answers.pop().and_then(Result::ok))
+}
+
+/// Appends a message to the hidden application of the environment, if it has one.
+pub(super) async fn operational(
+    transaction: &Transaction<'_>,
+    environment: Key,
+    message: NewMessage,
+) -> Result<Option<Appended>, Error> {
+    let uid = ringback_domain::application::OPERATIONAL_UID.to_owned();
+    let application = Reference::Uid(uid);
+    within(transaction, Append { environment, application, message, claim: None }).await
+}
+
+/// How statements reach the database.
+struct Way<'a> {
+    node: &'a Node,
+    client: &'a Client,
+    /// Each in a transaction of its own; otherwise one is open.
+    alone: bool,
+}
+
+impl Way<'_> {
+    async fn append(&self, batch: &[Append]) -> Result<Vec<Answer>, Error> {
+        let mut answers: Vec<Option<Answer>> = vec![None; batch.len()];
+        let mut left: Vec<usize> = (0..batch.len()).collect();
+        for _ in 0..TRIES {
+            if left.is_empty() {
+                break;
+            }
+            left = self.round(batch, left, &mut answers).await?;
+        }
+        let given_up =
+            || Err(Unavailable::Failed("others kept changing the application".to_owned()).into());
+        Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(given_up)).collect())
+    }
+
+    /// One statement for as many as can go together. Returns who has to be looked at again.
+    async fn round(
+        &self,
+        batch: &[Append],
+        left: Vec<usize>,
+        answers: &mut [Option<Answer>],
+    ) -> Result<Vec<usize>, Error> {
+        let mut again = Vec::new();
+        let mut ready = Vec::new();
+        let mut seen = HashSet::new();
+        for index in left {
+            let new = &batch[index];
+            if !marks(new).into_iter().flatten().all(|mark| seen.insert(mark)) {
+                // The first of the same comes first; this one will find what became of it.
+                again.push(index);
+                continue;
+            }
+            match self.route(new).await? {
+                Some(route) => ready.push(Ready::new(self.node, index, new, route)),
+                None => answers[index] = Some(Err(AppendError::NoApplication)),
+            }
+        }
+        match self.write(&ready).await {
+            Ok(verdicts) => {
+                for (ready, verdict) in ready.iter().zip(verdicts) {
+                    match self.answer(ready, verdict).await? {
+                        Some(answer) => answers[ready.index] = Some(answer),
+                        None => again.push(ready.index),
+                    }
+                }
+            }
+            // Somebody else was quicker with one of them: the others go on without it.
+            Err(error) if self.alone && fault::is_duplicate(&error) => {
+                for one in &ready {
+                    match self.write(std::slice::from_ref(one)).await {
+                        Ok(verdicts) => {
+                            let verdict = verdicts.into_iter().next().unwrap_or(Verdict::Stale);
+                            match self.answer(one, verdict).await? {
+                                Some(answer) => answers[one.index] = Some(answer),
+                                None => again.push(one.index),
+                            }
+                        }
+                        Err(error) if fault::is_duplicate(&error) => again.push(one.index),
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        again.sort_unstable();
+        Ok(again)
+    }
+
+    async fn route(&self, new: &Append) -> Result<Option<Route>, Error> {
+        let Append { environment, application, message, .. } = new;
+        let known = || {
+            let (event_type, channels) = (&message.event_type, message.channels.as_deref());
+            self.node.routes().route(*environment, application, event_type, channels)
+        };
+        if let Some(route) = known() {
+            return Ok(Some(route));
+        }
+        let exists = routes::load(self.node, self.client, *environment, application).await?;
+        Ok(if exists { known() } else { None })
+    }
+
+    async fn write(&self, ready: &[Ready<'_>]) -> Result<Vec<Verdict>, Error> {
+        if ready.is_empty() {
+            return Ok(Vec::new());
+        }
+        let columns = Columns::of(ready);
+        let parameters = columns.parameters(&self.node.epoch);
+        let sql = include_str!("queries/append.sql");
+        let rows = if self.alone {
+            transaction::alone(self.client, sql, &parameters).await?
+        } else {
+            self.client.query_typed(sql, &parameters).await?
+        };
+        // In the order of the input.
+        Ok(rows.iter().map(Verdict::read).collect())
+    }
+
+    /// What a verdict means for the caller; nothing if the message has to be looked at again.
+    async fn answer(&self, ready: &Ready<'_>, verdict: Verdict) -> Result<Option<Answer>, Error> {
+        let Ready { id, route, .. } = ready;
+        let application = route.application;
+        Ok(Some(match verdict {
+            Verdict::Written => {
+                let endpoints = Arc::clone(&route.endpoints);
+                Ok(Appended { id: *id, application, endpoints, repeated: false })
+            }
+            Verdict::Stale => {
+                self.node.routes().forget(application);
+                return Ok(None);
+            }
+            Verdict::Repeated { same_body: false, .. } => Err(AppendError::ClaimConflict),
+            Verdict::Repeated { first, .. } => match self.message(application, first).await? {
+                Some(id) => {
+                    let endpoints = Arc::from([]);
+                    Ok(Appended { id, application, endpoints, repeated: true })
+                }
+                // A claim outlives its message only if the retention is shorter than a day.
+                None => Err(AppendError::ClaimConflict),
+            },
+            Verdict::Taken { by } => match self.message(application, by).await? {
+                Some(existing) => Err(AppendError::EventIdTaken { existing }),
+                None => return Ok(None),
+            },
+        }))
+    }
+
+    async fn message(&self, application: Key, key: Key) -> Result<Option<MessageId>, Error> {
+        let shard = rows::shard_of(application);
+        let parameters = [transaction::int4(&shard), int8(&key)];
+        let sql = include_str!("queries/message_nonce.sql");
+        let row = self.client.query_typed_opt(sql, &parameters).await?;
+        Ok(row.map(|row| MessageId(rows::id(&row, 0, 1))))
+    }
+}
+
+/// What two messages of one statement may not share.
+fn marks(new: &Append) -> [Option<(u128, &str)>; 2] {
+    let claim = new.claim.map(|claim| (claim.fingerprint, ""));
+    // Two applications with the same event id only wait for each other once.
+    let event_id = new.message.event_id.as_deref().map(|event_id| (0, event_id));
+    [claim, event_id]
+}
+
+/// A message that knows where it goes.
+struct Ready<'a> {
+    index: usize,
+    id: MessageId,
+    new: &'a Append,
+    route: Route,
+}
+
+impl<'a> Ready<'a> {
+    fn new(node: &Node, index: usize, new: &'a Append, route: Route) -> Ready<'a> {
+        let message = &new.message;
+        let key = node.next_key(message.accepted_at, route.endpoints.len());
+        let id = MessageId(Id { key, shard: 0, nonce: message.nonce });
+        Ready { index, id, new, route }
+    }
+}
+
+/// What the statement says about a message.
+enum Verdict {
+    Written,
+    /// The application has changed, or is gone.
+    Stale,
+    /// The claim was made before.
+    Repeated {
+        first: Key,
+        same_body: bool,
+    },
+    /// Another message has the event id.
+    Taken {
+        by: Key,
+    },
+}
+
+impl Verdict {
+    fn read(row: &Row) -> Verdict {
+        let (first, taken): (Option<Key>, Option<Key>) = (row.get(1), row.get(3));
+        match (row.get::<_, bool>(0), first, taken) {
+            (_, Some(first), _) => Verdict::Repeated { first, same_body: row.get(2) },
+            (true, ..) => Verdict::Stale,
+            (false, None, Some(by)) => Verdict::Taken { by },
+            (false, None, None) => Verdict::Written,
+        }
+    }
+}
+
+/// In which bucket a claim ends, and how many hours a bucket of its kind has (see `claim` in the
+/// schema).
+pub(super) fn bucket(claim: Claim, now: ringback_domain::time::Timestamp) -> (i64, i64) {
+    let short = claim.expires_at.since(now) <= idempotency::AUTO_LIFETIME;
+    let hours = if short { 1 } else { 24 };
+    ((claim.expires_at.millis() / (hours * HOUR)) * hours, hours)
+}
+
+/// The statement's parameters, column by column.
+#[derive(Default)]
+struct Columns<'a> {
+    key: Vec<Key>,
+    nonce: Vec<i64>,
+    shard: Vec<i32>,
+    environment: Vec<Key>,
+    application: Vec<Key>,
+    routed: Vec<Key>,
+    origin: Vec<i64>,
+    fanout: Vec<i64>,
+    accepted_at: Vec<i64>,
+    expires_at: Vec<i64>,
+    event_type: Vec<&'a str>,
+    event_id: Vec<Option<&'a str>>,
+    channels: Vec<Option<String>>,
+    tags: Vec<Option<String>>,
+    content_type: Vec<Option<&'a str>>,
+    payload: Vec<&'a [u8]>,
+    fingerprint: Vec<Option<Vec<u8>>>,
+    body: Vec<Option<Vec<u8>>>,
+    bucket: Vec<Option<i64>>,
+    period: Vec<Option<i64>>,
+    claimed_until: Vec<Option<i64>>,
+    delivery: Vec<Key>,
+    delivery_message: Vec<Key>,
+    delivery_endpoint: Vec<Key>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(ready: &'a [Ready<'a>]) -> Columns<'a> {
+        let mut columns = Columns::default();
+        ready.iter().for_each(|one| columns.push(one));
+        columns
+    }
+
+    fn push(&mut self, ready: &'a Ready<'a>) {
+        let Ready { id, new, route, .. } = ready;
+        let message = &new.message;
+        self.key.push(id.key());
+        self.nonce.push(id.0.nonce as i64);
+        self.shard.push(rows::shard_of(route.application));
+        self.environment.push(new.environment);
+        self.application.push(route.application);
+        self.routed.push(route.routed);
+        self.origin.push(message.origin.number());
+        self.fanout.push(route.endpoints.len() as i64);
+        self.accepted_at.push(message.accepted_at.millis());
+        self.expires_at.push(message.expires_at.millis());
+        self.event_type.push(&message.event_type);
+        self.event_id.push(message.event_id.as_deref());
+        self.channels.push(rows::json_list(message.channels.as_deref()));
+        self.tags.push(rows::json_list(message.tags.as_deref()));
+        self.content_type.push(message.content_type.as_deref());
+        self.payload.push(&message.payload);
+        let bucket = new.claim.map(|claim| bucket(claim, message.accepted_at));
+        self.fingerprint.push(new.claim.map(|claim| claim.fingerprint.to_be_bytes().to_vec()));
+        self.body.push(new.claim.map(|claim| claim.body.to_be_bytes().to_vec()));
+        self.bucket.push(bucket.map(|(bucket, _)| bucket));
+        self.period.push(bucket.map(|(_, hours)| hours));
+        self.claimed_until.push(new.claim.map(|claim| claim.expires_at.millis()));
+        for (index, endpoint) in route.endpoints.iter().enumerate() {
+            self.delivery.push(crate::delivery_key(*id, index));
+            self.delivery_message.push(id.key());
+            self.delivery_endpoint.push(*endpoint);
+        }
+    }
+
+    fn parameters(&'a self, epoch: &'a i64) -> [Parameter<'a>; 25] {
+        [
+            (&self.key, Type::INT8_ARRAY),
+            (&self.nonce, Type::INT8_ARRAY),
+            (&self.shard, Type::INT4_ARRAY),
+            (&self.environment, Type::INT8_ARRAY),
+            (&self.application, Type::INT8_ARRAY),
+            (&self.routed, Type::INT8_ARRAY),
+            (&self.origin, Type::INT8_ARRAY),
+            (&self.fanout, Type::INT8_ARRAY),
+            (&self.accepted_at, Type::INT8_ARRAY),
+            (&self.expires_at, Type::INT8_ARRAY),
+            (&self.event_type, Type::TEXT_ARRAY),
+            (&self.event_id, Type::TEXT_ARRAY),
+            (&self.channels, Type::TEXT_ARRAY),
+            (&self.tags, Type::TEXT_ARRAY),
+            (&self.content_type, Type::TEXT_ARRAY),
+            (&self.payload, Type::BYTEA_ARRAY),
+            (&self.fingerprint, Type::BYTEA_ARRAY),
+            (&self.body, Type::BYTEA_ARRAY),
+            (&self.bucket, Type::INT8_ARRAY),
+            (&self.period, Type::INT8_ARRAY),
+            (&self.claimed_until, Type::INT8_ARRAY),
+            (&self.delivery, Type::INT8_ARRAY),
+            (&self.delivery_message, Type::INT8_ARRAY),
+            (&self.delivery_endpoint, Type::INT8_ARRAY),
+            int8(epoch),
+        ]
+    }
+}

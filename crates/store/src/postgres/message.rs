@@ -1,0 +1,116 @@
+//! Reading messages.
+
+use ringback_domain::{
+    id::{Key, MessageId},
+    message::{Message, Origin},
+    scope::{Reference, Scope},
+};
+use tokio_postgres::{Error, Row};
+
+use super::{
+    fault::Stop,
+    rows,
+    transaction::{Transaction, boolean, int4, int8, text, texts},
+};
+use crate::{Listed, MessageQuery, ReadError, pages::Cut};
+
+/// One message.
+pub(super) async fn get(
+    transaction: &Transaction<'_>,
+    scope: Scope,
+    reference: &Reference,
+    with_content: bool,
+) -> Result<Message, Stop<ReadError>> {
+    let key = existing(transaction, scope, reference).await?;
+    let shard = rows::shard(scope);
+    let parameters = [int4(&shard), int8(&key), boolean(&with_content)];
+    // The sweep may delete it between the two reads.
+    let row = transaction.row(include_str!("queries/message.sql"), &parameters).await?;
+    row.as_ref().map(from_row).ok_or(Stop::Refused(ReadError::NotFound("message")))
+}
+
+/// A page of the application's messages.
+pub(super) async fn list(
+    transaction: &Transaction<'_>,
+    scope: Scope,
+    query: &MessageQuery,
+) -> Result<Listed<Message>, Error> {
+    let Cut { walk, low, high } = Cut::new(&query.page).between(query.after, query.before);
+    let sql = walk.sql(include_str!("queries/messages.sql"));
+    let (shard, limit) = (rows::shard(scope), walk.rows());
+    let event_types = rows::filter(&query.event_types);
+    let parameters = [
+        int4(&shard),
+        int8(&scope.application),
+        int8(&scope.environment),
+        int8(&low),
+        int8(&high),
+        boolean(&query.with_content),
+        texts(&event_types),
+        text(&query.channel),
+        text(&query.tag),
+        int8(&limit),
+    ];
+    let found = transaction.rows(&sql, &parameters).await?;
+    Ok(walk.page(found.iter().map(from_row).collect()))
+}
+
+/// The key of a message, by its id or the caller's.
+pub(super) async fn key(
+    transaction: &Transaction<'_>,
+    scope: Scope,
+    reference: &Reference,
+) -> Result<Option<Key>, Error> {
+    let Scope { environment, application } = scope;
+    let shard = rows::shard(scope);
+    let row = match reference {
+        Reference::Id(id) => {
+            let nonce = id.nonce as i64;
+            let parameters =
+                [int4(&shard), int8(&id.key), int8(&nonce), int8(&environment), int8(&application)];
+            transaction.row(include_str!("queries/message_key.sql"), &parameters).await?
+        }
+        Reference::Uid(uid) => {
+            let parameters = [int4(&shard), text(uid), int8(&environment), int8(&application)];
+            let sql = include_str!("queries/message_key_by_event_id.sql");
+            transaction.row(sql, &parameters).await?
+        }
+    };
+    Ok(row.map(|row| row.get(0)))
+}
+
+/// The key of a message that has to be there.
+pub(super) async fn existing(
+    transaction: &Transaction<'_>,
+    scope: Scope,
+    reference: &Reference,
+) -> Result<Key, Stop<ReadError>> {
+    let missing = || Stop::Refused(ReadError::NotFound("message"));
+    key(transaction, scope, reference).await?.ok_or_else(missing)
+}
+
+/// Whether there still is something to send.
+pub(super) async fn has_content(
+    transaction: &Transaction<'_>,
+    scope: Scope,
+    message: Key,
+) -> Result<bool, Error> {
+    let shard = rows::shard(scope);
+    let sql = include_str!("queries/message_has_content.sql");
+    transaction.holds(sql, &[int4(&shard), int8(&message)]).await
+}
+
+fn from_row(row: &Row) -> Message {
+    let id = rows::id(row, 0, 1);
+    Message {
+        id: MessageId(id),
+        event_id: row.get(2),
+        event_type: row.get(3),
+        channels: rows::optional(row, 4),
+        tags: rows::optional(row, 5),
+        content_type: row.get(6),
+        origin: Origin::from_number(row.get::<_, i16>(7).into()).unwrap_or_default(),
+        payload: row.get(8),
+        created_at: id.created_at(),
+    }
+}

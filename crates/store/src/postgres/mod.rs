@@ -1,0 +1,252 @@
+//! The store on a PostgreSQL server (15 or later), or on a database that speaks its dialect.
+//!
+//! ```text
+//!  append ──► queue ──► batches ──► one statement each ──► answers
+//!  record ──► queue ──► batches ──► one statement each ──► answers
+//!  the rest ─────────► a transaction each, over a pool of connections
+//! ```
+//!
+//! Nothing here breaks behind a pooler that hands a connection to somebody else after each
+//! transaction: no named prepared statements, no session settings, no advisory locks, no `LISTEN`.
+//! No transaction is open while something else than the database is waited for.
+
+mod connect;
+mod migrate;
+
+mod batches;
+mod routes;
+mod transaction;
+
+mod answer;
+mod append;
+mod due;
+mod partitions;
+mod record;
+mod resend;
+mod sweep;
+
+mod application;
+mod attempt;
+mod endpoint;
+mod environment;
+mod event_type;
+mod explain;
+mod message;
+mod token;
+
+mod fault;
+mod rows;
+
+mod store;
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use ringback_domain::id::{Key, KeySequence};
+use tokio::runtime::{Handle, Runtime};
+
+pub use self::connect::OpenError;
+use self::{
+    batches::{Batches, Room},
+    connect::Pool,
+    fault::Stop,
+    routes::Routes,
+    transaction::{Transaction, int8},
+};
+use crate::{Append, AppendError, Appended, BoxFuture, Record, Recorded, Space, Unavailable};
+
+/// How long closing waits for what is queued.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How the store is sized.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Connections for everything but the two queues.
+    pub connections: usize,
+    /// Batches of messages, and batches of results, that are under way at the same time; each takes
+    /// a connection.
+    pub writers: usize,
+    /// The most messages that wait for a commit; more are refused as overload.
+    pub queue: usize,
+    /// The most bytes of payload that wait for a commit.
+    pub queue_bytes: usize,
+    /// How long content is usually kept: partitions are made for the days on which it expires.
+    pub retention: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            connections: 8,
+            writers: 2,
+            queue: 20_000,
+            queue_bytes: 64 << 20,
+            retention: Duration::from_secs(90 * 86_400),
+        }
+    }
+}
+
+/// The store on PostgreSQL.
+pub struct Postgres {
+    node: Arc<Node>,
+    appends: Batches<Append, Result<Appended, AppendError>>,
+    records: Batches<Record, Recorded>,
+    last_attempt: Key,
+    /// Drives the connections. Gone once the store is closed.
+    runtime: Mutex<Option<Runtime>>,
+    handle: Handle,
+}
+
+/// What this process knows about the database.
+struct Node {
+    pool: Pool,
+    epoch: i64,
+    keys: Mutex<KeySequence>,
+    routes: Mutex<Routes>,
+    closed: AtomicBool,
+    /// Bytes of the database when it was measured last.
+    size: AtomicU64,
+    retention_days: i64,
+}
+
+impl Postgres {
+    /// Connects, brings the schema up to date and takes the next epoch. It blocks until that is
+    /// done.
+    ///
+    /// # Errors
+    /// [`OpenError`] says whether the address is wrong, the server cannot be reached, is too old or
+    /// is set up so that it could lose what it acknowledged.
+    pub fn open(dsn: &str, options: &Options) -> Result<Postgres, OpenError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("store-pg")
+            .enable_all()
+            .build()
+            .map_err(|error| OpenError::Runtime(error.to_string()))?;
+        let (told, started) = std::sync::mpsc::sync_channel(1);
+        let (dsn, sizes) = (dsn.to_owned(), options.clone());
+        runtime.spawn(async move {
+            let _ = told.send(connect::start(&dsn, &sizes).await);
+        });
+        let start = started.recv().map_err(|error| OpenError::Runtime(error.to_string()))??;
+        let node = Arc::new(Node {
+            pool: start.pool,
+            epoch: start.epoch,
+            keys: Mutex::new(KeySequence::after(start.last_key)),
+            routes: Mutex::default(),
+            closed: AtomicBool::new(false),
+            size: AtomicU64::new(start.size),
+            retention_days: (options.retention.as_secs() / 86_400) as i64,
+        });
+        let handle = runtime.handle().clone();
+        let (told, kept) = std::sync::mpsc::sync_channel(1);
+        handle.spawn({
+            let node = Arc::clone(&node);
+            async move {
+                let _ = told.send(partitions::keep(&node, start.now).await);
+            }
+        });
+        kept.recv().map_err(|error| OpenError::Runtime(error.to_string()))??;
+        let room = Room { count: options.queue, bytes: options.queue_bytes };
+        let appends = Batches::start(&handle, options.writers, Some(room), {
+            let node = Arc::clone(&node);
+            move |batch| append::run(Arc::clone(&node), batch)
+        });
+        let records = Batches::start(&handle, options.writers, None, {
+            let node = Arc::clone(&node);
+            move |batch| record::run(Arc::clone(&node), batch)
+        });
+        let last_attempt = start.last_attempt;
+        let runtime = Mutex::new(Some(runtime));
+        Ok(Postgres { node, appends, records, last_attempt, runtime, handle })
+    }
+
+    /// Runs an operation in a transaction of its own; resolves after its commit.
+    fn transact<T, E, F>(&self, operation: F) -> BoxFuture<'_, Result<T, E>>
+    where
+        F: for<'t> FnOnce(&'t Transaction<'t>) -> BoxFuture<'t, Result<T, Stop<E>>>
+            + Send
+            + 'static,
+        T: Send + 'static,
+        E: From<Unavailable> + Send + 'static,
+    {
+        let node = Arc::clone(&self.node);
+        // Spawned, so that nobody who stops waiting leaves a transaction half done.
+        let running = self.handle.spawn(async move { transaction::run(&node, operation).await });
+        Box::pin(async move { running.await.unwrap_or_else(|_| Err(Unavailable::Closed.into())) })
+    }
+}
+
+impl Postgres {
+    /// Lets what is queued be written, notes where the keys are, and ends.
+    async fn finish(&self) {
+        let written = async { tokio::join!(self.appends.finish(), self.records.finish()) };
+        // If the database is away there is nothing to wait for: what is not recorded is sent again.
+        let in_time = tokio::time::timeout(PATIENCE, written).await;
+        if in_time.is_err() {
+            tracing::warn!("the database did not take the last results in time");
+        } else if let Err(reason) = self.note_keys().await {
+            // The next start finds them in the tables.
+            tracing::debug!(%reason, "the last keys were not noted");
+        }
+        self.node.closed.store(true, Ordering::Release);
+        self.node.pool.close();
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(runtime) = runtime {
+            runtime.shutdown_background();
+        }
+    }
+
+    async fn note_keys(&self) -> Result<(), Unavailable> {
+        self.transact(move |transaction| {
+            Box::pin(async move {
+                let last = transaction.node().last_key();
+                let epoch = transaction.epoch();
+                let sql = include_str!("queries/keys_note.sql");
+                transaction.execute(sql, &[int8(&last), int8(&epoch)]).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+}
+
+impl Node {
+    fn last_key(&self) -> Key {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).last()
+    }
+
+    fn space(&self) -> Space {
+        let used = self.size.load(Ordering::Relaxed);
+        Space { used, free: None, parts: [("database", used)].into() }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// The next key; the `extra` keys after it are reserved too.
+    fn next_key(&self, now: ringback_domain::time::Timestamp, extra: usize) -> Key {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).next(now, extra as Key)
+    }
+
+    fn routes(&self) -> std::sync::MutexGuard<'_, Routes> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.node.closed.store(true, Ordering::Release);
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Dropping it here would block, which the caller's runtime does not allow.
+        if let Some(runtime) = runtime {
+            runtime.shutdown_background();
+        }
+    }
+}

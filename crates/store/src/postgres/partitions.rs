@@ -1,0 +1,179 @@
+//! Partitions: made some days ahead, dropped when everything in them is over.
+//!
+//! Changing partitions takes locks that a dump or a long report may hold. So nobody waits for them
+//! long: what could not be locked is tried again in the next round, and there are days to spare.
+//! What is written for a time without a partition goes into the default one, where the sweep
+//! deletes it row by row.
+
+use std::collections::HashMap;
+
+use ringback_domain::{id::SEQUENCE_BITS, shard::SHARDS, time::Timestamp};
+use tokio_postgres::{Client, error::SqlState};
+
+use super::{
+    Node,
+    connect::described,
+    transaction::{int4, int8},
+};
+use crate::Unavailable;
+
+/// A day in milliseconds.
+const DAY: i64 = 86_400_000;
+/// How many days ahead partitions are made.
+const AHEAD: i64 = 3;
+
+/// A table that is divided by days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Table {
+    Message,
+    Attempt,
+    Content,
+    Claim,
+}
+
+impl Table {
+    const ALL: [Table; 4] = [Table::Message, Table::Attempt, Table::Content, Table::Claim];
+
+    fn name(self) -> &'static str {
+        match self {
+            Table::Message => "message",
+            Table::Attempt => "attempt",
+            Table::Content => "content",
+            Table::Claim => "claim",
+        }
+    }
+
+    /// The value of the partitioning column at the beginning of a day.
+    fn bound(self, day: i64) -> i64 {
+        match self {
+            Table::Message | Table::Attempt => (day * DAY) << SEQUENCE_BITS,
+            Table::Content => day * DAY,
+            Table::Claim => day * 24,
+        }
+    }
+
+    fn partition(self, day: i64) -> String {
+        format!("{}_d{day}", self.name())
+    }
+}
+
+/// Makes the partitions that will be needed, and drops those that are over.
+pub(super) async fn keep(node: &Node, now: Timestamp) -> Result<(), Unavailable> {
+    let client = node.pool.get().await?;
+    let kept = Kept { client: &client, today: now.millis().div_euclid(DAY), now };
+    kept.keep(node.retention_days).await.map_err(|error| Unavailable::Failed(described(&error)))
+}
+
+struct Kept<'a> {
+    client: &'a Client,
+    /// Days since 1970.
+    today: i64,
+    now: Timestamp,
+}
+
+impl Kept<'_> {
+    async fn keep(&self, retention: i64) -> Result<(), tokio_postgres::Error> {
+        let there = self.days().await?;
+        for table in Table::ALL {
+            // Content is divided by the day it expires; what expires sooner is there already.
+            let first = if table == Table::Content { self.today + retention } else { self.today };
+            for day in first..=first + AHEAD {
+                if !there[&table].contains(&day) {
+                    self.change(table, day, &make(table, day)).await;
+                }
+            }
+        }
+        self.drop_over(&there).await
+    }
+
+    /// The days that have partitions.
+    async fn days(&self) -> Result<HashMap<Table, Vec<i64>>, tokio_postgres::Error> {
+        let mut days: HashMap<Table, Vec<i64>> =
+            Table::ALL.into_iter().map(|table| (table, Vec::new())).collect();
+        let rows = self.client.query_typed(include_str!("queries/partitions.sql"), &[]).await?;
+        for row in rows {
+            let (parent, child): (&str, &str) = (row.get(0), row.get(1));
+            let table = Table::ALL.into_iter().find(|table| table.name() == parent);
+            let day = child.rsplit_once("_d").and_then(|(_, day)| day.parse().ok());
+            if let (Some(table), Some(day)) = (table, day) {
+                days.entry(table).or_default().push(day);
+            }
+        }
+        days.values_mut().for_each(|days| days.sort_unstable());
+        Ok(days)
+    }
+
+    async fn drop_over(
+        &self,
+        there: &HashMap<Table, Vec<i64>>,
+    ) -> Result<(), tokio_postgres::Error> {
+        let past = |table| there[&table].iter().copied().filter(|day| *day < self.today);
+        for day in past(Table::Claim) {
+            self.change(Table::Claim, day, &drop(Table::Claim, day, "")).await;
+        }
+        for day in past(Table::Content) {
+            let sql = drop(Table::Content, day, include_str!("queries/content_spare.sql"));
+            self.change(Table::Content, day, &sql).await;
+        }
+        for day in past(Table::Message) {
+            if !self.is_over(day).await? {
+                // The later ones are not over either, and attempts go after their messages.
+                return Ok(());
+            }
+            let spared = include_str!("queries/event_ids_delete.sql");
+            self.change(Table::Message, day, &drop(Table::Message, day, spared)).await;
+        }
+        let oldest = there[&Table::Message].first().copied().unwrap_or(self.today);
+        for day in past(Table::Attempt).filter(|day| *day < oldest) {
+            self.change(Table::Attempt, day, &drop(Table::Attempt, day, "")).await;
+        }
+        Ok(())
+    }
+
+    /// Whether every message of that day has expired and none is pending.
+    async fn is_over(&self, day: i64) -> Result<bool, tokio_postgres::Error> {
+        let (first, end) = (Table::Message.bound(day), Table::Message.bound(day + 1));
+        let (now, shards) = (self.now.millis(), SHARDS as i32);
+        let parameters = [int8(&first), int8(&end), int8(&now), int4(&shards)];
+        let sql = include_str!("queries/messages_over.sql");
+        let row = self.client.query_typed_one(sql, &parameters).await?;
+        Ok(row.get(0))
+    }
+
+    /// Runs a change of partitions, if the locks can be had at once.
+    async fn change(&self, table: Table, day: i64, sql: &str) {
+        let sql = format!("BEGIN; SET LOCAL lock_timeout = '50ms'; {sql} COMMIT");
+        let Err(error) = self.client.batch_execute(&sql).await else { return };
+        let _ = self.client.batch_execute("ROLLBACK").await;
+        let partition = table.partition(day);
+        match error.code() {
+            // Rows for that day are in the default partition, or another process was quicker.
+            Some(&SqlState::CHECK_VIOLATION | &SqlState::DUPLICATE_TABLE) => {
+                tracing::debug!(partition, "the partition was not made");
+            }
+            Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                tracing::debug!(partition, "somebody holds a lock: the partition has to wait");
+            }
+            _ => {
+                tracing::warn!(partition, error = described(&error), "a partition was not changed")
+            }
+        }
+    }
+}
+
+/// Making it apart and attaching it takes weaker locks than making it in place.
+fn make(table: Table, day: i64) -> String {
+    let (name, partition) = (table.name(), table.partition(day));
+    let (first, end) = (table.bound(day), table.bound(day + 1));
+    format!(
+        "CREATE TABLE {partition} (LIKE {name} INCLUDING DEFAULTS INCLUDING STORAGE); \
+         ALTER TABLE {name} ATTACH PARTITION {partition} FOR VALUES FROM ({first}) TO ({end});"
+    )
+}
+
+/// `between` runs when the partition is detached, as `over`, and not dropped yet.
+fn drop(table: Table, day: i64, between: &str) -> String {
+    let (name, partition) = (table.name(), table.partition(day));
+    let between = between.replace("{over}", &partition);
+    format!("ALTER TABLE {name} DETACH PARTITION {partition}; {between} DROP TABLE {partition};")
+}

@@ -1,0 +1,2 @@
+SELECT key, nonce, uid, name, metadata, throttle_rate, created_at, updated_at
+FROM application WHERE key = $1

@@ -1,0 +1,1 @@
+UPDATE endpoint SET credentials = $2 WHERE key = $1

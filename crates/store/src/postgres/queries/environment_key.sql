@@ -1,0 +1,1 @@
+SELECT key FROM environment WHERE name = $1

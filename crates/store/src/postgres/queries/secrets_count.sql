@@ -1,0 +1,1 @@
+SELECT count(*) FROM endpoint_secret WHERE endpoint = $1

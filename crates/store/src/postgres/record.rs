@@ -1,0 +1,281 @@
+//! Recording attempts: their rows, what becomes of the deliveries, the endpoints' health, notices.
+//!
+//! Most results change nothing but their delivery: those of a batch are one statement. The few that
+//! have more to tell take a transaction each.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use ringback_domain::{
+    attempt::{Outcome, Phase, Trigger},
+    endpoint::State,
+    id::{Key, MessageId},
+    message::Origin,
+    scope::Scope,
+    time::Timestamp,
+};
+use tokio_postgres::{Error, types::Type};
+
+use super::{
+    Node, append, application, endpoint,
+    fault::{self, Stop},
+    rows,
+    transaction::{self, Parameter, Transaction, int4, int8},
+};
+use crate::{HealthChange, NewMessage, Record, Recorded, Unavailable, timings};
+
+/// How long a result waits before it is tried again while the database is away.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// Records a batch. While the database cannot be reached it waits: what the results report has
+/// happened, and must not be lost.
+pub(super) async fn run(node: Arc<Node>, batch: Vec<Record>) -> Result<Vec<Recorded>, Unavailable> {
+    let mut recorded = vec![None; batch.len()];
+    let mut told = false;
+    loop {
+        let stop = match work(&node, &batch, &mut recorded).await {
+            Ok(()) => return Ok(recorded.into_iter().map(Option::unwrap_or_default).collect()),
+            Err(stop) => stop,
+        };
+        if node.is_closed() {
+            return Err(Unavailable::Closed);
+        }
+        match stop {
+            // The server looked at it and said no: so it would the next time.
+            Stop::Database(error) if error.as_db_error().is_some() && !fault::passes(&error) => {
+                return Err(fault::unavailable(&error));
+            }
+            stop => {
+                let reason: Unavailable = stop.told();
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%reason, "results wait for the database");
+                }
+            }
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// Records whatever of the batch is not recorded yet.
+async fn work(
+    node: &Node,
+    batch: &[Record],
+    recorded: &mut [Option<Recorded>],
+) -> Result<(), Stop<Unavailable>> {
+    let mut seen = HashSet::new();
+    let mut plain = Vec::new();
+    let mut rest = Vec::new();
+    for (index, record) in batch.iter().enumerate().filter(|(index, _)| recorded[*index].is_none())
+    {
+        // A statement sees a delivery once, so the second result for it has to come after.
+        if is_plain(record) && seen.insert(record.delivery) {
+            plain.push(index);
+        } else {
+            rest.push(index);
+        }
+    }
+    if !plain.is_empty() {
+        let client = node.pool.get().await.map_err(Stop::Unavailable)?;
+        let records: Vec<&Record> = plain.iter().map(|index| &batch[*index]).collect();
+        let columns = Columns::of(&records);
+        let sql = include_str!("queries/record.sql");
+        let rows = transaction::alone(&client, sql, &columns.parameters(&node.epoch)).await?;
+        let applied: HashSet<Key> = rows.iter().map(|row| row.get(0)).collect();
+        for index in plain {
+            let applied = applied.contains(&batch[index].delivery);
+            recorded[index] = Some(Recorded { applied, ..Recorded::default() });
+        }
+    }
+    for index in rest {
+        let record = batch[index].clone();
+        let one = transaction::run(node, move |transaction| {
+            Box::pin(async move { in_full(transaction, &record).await })
+        });
+        recorded[index] = Some(one.await.map_err(Stop::Unavailable)?);
+    }
+    Ok(())
+}
+
+/// Whether a result changes nothing but its delivery.
+fn is_plain(record: &Record) -> bool {
+    let settles = record.trigger == Trigger::Manual && record.outcome == Outcome::Delivered;
+    record.health.is_none() && record.notices.is_empty() && !settles
+}
+
+async fn in_full(
+    transaction: &Transaction<'_>,
+    record: &Record,
+) -> Result<Recorded, Stop<Unavailable>> {
+    let columns = Columns::of(&[record]);
+    let epoch = transaction.epoch();
+    let sql = include_str!("queries/record.sql");
+    let applied = transaction.row(sql, &columns.parameters(&epoch)).await?.is_some();
+    if !applied {
+        return Ok(Recorded::default());
+    }
+    let settled = settle_scheduled(transaction, record).await?;
+    if let Some(health) = record.health {
+        change_health(transaction, record, health).await?;
+    }
+    let notified = append_notices(transaction, record).await?;
+    Ok(Recorded { applied, notified, settled })
+}
+
+/// A message that was resent with success need not be tried again.
+async fn settle_scheduled(
+    transaction: &Transaction<'_>,
+    record: &Record,
+) -> Result<Option<Key>, Error> {
+    if record.trigger != Trigger::Manual || record.outcome != Outcome::Delivered {
+        return Ok(None);
+    }
+    let Scope { environment, application } = record.scope;
+    let shard = rows::shard(record.scope);
+    let parameters = [
+        int4(&shard),
+        int8(&record.message),
+        int8(&record.endpoint),
+        int8(&environment),
+        int8(&application),
+    ];
+    let row = transaction.row(include_str!("queries/delivery_settle.sql"), &parameters).await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+async fn change_health(
+    transaction: &Transaction<'_>,
+    record: &Record,
+    change: HealthChange,
+) -> Result<(), Error> {
+    let Scope { environment, application } = record.scope;
+    if change.disable.is_some() {
+        application::lock(transaction, record.scope).await?;
+    }
+    let failing_since = change.failing_since.map(Timestamp::millis);
+    let parameters =
+        [int8(&record.endpoint), int8(&environment), int8(&application), int8(&failing_since)];
+    transaction.execute(include_str!("queries/endpoint_health.sql"), &parameters).await?;
+    let Some(state) = change.disable else { return Ok(()) };
+    let at = record.id.0.created_at();
+    let revision = transaction.next_key(at);
+    let (state, enabled, at) = (state.number(), State::Enabled.number(), at.millis());
+    let parameters = [
+        int8(&record.endpoint),
+        int8(&environment),
+        int8(&application),
+        int8(&state),
+        int8(&enabled),
+        int8(&revision),
+        int8(&at),
+        // Whoever changed the endpoint meanwhile meant what they wrote.
+        int8(&record.revision),
+    ];
+    let sql = include_str!("queries/endpoint_disable.sql");
+    if transaction.execute(sql, &parameters).await? == 1 {
+        endpoint::insert_revision(transaction, application, record.endpoint).await?;
+    }
+    Ok(())
+}
+
+async fn append_notices(
+    transaction: &Transaction<'_>,
+    record: &Record,
+) -> Result<Vec<(MessageId, Arc<[Key]>)>, Error> {
+    let mut notified = Vec::new();
+    for notice in &record.notices {
+        let message = NewMessage {
+            nonce: notice.nonce,
+            accepted_at: notice.at,
+            expires_at: notice.expires_at,
+            origin: Origin::Operational,
+            event_type: notice.event_type.to_owned(),
+            payload: notice.payload.clone(),
+            ..NewMessage::default()
+        };
+        let environment = record.scope.environment;
+        let appended = append::operational(transaction, environment, message).await?;
+        notified.extend(appended.map(|appended| (appended.id, appended.endpoints)));
+    }
+    Ok(notified)
+}
+
+/// The statement's parameters, column by column.
+#[derive(Default)]
+struct Columns<'a> {
+    shard: Vec<i32>,
+    key: Vec<Key>,
+    nonce: Vec<i64>,
+    environment: Vec<Key>,
+    application: Vec<Key>,
+    message: Vec<Key>,
+    endpoint: Vec<Key>,
+    revision: Vec<Key>,
+    epoch: Vec<i64>,
+    number: Vec<i64>,
+    trigger: Vec<i64>,
+    outcome: Vec<i64>,
+    status_code: Vec<i64>,
+    failed: Vec<Option<i64>>,
+    reason: Vec<Option<&'a str>>,
+    next_at: Vec<Option<i64>>,
+    timings: Vec<Vec<u8>>,
+    response: Vec<&'a [u8]>,
+    delivery: Vec<Key>,
+    moves: Vec<bool>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(records: &[&'a Record]) -> Columns<'a> {
+        let mut columns = Columns::default();
+        records.iter().for_each(|record| columns.push(record));
+        columns
+    }
+
+    fn push(&mut self, record: &'a Record) {
+        self.shard.push(rows::shard(record.scope));
+        self.key.push(record.id.key());
+        self.nonce.push(record.id.0.nonce as i64);
+        self.environment.push(record.scope.environment);
+        self.application.push(record.scope.application);
+        self.message.push(record.message);
+        self.endpoint.push(record.endpoint);
+        self.revision.push(record.revision);
+        self.epoch.push(record.epoch);
+        self.number.push(record.number.into());
+        self.trigger.push(record.trigger as i64);
+        self.outcome.push(record.outcome.number());
+        self.status_code.push(record.status_code.into());
+        self.failed.push(record.failed.map(Phase::number));
+        self.reason.push(record.reason);
+        self.next_at.push(record.next_at.map(Timestamp::millis));
+        self.timings.push(timings::pack(&record.timings).to_vec());
+        self.response.push(&record.response);
+        self.delivery.push(record.delivery);
+        self.moves.push(record.next_at.is_some() && record.trigger == Trigger::Scheduled);
+    }
+
+    fn parameters(&'a self, epoch: &'a i64) -> [Parameter<'a>; 21] {
+        [
+            (&self.shard, Type::INT4_ARRAY),
+            (&self.key, Type::INT8_ARRAY),
+            (&self.nonce, Type::INT8_ARRAY),
+            (&self.environment, Type::INT8_ARRAY),
+            (&self.application, Type::INT8_ARRAY),
+            (&self.message, Type::INT8_ARRAY),
+            (&self.endpoint, Type::INT8_ARRAY),
+            (&self.revision, Type::INT8_ARRAY),
+            (&self.epoch, Type::INT8_ARRAY),
+            (&self.number, Type::INT8_ARRAY),
+            (&self.trigger, Type::INT8_ARRAY),
+            (&self.outcome, Type::INT8_ARRAY),
+            (&self.status_code, Type::INT8_ARRAY),
+            (&self.failed, Type::INT8_ARRAY),
+            (&self.reason, Type::TEXT_ARRAY),
+            (&self.next_at, Type::INT8_ARRAY),
+            (&self.timings, Type::BYTEA_ARRAY),
+            (&self.response, Type::BYTEA_ARRAY),
+            (&self.delivery, Type::INT8_ARRAY),
+            (&self.moves, Type::BOOL_ARRAY),
+            int8(epoch),
+        ]
+    }
+}

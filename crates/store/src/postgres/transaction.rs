@@ -1,0 +1,186 @@
+//! One transaction, and how values go into and come out of it.
+
+use std::sync::{Mutex, PoisonError, atomic::Ordering};
+
+use ringback_domain::{id::Key, time::Timestamp};
+use tokio_postgres::{
+    Client, Error, Row,
+    types::{ToSql, Type},
+};
+
+use super::{Node, fault::Stop};
+use crate::{BoxFuture, Unavailable};
+
+/// Begins a transaction. The limits are set inside it, because a pooler may give the connection to
+/// somebody else afterwards.
+pub(super) const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '5s'; \
+    SET LOCAL lock_timeout = '3s'; SET LOCAL idle_in_transaction_session_timeout = '10s'";
+
+/// A parameter with its type: statements are not prepared, so nobody asks the server for it.
+pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// A parameter of type `bigint`.
+pub(super) fn int8<'a>(value: &'a (impl ToSql + Sync)) -> Parameter<'a> {
+    (value, Type::INT8)
+}
+
+/// A parameter of type `integer`.
+pub(super) fn int4<'a>(value: &'a (impl ToSql + Sync)) -> Parameter<'a> {
+    (value, Type::INT4)
+}
+
+/// A parameter of type `boolean`.
+pub(super) fn boolean<'a>(value: &'a (impl ToSql + Sync)) -> Parameter<'a> {
+    (value, Type::BOOL)
+}
+
+/// A parameter of type `text`.
+pub(super) fn text<'a>(value: &'a (impl ToSql + Sync)) -> Parameter<'a> {
+    (value, Type::TEXT)
+}
+
+/// A parameter of type `text[]`.
+pub(super) fn texts<'a>(value: &'a (impl ToSql + Sync)) -> Parameter<'a> {
+    (value, Type::TEXT_ARRAY)
+}
+
+/// A parameter of type `bytea`.
+pub(super) fn bytea<'a>(value: &'a (impl ToSql + Sync)) -> Parameter<'a> {
+    (value, Type::BYTEA)
+}
+
+/// An open transaction.
+pub(super) struct Transaction<'a> {
+    client: &'a Client,
+    node: &'a Node,
+    /// The applications whose routes it changes.
+    rerouted: Mutex<Vec<Key>>,
+}
+
+impl Transaction<'_> {
+    /// The rows of a query.
+    pub(super) async fn rows(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, Error> {
+        self.client.query_typed(sql, parameters).await
+    }
+
+    /// The only row of a query, or none.
+    pub(super) async fn row(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Option<Row>, Error> {
+        Ok(self.rows(sql, parameters).await?.into_iter().next())
+    }
+
+    /// The answer of a query for one truth value.
+    pub(super) async fn holds(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<bool, Error> {
+        Ok(self.row(sql, parameters).await?.is_some_and(|row| row.get(0)))
+    }
+
+    /// Runs a statement; the number of rows that it changed.
+    pub(super) async fn execute(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<u64, Error> {
+        self.client.execute_typed(sql, parameters).await
+    }
+
+    /// The next key.
+    pub(super) fn next_key(&self, now: Timestamp) -> Key {
+        self.node.next_key(now, 0)
+    }
+
+    /// The epoch of this process.
+    pub(super) fn epoch(&self) -> i64 {
+        self.node.epoch
+    }
+
+    /// What this process knows beside the database.
+    pub(super) fn node(&self) -> &Node {
+        self.node
+    }
+
+    /// The connection, for statements that are built elsewhere.
+    pub(super) fn client(&self) -> &Client {
+        self.client
+    }
+
+    /// Notes how large the database is.
+    pub(super) async fn measure(&self) -> Result<(), Error> {
+        let row = self.row("SELECT pg_database_size(current_database())", &[]).await?;
+        let bytes = row.map_or(0, |row| row.get::<_, i64>(0));
+        self.node.size.store(bytes as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// To be called when an endpoint of the application, or the application itself, changes: what
+    /// is remembered of it is forgotten with the commit.
+    pub(super) fn forget_routes(&self, application: Key) {
+        self.rerouted.lock().unwrap_or_else(PoisonError::into_inner).push(application);
+    }
+}
+
+/// Runs an operation in a transaction of its own.
+pub(super) async fn run<T, E, F>(node: &Node, operation: F) -> Result<T, E>
+where
+    F: for<'t> FnOnce(&'t Transaction<'t>) -> BoxFuture<'t, Result<T, Stop<E>>> + Send,
+    E: From<Unavailable>,
+{
+    if node.is_closed() {
+        return Err(Unavailable::Closed.into());
+    }
+    let client = node.pool.get().await?;
+    match attempt(node, &client, operation).await {
+        Ok(value) => Ok(value),
+        Err(stop) => {
+            // Whether it succeeds or not: a connection that cannot roll back is broken, and the
+            // pool does not give it out again.
+            let _ = client.batch_execute("ROLLBACK").await;
+            Err(stop.told())
+        }
+    }
+}
+
+async fn attempt<T, E, F>(node: &Node, client: &Client, operation: F) -> Result<T, Stop<E>>
+where
+    F: for<'t> FnOnce(&'t Transaction<'t>) -> BoxFuture<'t, Result<T, Stop<E>>> + Send,
+{
+    client.batch_execute(BEGIN).await?;
+    let transaction = Transaction { client, node, rerouted: Mutex::default() };
+    let value = operation(&transaction).await?;
+    client.batch_execute("COMMIT").await?;
+    let rerouted = transaction.rerouted.into_inner().unwrap_or_default();
+    if !rerouted.is_empty() {
+        let mut routes = node.routes();
+        rerouted.into_iter().for_each(|application| routes.forget(application));
+    }
+    Ok(value)
+}
+
+/// Runs one statement in a transaction of its own, in one round trip.
+pub(super) async fn alone(
+    client: &Client,
+    sql: &str,
+    parameters: &[Parameter<'_>],
+) -> Result<Vec<Row>, Error> {
+    // They are sent in this order, without waiting for each other's answers.
+    let (begun, rows, committed) = tokio::join!(
+        client.batch_execute(BEGIN),
+        client.query_typed(sql, parameters),
+        // After an error this rolls back.
+        client.batch_execute("COMMIT"),
+    );
+    begun?;
+    let rows = rows?;
+    committed?;
+    Ok(rows)
+}
