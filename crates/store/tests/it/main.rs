@@ -2,4 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what the tests' functions cannot do, fails the test")]
 
+#[macro_use]
+mod cases;
+
+mod postgres;
 mod sqlite;

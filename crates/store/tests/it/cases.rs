@@ -1,0 +1,81 @@
+//! A test for each case of the conformance suite, so that each is reported and runs beside others.
+//!
+//! `conformance_tests!()` stands in the module of an implementation, beside an
+//! `async fn conform(case: Case)` that runs one of them.
+
+macro_rules! conformance_tests {
+    () => {
+        conformance_tests! {
+            what_is_appended_survives
+            payloads_are_kept_byte_by_byte
+            a_repeated_claim_returns_the_first_message
+            a_claim_with_another_body_is_a_conflict
+            an_expired_claim_is_forgotten
+            a_duplicate_fails_alone
+            an_event_id_is_unique_in_its_application
+            a_missing_application_gets_nothing
+            deliveries_follow_their_message
+            keys_grow_when_the_clock_goes_back
+            due_is_oldest_first_and_cut
+            due_leaves_out_the_future
+            a_retry_moves_the_delivery
+            a_settled_delivery_is_gone
+            an_attempt_takes_effect_once
+            an_older_epoch_changes_nothing
+            a_failed_resend_changes_nothing
+            a_successful_resend_settles_the_schedule
+            a_resend_needs_an_endpoint_that_takes_messages
+            a_failing_endpoint_is_disabled
+            notices_come_with_their_record
+            waiting_endpoints_are_walked_by_key
+            the_backlog_counts_what_is_attempted
+            a_lane_knows_its_endpoint
+            attempt_keys_go_on_after_a_restart
+            every_endpoint_has_a_verdict
+            changes_count_for_later_messages_only
+            progress_is_told
+            applications_are_kept
+            application_uids_are_unique
+            a_deleted_application_takes_its_endpoints_along
+            the_hidden_application_stays
+            endpoints_are_kept
+            endpoint_uids_are_unique
+            a_deleted_endpoint_is_gone
+            secrets_rotate
+            headers_change_only_from_what_was_expected
+            event_types_are_kept
+            event_types_are_archived_and_come_back
+            environments_are_made_once
+            tokens_are_found_until_the_end
+            answers_are_kept_with_what_they_answer
+            pages_join_in_both_orders_and_both_ways
+            a_cursor_may_be_deleted
+            event_types_are_listed_by_name
+            messages_are_filtered
+            attempts_are_filtered
+            foreign_scopes_read_nothing
+            foreign_scopes_write_nothing
+            foreign_records_write_nothing
+            guessed_ids_find_nothing
+            the_sweep_deletes_what_expired
+            the_sweep_spares_what_is_pending
+            the_sweep_cancels_what_was_deleted
+            a_store_is_checked_and_measured
+            a_closed_store_says_so
+            epochs_grow
+        }
+    };
+    ($($name:ident)*) => {
+        $(#[tokio::test]
+        async fn $name() {
+            let mut cases = ringback_store::conformance::CASES.iter();
+            conform(*cases.find(|case| case.name == stringify!($name)).unwrap()).await;
+        })*
+
+        #[test]
+        fn every_case_is_a_test() {
+            let cases = ringback_store::conformance::CASES.iter().map(|case| case.name);
+            assert_eq!(cases.collect::<Vec<_>>(), [$(stringify!($name)),*]);
+        }
+    };
+}
