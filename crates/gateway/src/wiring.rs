@@ -4,10 +4,11 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use aws_lc_rs::rand;
 use ringback_domain::time::Timestamp;
-pub use ringback_store::sqlite::OpenError;
 use ringback_store::{
-    Store,
-    sqlite::{Commit, Options, Sqlite},
+    Store, postgres,
+    postgres::Postgres,
+    sqlite,
+    sqlite::{Commit, Sqlite},
 };
 use tokio::runtime::Handle;
 
@@ -30,17 +31,35 @@ pub fn world(name_servers: &[SocketAddr], shared: Handle) -> Result<World, Resol
     })
 }
 
-/// The store of a data directory whose lock is held.
+/// Why the store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The one in the data directory.
+    #[error(transparent)]
+    Sqlite(#[from] sqlite::OpenError),
+    /// The database that the configuration names.
+    #[error(transparent)]
+    Postgres(#[from] postgres::OpenError),
+}
+
+/// The store that the configuration names, or else that of the data directory, whose lock is held.
 ///
 /// # Errors
-/// When its files cannot be used.
+/// When its files or its server cannot be used.
 pub fn store(config: &Config, data: &Path, metrics: &Metrics) -> Result<Arc<dyn Store>, OpenError> {
+    match &config.store.url {
+        Some(url) => Ok(Arc::new(Postgres::open(url.expose(), &on_a_server(config))?)),
+        None => Ok(Arc::new(Sqlite::open(data, &embedded(config, metrics))?)),
+    }
+}
+
+fn embedded(config: &Config, metrics: &Metrics) -> sqlite::Options {
     let metrics = metrics.clone();
     let observer = move |commit: Commit| {
         metrics.commit.observe(commit.took);
         metrics.commit_batch.count(u32::try_from(commit.writes).unwrap_or(u32::MAX));
     };
-    let options = Options {
+    sqlite::Options {
         cache_bytes: u64::from(config.store.cache_mib) << 20,
         log_bytes: u64::from(config.store.checkpoint_mib) << 20,
         readers: config.store.readers,
@@ -48,8 +67,17 @@ pub fn store(config: &Config, data: &Path, metrics: &Metrics) -> Result<Arc<dyn 
         queue_bytes: config.limits.intake_bytes,
         claims: config.limits.idempotency_entries,
         observer: Arc::new(observer),
-    };
-    Ok(Arc::new(Sqlite::open(data, &options)?))
+    }
+}
+
+fn on_a_server(config: &Config) -> postgres::Options {
+    postgres::Options {
+        connections: config.store.connections,
+        queue: config.limits.intake_queue,
+        queue_bytes: config.limits.intake_bytes,
+        retention: config.retention(),
+        ..postgres::Options::default()
+    }
 }
 
 /// How many cores there are to run on.

@@ -5,7 +5,6 @@ use std::{
     net::SocketAddr,
     path::Path,
     sync::{Arc, Mutex, atomic::AtomicBool},
-    time::Duration,
 };
 
 use ringback_domain::{
@@ -116,7 +115,7 @@ pub(super) async fn assemble(
         auth: Arc::clone(&auth),
         world: world.clone(),
         rules,
-        retention: retention(config),
+        retention: config.retention(),
         pressure: Arc::clone(&services.pressure),
         metrics: metrics.clone(),
     });
@@ -165,7 +164,7 @@ fn services(given: Given<'_>) -> Result<Services, Error> {
         },
         limits: limits(config, files, engine.mailboxes().len()),
         require_https: config.delivery.require_https,
-        retention: retention(config),
+        retention: config.retention(),
         metrics: metrics.clone(),
         engine: engine.clone(),
         pressure: Arc::new(Pressure::default()),
@@ -213,10 +212,6 @@ fn limits(config: &Config, files: u64, cores: usize) -> deliver::Limits {
             ..outbound::Limits::default()
         },
     }
-}
-
-fn retention(config: &Config) -> Duration {
-    Duration::from_secs(u64::from(config.retention.messages) * 86_400)
 }
 
 impl Assembled {

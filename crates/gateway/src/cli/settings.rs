@@ -13,9 +13,13 @@ pub(super) struct DataFlags {
     /// Configuration file (TOML)
     #[arg(long, value_name = "FILE", env = "RINGBACK_CONFIG")]
     config: Option<PathBuf>,
-    /// Directory that holds the store [default: ./ringback-data]
+    /// Directory that holds the store and the key to its secrets [default: ./ringback-data]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
+    /// PostgreSQL database that is the store instead; if it takes a password, better given by the
+    /// variable, as arguments are visible to others
+    #[arg(long, value_name = "postgres://…")]
+    store: Option<String>,
 }
 
 /// What a server takes. Values are checked together with the file and the environment, so that all
@@ -59,6 +63,7 @@ impl ServerFlags {
 
 fn load(profile: Profile, given: DataFlags, mut flags: Vec<Flag>) -> Result<Loaded, Failure> {
     add(&mut flags, "--data", "data", given.data);
+    add(&mut flags, "--store", "store.url", given.store);
     let file = given.config.as_deref().map(File::read).transpose()?;
     let env = std::env::vars_os().collect();
     Ok(Config::load(Sources { profile, file, env, flags })?)

@@ -22,6 +22,7 @@ mod tests;
 
 use std::ffi::OsString;
 use std::fmt;
+use std::time::Duration;
 
 pub use file::{File, ReadError};
 pub use layers::Origin;
@@ -94,6 +95,12 @@ impl Config {
             config.delivery.allow_cidrs = value::loopback();
         }
         config
+    }
+
+    /// How long messages are kept.
+    #[must_use]
+    pub fn retention(&self) -> Duration {
+        Duration::from_secs(u64::from(self.retention.messages) * 86_400)
     }
 
     /// Lays the sources over each other and checks the outcome.

@@ -70,3 +70,13 @@ pub(super) fn token_shape(token: &Option<Secret>) -> Result<(), String> {
     }
     Err("must be 16 to 256 visible ASCII characters".to_owned())
 }
+
+/// Whether a database's URL is one. The rest is left to whoever connects: hosts may be lists and
+/// sockets, and no message about them may repeat a password.
+pub(super) fn database_shape(url: &Option<Secret>) -> Result<(), String> {
+    let Some(url) = url else { return Ok(()) };
+    if ["postgres://", "postgresql://"].iter().any(|scheme| url.expose().starts_with(scheme)) {
+        return Ok(());
+    }
+    Err("must be a URL such as postgres://USER:PASSWORD@HOST:PORT/DATABASE".to_owned())
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::{IpNet, Ipv6Net};
 
-use super::secret::{Secret, SecretKey, token_shape};
+use super::secret::{Secret, SecretKey, database_shape, token_shape};
 use super::setting::settings;
 use super::value::{Ports, at_least, between, bytes, list_of, nat64_length, secs, within};
 
@@ -32,7 +32,7 @@ settings! {
         secrets: Secrets;
         /// What is logged.
         log: Log;
-        /// The embedded store.
+        /// Where everything is kept.
         store: Store;
     }
 }
@@ -156,13 +156,19 @@ settings! {
 }
 
 settings! {
-    /// The embedded store.
+    /// Where everything is kept: a file in the data directory, or a PostgreSQL database.
     pub struct Store in "store" {
-        /// Page cache of the writer, in MiB. Default 16.
+        /// A PostgreSQL database, as postgres://USER:PASSWORD@HOST:PORT/DATABASE, which is never
+        /// shown. Default: none, and everything is kept in the data directory.
+        url: Option<Secret> = None, database_shape;
+        /// Connections to the database beside those that write batches. Default 8.
+        connections: usize = 8, between(1, 1_000);
+        /// Page cache of the writer, in MiB, in the data directory's store. Default 16.
         cache_mib: u32 = 16, between(1, 65_536);
-        /// Threads that read beside the one that writes. Default 2.
+        /// Threads that read beside the one that writes, in the data directory's store. Default 2.
         readers: usize = 2, between(1, 64);
-        /// Size of the write-ahead log, in MiB, from which a checkpoint also resets it. Default 8.
+        /// Size of the write-ahead log, in MiB, from which a checkpoint also resets it, in the data
+        /// directory's store. Default 8.
         checkpoint_mib: u32 = 8, between(1, 4_096);
     }
 }

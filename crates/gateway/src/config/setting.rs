@@ -48,9 +48,12 @@ impl At {
         format!("{}.{}", self.section, self.key)
     }
 
-    /// `RINGBACK_DELIVERY_TIMEOUT`.
+    /// `RINGBACK_DELIVERY_TIMEOUT`. A section's `url` says what the section is about, and so its
+    /// variable is the section's alone: `RINGBACK_STORE`, as the flag is `--store`.
     pub(crate) fn variable(self) -> String {
-        format!("RINGBACK_{}", self.path().replace('.', "_").to_uppercase())
+        let path = self.path();
+        let named = path.strip_suffix(".url").unwrap_or(&path);
+        format!("RINGBACK_{}", named.replace('.', "_").to_uppercase())
     }
 }
 

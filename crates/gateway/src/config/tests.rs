@@ -70,6 +70,8 @@ fn variables_are_read() {
     check("RINGBACK_DELIVERY_MAX_CONNECTIONS=100", "max_connections = 100");
     check("RINGBACK_DELIVERY_MAX_CONNECTIONS=", "# max_connections is unset");
     check("RINGBACK_BOOTSTRAP_TOKEN=made-up-0123456789", "# bootstrap_token is not shown");
+    check("RINGBACK_STORE=postgres://made:up@db/ringback", "# url is not shown");
+    check("RINGBACK_STORE=", "# url is unset");
     check("RINGBACK_LOG_FORMAT=json", r#"format = "json""#);
     check("RINGBACK_LOG_LEVEL=info,ringback=debug", r#"level = "info,ringback=debug""#);
 }
@@ -108,6 +110,15 @@ fn wrong_settings_are_named() {
     variable(
         "RINGBACK_BOOTSTRAP_TOKEN=a space is not allowed",
         "RINGBACK_BOOTSTRAP_TOKEN: bootstrap_token must be 16 to 256 visible ASCII characters",
+    );
+    variable(
+        "RINGBACK_STORE=mysql://made-up:made-up@db/ringback",
+        "RINGBACK_STORE: store.url must be a URL such as \
+         postgres://USER:PASSWORD@HOST:PORT/DATABASE",
+    );
+    variable(
+        "RINGBACK_STORE_URL=postgres://db/ringback",
+        "RINGBACK_STORE_URL: is no known variable, did you mean RINGBACK_STORE?",
     );
     variable(
         "RINGBACK_SECRETS_KEY=made-up",
@@ -206,8 +217,10 @@ fn every_setting_is_documented() {
 #[test]
 fn secrets_are_not_formatted() {
     let mut config = Config { bootstrap_token: Some(Secret::new("made-up")), ..Config::default() };
+    config.store.url = Some(Secret::new("postgres://made-up:made-up@db/ringback"));
     config.secrets.key = SecretKey::parse(&"2a".repeat(32));
     assert!(config.secrets.key.is_some());
     let shown = format!("{config:?}");
     assert!(!shown.contains("made-up") && !shown.contains("42"), "{shown}");
+    assert!(!shown.contains("postgres://"), "{shown}");
 }
