@@ -2,9 +2,8 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
-use std::process::Command;
 
-use crate::programs::{Programs, output, without_settings};
+use crate::programs::{Programs, output};
 use crate::run;
 
 /// An empty database; dropping it drops the database, whoever is still connected.
@@ -38,6 +37,14 @@ impl Database {
     pub fn dsn(&self) -> String {
         named(&self.server, &self.name)
     }
+
+    /// All that is in it, as `pg_dump` writes it down.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or refuses.
+    pub fn dump(&self) -> Result<String, String> {
+        output(Programs::client("pg_dump").args(["--no-password", "--dbname", &self.dsn()]))
+    }
 }
 
 impl Drop for Database {
@@ -52,8 +59,7 @@ impl Drop for Database {
 
 /// Has the server at `url` run one statement; what it answers, columns separated by `|`.
 pub(crate) fn psql(url: &str, statement: &str) -> Result<String, String> {
-    let mut command = Command::new(Programs::psql());
-    without_settings(&mut command);
+    let mut command = Programs::client("psql");
     let flags = ["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--no-password"];
     command.args(flags).args(["--set", "ON_ERROR_STOP=1", "--dbname", url]);
     output(command.args(["--command", statement]))

@@ -45,11 +45,14 @@ impl Programs {
         }
     }
 
-    /// `psql` for a server that somebody else runs; a client alone will do.
-    pub(crate) fn psql() -> PathBuf {
-        let folders = distribution().into_iter().chain(path("psql"));
-        let found = folders.map(|folder| folder.join("psql")).find(|program| program.exists());
-        found.unwrap_or_else(|| PathBuf::from("psql"))
+    /// A program that talks to any server, also to one that somebody else runs: no server need be
+    /// installed for it.
+    pub(crate) fn client(name: &str) -> Command {
+        let folders = distribution().into_iter().chain(path(name));
+        let found = folders.map(|folder| folder.join(name)).find(|program| program.exists());
+        let mut command = Command::new(found.unwrap_or_else(|| PathBuf::from(name)));
+        without_settings(&mut command);
+        command
     }
 
     /// One of them, run by `user` or by whoever this is.

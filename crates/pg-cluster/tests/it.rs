@@ -106,6 +106,8 @@ fn a_database_is_empty_and_goes_although_it_is_used() {
     let other = Database::create_on(&cluster.dsn()).unwrap();
     ask(&database.dsn(), "CREATE TABLE a (b int)").unwrap();
     assert!(ask(&other.dsn(), "SELECT * FROM a").is_err());
+    assert!(database.dump().unwrap().contains("CREATE TABLE public.a"));
+    assert!(!other.dump().unwrap().contains("CREATE TABLE"));
 
     let waits = ["-Xc", "SELECT pg_advisory_lock(1)", "-c", "SELECT pg_sleep(600)"];
     let mut user = Command::new("psql").args(waits).arg(database.dsn()).spawn().unwrap();
