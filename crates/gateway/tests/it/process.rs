@@ -14,6 +14,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use crate::support::Server;
+
 /// The program with these words and variables, and none of ours.
 fn command(words: &[&str], env: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringback"));
@@ -27,6 +29,12 @@ fn command(words: &[&str], env: &[(&str, &str)]) -> Command {
 /// Runs the program to its end.
 fn run(words: &[&str], env: &[(&str, &str)]) -> Output {
     command(words, env).output().unwrap()
+}
+
+/// The same on what a server of ours keeps, whether it runs or not.
+fn run_on(server: &Server, words: &[&str], env: &[(&str, &str)]) -> Output {
+    let mut command = command(words, env);
+    command.arg("--data").arg(server.data()).envs(server.store().env()).output().unwrap()
 }
 
 fn stdout(output: &Output) -> String {

@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep};
 
-use crate::support::{Answer, PATIENCE, Receiver, Server, Settings};
+use crate::support::{Answer, PATIENCE, Receiver, Server, Settings, Store};
 
 /// The value of one line of the metrics.
 fn metric(text: &str, name: &str) -> f64 {
@@ -60,7 +60,10 @@ async fn metrics_count_what_happens() {
     ] {
         assert_eq!(metric(&text, name), expect, "{name}");
     }
-    assert!(metric(&text, "ringback_disk_free_bytes") > 0.0);
+    // How much room a database server has left is not for its clients to see.
+    if let Store::Sqlite = server.store() {
+        assert!(metric(&text, "ringback_disk_free_bytes") > 0.0);
+    }
     // An application, two endpoints, a message and its attempts.
     assert!(metric(&text, "ringback_commit_seconds_count") >= 4.0);
     assert!(metric(&text, "ringback_commit_batch_sum") >= 8.0);

@@ -1,6 +1,6 @@
 //! A wrong setting, and a data directory that is taken, are told before anything is opened.
 
-use super::{run, stderr, stdout, text};
+use super::{run, run_on, stderr, stdout, text};
 use crate::support::{Server, Settings};
 
 #[test]
@@ -21,6 +21,8 @@ fn a_wrong_setting_is_named_and_nothing_is_opened() {
         (&[], ("RINGBACK_BOOTSTRAP_TOKEN", "short"), "RINGBACK_BOOTSTRAP_TOKEN"),
         (&[], ("RINGBACK_BOOTSTRAP_TOKEN", secret), "RINGBACK_BOOTSTRAP_TOKEN"),
         (&[], ("RINGBACK_LOG_LEVEL", "loud"), "RINGBACK_LOG_LEVEL"),
+        (&[], ("RINGBACK_STORE", secret), "RINGBACK_STORE"),
+        (&["--store", secret], ("X", ""), "--store"),
         (&[], ("RINGBACK_SECRETS_KEY", "c2hvcnQ="), "RINGBACK_SECRETS_KEY"),
         (&["--config", text(&file)], ("X", ""), "delivery.timeot"),
         (&["--config", "/nowhere/ringback.toml"], ("X", ""), "/nowhere/ringback.toml"),
@@ -57,8 +59,8 @@ fn a_dump_shows_what_holds_and_no_secret() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_second_process_on_a_directory_is_told_who_was_first() {
     let server = Server::start(Settings::default());
-    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", text(server.data())];
-    let second = run(&serve, &[("RINGBACK_LOG_FORMAT", "pretty")]);
+    let env = [("RINGBACK_LOG_FORMAT", "pretty")];
+    let second = run_on(&server, &["serve", "--listen", "127.0.0.1:0"], &env);
     let told = stderr(&second);
     assert_eq!(second.status.code(), Some(75), "{told}");
     assert!(told.contains(&format!("process {}", server.pid())), "{told}");
@@ -66,7 +68,7 @@ async fn the_second_process_on_a_directory_is_told_who_was_first() {
     assert_eq!(stdout(&second), "");
     // The first goes on, its socket and all.
     server.application("http://127.0.0.1:9/").await;
-    assert!(run(&["token", "list", "--data", text(server.data())], &[]).status.success());
+    assert!(run_on(&server, &["token", "list"], &[]).status.success());
 }
 
 /// With another key every delivery would fail, and in the end every endpoint would be disabled.
@@ -75,16 +77,17 @@ async fn a_key_that_opens_nothing_is_told_at_the_start() {
     let mut server = Server::start(Settings::default());
     let own = std::fs::read_to_string(server.data().join("master.key")).unwrap();
     assert_eq!(server.stop().code(), Some(0));
-    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", text(server.data())];
+    let serve = ["serve", "--listen", "127.0.0.1:0"];
     let other = "rbk_bWFkZS11cC1tYWRlLXVwLW1hZGUtdXAtbWFkZS11cCE";
-    let output = run(&serve, &[("RINGBACK_SECRETS_KEY", other)]);
+    let output = run_on(&server, &serve, &[("RINGBACK_SECRETS_KEY", other)]);
     let told = stderr(&output);
     assert_eq!(output.status.code(), Some(64), "{told}");
     assert!(told.contains("not the key") && !told.contains(other), "{told}");
     assert_eq!(stdout(&output), "");
 
     // The right one may come from anywhere.
-    let settings = Settings { data: Some(server.data().to_owned()), ..Settings::default() };
+    let (data, store) = (Some(server.data().to_owned()), Some(server.store().clone()));
+    let settings = Settings { data, store, ..Settings::default() };
     let mut again = Server::start(settings.env("RINGBACK_SECRETS_KEY", own.trim()));
     assert_eq!(again.stop().code(), Some(0));
 }

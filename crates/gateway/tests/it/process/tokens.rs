@@ -7,13 +7,12 @@ use ringback::control;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep};
 
-use super::{run, stderr, stdout, text};
+use super::{run_on, stderr, stdout};
 use crate::support::{Server, Settings};
 
 /// Runs `ringback token …` with `--json` on the server's data.
 fn token(server: &Server, words: &[&str]) -> Value {
-    let data = text(server.data()).to_owned();
-    let output = run(&[&["token"], words, &["--json", "--data", &data]].concat(), &[]);
+    let output = run_on(server, &[&["token"], words, &["--json"]].concat(), &[]);
     assert!(output.status.success(), "{words:?}: {}", stderr(&output));
     serde_json::from_str(&stdout(&output)).unwrap()
 }
@@ -52,8 +51,7 @@ async fn tokens_are_made_and_revoked_while_the_server_runs() {
         assert!(begun.elapsed() < Duration::from_secs(5), "it still opens");
         sleep(Duration::from_millis(50)).await;
     }
-    let data = text(server.data());
-    let unknown = run(&["token", "revoke", "tok_unknown", "--data", data], &[]);
+    let unknown = run_on(&server, &["token", "revoke", "tok_unknown"], &[]);
     assert_eq!(unknown.status.code(), Some(1), "{}", stderr(&unknown));
 }
 
@@ -62,8 +60,7 @@ async fn tokens_are_made_without_a_server_too() {
     let mut server = Server::start(Settings::default());
     assert!(server.stop().success());
     // Without --json the token alone is on the standard output.
-    let data = text(server.data()).to_owned();
-    let output = run(&["token", "create", "--environment", "other", "--data", &data], &[]);
+    let output = run_on(&server, &["token", "create", "--environment", "other"], &[]);
     let made = stdout(&output).trim().to_owned();
     assert!(made.starts_with("rbt_") && !made.contains(char::is_whitespace), "{made}");
     assert!(stderr(&output).contains("environment other"), "{}", stderr(&output));

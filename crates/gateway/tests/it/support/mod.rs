@@ -5,7 +5,7 @@ mod receiver;
 mod server;
 
 pub(crate) use receiver::{Answer, Receipt, Receiver};
-pub(crate) use server::{Server, Settings, TOKEN};
+pub(crate) use server::{Server, Settings, Store, TOKEN};
 
 use std::time::Duration;
 

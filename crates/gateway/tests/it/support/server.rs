@@ -1,4 +1,5 @@
-//! The real binary, started on a free port with a directory of its own.
+//! The real binary, started on a free port with a directory of its own, and a database of its own
+//! where `RINGBACK_TEST_STORE` says so.
 
 use std::{
     io::{BufRead, BufReader},
@@ -9,11 +10,49 @@ use std::{
 
 use http::Method;
 use ringback::{api_client::ApiClient, seam::World};
+use ringback_pg_cluster::Database;
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// A token that looks made up and is.
 pub(crate) const TOKEN: &str = "test-token-made-up-for-tests";
+
+/// Where a server keeps what it is given.
+#[derive(Clone)]
+pub(crate) enum Store {
+    /// In its data directory.
+    Sqlite,
+    /// In a database, which goes with the last who holds it.
+    Postgres(Arc<Database>),
+}
+
+impl Store {
+    /// A fresh one, of the kind that this run of the tests is for: `RINGBACK_TEST_STORE` is
+    /// `postgres`, or else it is SQLite.
+    fn fresh() -> Store {
+        match std::env::var("RINGBACK_TEST_STORE").as_deref() {
+            Ok("postgres") => Store::Postgres(Arc::new(Database::create().unwrap())),
+            Ok("sqlite" | "") | Err(_) => Store::Sqlite,
+            Ok(other) => panic!("RINGBACK_TEST_STORE is neither sqlite nor postgres: {other}"),
+        }
+    }
+
+    /// The password in its URL, if it has one.
+    pub(crate) fn password(&self) -> Option<String> {
+        let Store::Postgres(database) = self else { return None };
+        let url = database.dsn();
+        let (_, password) = url.split_once("://")?.1.split_once('@')?.0.split_once(':')?;
+        Some(password.to_owned())
+    }
+
+    /// What the program is told of it.
+    pub(crate) fn env(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Store::Sqlite => Vec::new(),
+            Store::Postgres(database) => vec![("RINGBACK_STORE", database.dsn())],
+        }
+    }
+}
 
 /// How a server is started.
 #[derive(Clone, Default)]
@@ -22,6 +61,8 @@ pub(crate) struct Settings {
     pub(crate) env: Vec<(String, String)>,
     /// A data directory that exists; a fresh one otherwise.
     pub(crate) data: Option<PathBuf>,
+    /// A store that exists, or one of a certain kind; a fresh one of this run's kind otherwise.
+    pub(crate) store: Option<Store>,
     /// A command that the server is started through, such as `strace …`.
     pub(crate) through: Vec<String>,
 }
@@ -47,6 +88,7 @@ pub(crate) struct Server {
     log: Arc<Logged>,
     settings: Settings,
     data: PathBuf,
+    store: Store,
     _directory: Option<TempDir>,
     pub(crate) url: String,
     world: World,
@@ -62,16 +104,22 @@ impl Server {
             (None, None) => unreachable!(),
         };
         settings.data = Some(data.clone());
+        let store = settings.store.get_or_insert_with(Store::fresh).clone();
         let log: Arc<Logged> = Arc::default();
         let (child, url) = spawn(&settings, &data, &log);
         let runtime = tokio::runtime::Handle::current();
         let world = ringback::wiring::world(&[], runtime).unwrap();
-        Server { child, log, settings, data, _directory: directory, url, world }
+        Server { child, log, settings, data, store, _directory: directory, url, world }
     }
 
     /// The data directory.
     pub(crate) fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// The store.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Everything it logged, by all its lives.
@@ -202,6 +250,7 @@ fn spawn(settings: &Settings, data: &Path, log: &Arc<Logged>) -> (Child, String)
         .env("RINGBACK_DELIVERY_ALLOW_CIDRS", "127.0.0.0/8")
         .env("RINGBACK_DELIVERY_REQUIRE_HTTPS", "false")
         .env("RINGBACK_LOG_FORMAT", "pretty")
+        .envs(settings.store.iter().flat_map(Store::env))
         .envs(settings.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

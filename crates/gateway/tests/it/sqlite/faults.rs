@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Answer, Receiver, Server, Settings};
+use crate::support::{Answer, Receiver, Server, Settings, Store};
 
 /// Recovery after there is space again, by itself.
 const RECOVERY: Duration = Duration::from_secs(10);
@@ -26,7 +26,8 @@ impl SmallDisk {
         );
         let through = ["unshare", "--mount", "sh", "-c", &mount, "sh"].map(str::to_owned).to_vec();
         let data = Some(directory.path().join("data"));
-        let settings = Settings { data, through, ..Settings::default() }
+        let store = Some(Store::Sqlite);
+        let settings = Settings { data, through, store, ..Settings::default() }
             .env("RINGBACK_DELIVERY_RETRY_SCHEDULE", "1,1,1,1,1");
         SmallDisk { server: Server::start(settings), directory }
     }
@@ -163,6 +164,7 @@ async fn a_failed_sync_ends_the_process_and_the_next_start_is_clean() {
     let settings = Settings {
         data: Some(directory.path().join("data")),
         through: trace.map(str::to_owned).to_vec(),
+        store: Some(Store::Sqlite),
         ..Settings::default()
     };
     let mut server = Server::start(settings.clone());
