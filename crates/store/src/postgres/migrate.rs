@@ -6,7 +6,11 @@ use tokio_postgres::Client;
 use super::{connect::OpenError, transaction::int8};
 
 /// The steps, the first one first. A step that was released is never changed.
-const STEPS: &[&str] = &[include_str!("migrations/0001_schema.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_schema.sql"),
+    include_str!("migrations/0002_append.sql"),
+    include_str!("migrations/0003_record.sql"),
+];
 
 /// Brings the schema up to date. Of several processes that start at the same time one does it and
 /// the others wait.
