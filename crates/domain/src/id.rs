@@ -41,6 +41,8 @@ pub enum Kind {
     Environment,
     /// `tok_…`: names an API token without being one.
     Token,
+    /// `qtask_…`
+    Task,
 }
 
 impl Kind {
@@ -54,6 +56,7 @@ impl Kind {
             Kind::EventType => "evtype_",
             Kind::Environment => "env_",
             Kind::Token => "tok_",
+            Kind::Task => "qtask_",
         }
     }
 }
@@ -208,6 +211,8 @@ typed!(/// `env_…`
     EnvironmentId, Environment);
 typed!(/// `tok_…`
     TokenId, Token);
+typed!(/// `qtask_…`
+    TaskId, Task);
 
 /// Gives out row keys that grow: the clock's milliseconds, or the last key plus one.
 ///

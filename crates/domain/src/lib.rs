@@ -16,11 +16,13 @@ pub mod id;
 pub mod message;
 pub mod scope;
 pub mod shard;
+pub mod task;
 pub mod time;
 
 pub mod idempotency;
 pub mod json;
 pub mod lane;
+pub mod replay;
 pub mod retry;
 pub mod route;
 

@@ -14,6 +14,8 @@ pub enum Origin {
     Callback,
     /// Ringback itself has something to tell. (3)
     Operational,
+    /// Somebody tried one endpoint out. (4)
+    Example,
 }
 
 impl Origin {
@@ -24,7 +26,7 @@ impl Origin {
 
     /// The origin with this stored number.
     pub fn from_number(number: i64) -> Option<Origin> {
-        [Origin::Send, Origin::Receive, Origin::Callback, Origin::Operational]
+        [Origin::Send, Origin::Receive, Origin::Callback, Origin::Operational, Origin::Example]
             .get(usize::try_from(number).ok()?)
             .copied()
     }

@@ -6,6 +6,10 @@
 
 mod store;
 
+mod expunge;
+mod replay;
+mod task;
+
 pub mod conformance;
 pub mod postgres;
 pub mod sqlite;
@@ -15,4 +19,7 @@ mod matching;
 mod pages;
 mod timings;
 
+pub use expunge::*;
+pub use replay::*;
 pub use store::*;
+pub use task::*;

@@ -45,7 +45,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///                     delivery┼─► due ─► lane ─► settled: delivery row deleted
 ///                     claim   ┘
 /// ```
-pub trait Store: Send + Sync + 'static {
+pub trait Store: crate::Tasks + crate::Replay + crate::Expunge + Send + Sync + 'static {
     // ── the log ────────────────────────────────────────────────────────────────────────────────
 
     /// Appends messages; each of the batch succeeds or fails for itself.

@@ -196,6 +196,13 @@ impl<'a> Bench<'a> {
         self.store.due(query).await.unwrap()
     }
 
+    /// Everything that is due for an endpoint, however much.
+    pub(super) async fn due_all(&self, endpoint: &Endpoint, until: Timestamp) -> Vec<Due> {
+        let endpoint = endpoint.id.key();
+        let query = DueQuery { endpoint, until, limit: 10_000, bytes: 1 << 30 };
+        self.store.due(query).await.unwrap().due
+    }
+
     /// The only delivery that is due now.
     pub(super) async fn only_due(&self, endpoint: &Endpoint) -> Due {
         let mut page = self.due(endpoint, NOW).await;

@@ -20,8 +20,10 @@ mod transaction;
 mod answer;
 mod append;
 mod due;
+mod expunge;
 mod partitions;
 mod record;
+mod replay;
 mod resend;
 mod sweep;
 
@@ -32,6 +34,7 @@ mod environment;
 mod event_type;
 mod explain;
 mod message;
+mod task;
 mod token;
 
 mod fault;

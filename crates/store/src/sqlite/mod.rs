@@ -17,7 +17,9 @@ mod claims;
 mod routes;
 
 mod due;
+mod expunge;
 mod record;
+mod replay;
 mod resend;
 mod sweep;
 
@@ -28,6 +30,7 @@ mod environment;
 mod event_type;
 mod explain;
 mod message;
+mod task;
 mod token;
 
 mod checkpoint;

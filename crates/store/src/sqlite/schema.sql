@@ -183,3 +183,24 @@ CREATE TABLE claim (
   status      INTEGER,
   answer      BLOB
 ) STRICT;
+
+-- Work in the background. Every key up to the cursor is done; a step moves the cursor in the same
+-- transaction.
+CREATE TABLE task (
+  key         INTEGER PRIMARY KEY,
+  nonce       INTEGER NOT NULL,
+  environment INTEGER NOT NULL,
+  application INTEGER,
+  endpoint    INTEGER,
+  kind        INTEGER NOT NULL,   -- ringback_domain::task::Kind
+  status      INTEGER NOT NULL,   -- ringback_domain::task::Status
+  request     TEXT NOT NULL,      -- JSON
+  data        TEXT NOT NULL,      -- JSON object
+  first       INTEGER NOT NULL,
+  cursor      INTEGER NOT NULL,
+  ends        INTEGER NOT NULL,
+  created_at  INTEGER NOT NULL,
+  updated_at  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX task_environment ON task (environment);
+CREATE INDEX task_running ON task (key) WHERE status = 0;

@@ -63,6 +63,25 @@ macro_rules! conformance_tests {
             a_store_is_checked_and_measured
             a_closed_store_says_so
             epochs_grow
+            tasks_are_kept
+            tasks_are_listed
+            a_task_needs_what_it_is_about
+            running_tasks_are_limited
+            a_task_moves_on_once
+            tasks_that_ended_are_forgotten
+            a_recovery_skips_no_message
+            a_step_is_done_once_whoever_does_it
+            what_is_planned_is_not_planned_twice
+            what_waits_long_is_sent_now
+            missing_messages_are_those_never_sent
+            a_selection_narrows_down_what_is_replayed
+            a_span_of_time_is_kept_to
+            a_replay_waits_for_its_endpoint
+            a_replay_ends_with_its_endpoint
+            an_expunged_message_stays_without_content
+            a_replay_counts_what_has_no_content
+            an_expunged_answer_is_gone
+            a_purge_empties_what_was_there
         }
     };
     ($($name:ident)*) => {

@@ -224,3 +224,24 @@ CREATE TABLE claim (
   PRIMARY KEY (shard, bucket, fingerprint)
 ) PARTITION BY RANGE (bucket);
 CREATE TABLE claim_default PARTITION OF claim DEFAULT;
+
+-- Work in the background. Every key up to the cursor is done; a step moves the cursor in the same
+-- transaction.
+CREATE TABLE task (
+  key         int8 PRIMARY KEY,
+  nonce       int8 NOT NULL,
+  environment int8 NOT NULL,
+  application int8,
+  endpoint    int8,
+  kind        int2 NOT NULL,      -- ringback_domain::task::Kind
+  status      int2 NOT NULL,      -- ringback_domain::task::Status
+  request     text NOT NULL,      -- JSON
+  data        text NOT NULL,      -- JSON object
+  first       int8 NOT NULL,
+  cursor      int8 NOT NULL,
+  ends        int8 NOT NULL,
+  created_at  int8 NOT NULL,
+  updated_at  int8 NOT NULL
+);
+CREATE INDEX task_environment ON task (environment, key);
+CREATE INDEX task_running ON task (key) WHERE status = 0;

@@ -1,0 +1,4 @@
+SELECT key, payload IS NOT NULL FROM message
+WHERE application = ?1 AND environment = ?2 AND key > ?3 AND key < ?4
+ORDER BY key
+LIMIT ?5
