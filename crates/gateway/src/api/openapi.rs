@@ -34,6 +34,8 @@ const SCHEME: &str = "bearer";
     tags(
         (name = "Application", description = "Whom messages are for"),
         (name = "Endpoint", description = "Where an application's messages go"),
+        (name = "Operational Webhook Endpoint",
+            description = "Where an environment's own messages go, those about its deliveries"),
         (name = "Event Type", description = "What can happen"),
         (name = "Message", description = "What happened"),
         (name = "Message Attempt", description = "How each request to an endpoint went"),
@@ -65,6 +67,7 @@ fn documented() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(Base::openapi())
         .merge(application::routes())
         .merge(endpoint::routes())
+        .merge(endpoint::operational::routes())
         .merge(event_type::routes())
         .merge(message::routes())
         .merge(attempt::routes())

@@ -36,7 +36,7 @@ type Headers = BTreeMap<String, String>;
 
 /// The headers of an endpoint.
 #[derive(Serialize, ToSchema)]
-struct EndpointHeadersOut {
+pub(super) struct EndpointHeadersOut {
     /// Those that can be shown.
     #[schema(value_type = BTreeMap<String, String>)]
     headers: Headers,
@@ -46,7 +46,7 @@ struct EndpointHeadersOut {
 
 /// All headers of an endpoint.
 #[derive(Deserialize, ToSchema)]
-struct EndpointHeadersIn {
+pub(super) struct EndpointHeadersIn {
     /// By name.
     #[schema(required, value_type = BTreeMap<String, String>)]
     headers: Option<Headers>,
@@ -73,6 +73,11 @@ async fn get_headers(
     Scoped { scope, .. }: Scoped,
     Named(endpoint): Named<extract::Endpoint>,
 ) -> Result<Response, Error> {
+    got(&api, scope, endpoint).await
+}
+
+/// Shows the headers, but not the credentials among them.
+pub(super) async fn got(api: &Api, scope: Scope, endpoint: Reference) -> Result<Response, Error> {
     let stored = api.store.endpoint_secrets(scope, endpoint).await?;
     let headers = open(&api.vault, scope, stored.endpoint, stored.headers.as_deref())?;
     let (sensitive, headers): (Headers, Headers) =
@@ -93,12 +98,22 @@ async fn set_headers(
     Named(endpoint): Named<extract::Endpoint>,
     Json(body): Json<EndpointHeadersIn>,
 ) -> Result<Response, Error> {
+    replaced(&api, scoped, endpoint, body).await
+}
+
+/// Puts other headers in the place of all that there are.
+pub(super) async fn replaced(
+    api: &Api,
+    scoped: Scoped,
+    endpoint: Reference,
+    body: EndpointHeadersIn,
+) -> Result<Response, Error> {
     let mut problems = Problems::of_body();
     problems.required("headers", body.headers.as_ref());
     check_headers(&mut problems, body.headers.as_ref());
     problems.done()?;
     let headers = body.headers.unwrap_or_default();
-    change(&api, scoped, endpoint, |_| merged(Headers::new(), headers.clone(), &[])).await
+    change(api, scoped, endpoint, |_| merged(Headers::new(), headers.clone(), &[])).await
 }
 
 /// Change some headers of an endpoint

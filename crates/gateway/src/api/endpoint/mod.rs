@@ -2,23 +2,26 @@
 
 mod headers;
 mod model;
+pub(super) mod operational;
 mod pause;
 mod secret;
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use ringback_domain::{
+    endpoint::Endpoint,
     id::{EndpointId, Kind},
-    scope::{Reference, check_uid},
+    scope::{Reference, Scope, check_uid},
 };
 use ringback_store::{EndpointChange, NewEndpoint, Order};
+use serde::Serialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Api,
     error::Error,
     extract::{self, Json, Named, Scoped, found},
-    idempotency::{Answered, Posted},
+    idempotency::{Answered, Once, Posted},
     list::{List, shown},
     query::{Paging, Query},
     reply::{json, nothing, render, rendered},
@@ -44,9 +47,7 @@ async fn list(
     Scoped { scope, .. }: Scoped,
     Query(paging): Query<Paging>,
 ) -> Result<Response, Error> {
-    let page = paging.page(Kind::Endpoint, Order::Descending)?;
-    let listed = api.store.endpoints(scope, page.clone()).await?;
-    Ok(json(StatusCode::OK, &shown(Kind::Endpoint, &page, listed, EndpointOut::from)))
+    listed::<EndpointOut>(&api, scope, paging).await
 }
 
 /// Create an endpoint
@@ -59,13 +60,7 @@ async fn create(
     scoped: Scoped,
     Posted { body, once }: Posted<EndpointIn>,
 ) -> Result<Response, Answered> {
-    let wanted = body.check(&api.rules.target)?;
-    let new = build(&api, scoped, wanted)?;
-    let body = render(&EndpointOut::from(new.endpoint.clone()));
-    let answer = once.answer(StatusCode::CREATED, &body);
-    let created = api.store.create_endpoint(NewEndpoint { answer, ..new }).await?;
-    api.lanes.changed(created.id.key()).await;
-    Ok(rendered(StatusCode::CREATED, body))
+    created::<EndpointOut>(&api, scoped, body, once).await
 }
 
 /// Get an endpoint
@@ -78,8 +73,7 @@ async fn get(
     Scoped { scope, .. }: Scoped,
     Named(endpoint): Named<extract::Endpoint>,
 ) -> Result<Response, Error> {
-    let endpoint = api.store.endpoint(scope, endpoint).await?;
-    Ok(json(StatusCode::OK, &EndpointOut::from(endpoint)))
+    got::<EndpointOut>(&api, scope, endpoint).await
 }
 
 /// Replace an endpoint, or create it
@@ -94,14 +88,7 @@ async fn upsert(
     Named(reference): Named<extract::Endpoint>,
     Json(body): Json<EndpointIn>,
 ) -> Result<Response, Error> {
-    let Some(current) = found(api.store.endpoint(scoped.scope, reference.clone()).await)? else {
-        let mut wanted = body.check(&api.rules.target)?;
-        wanted.uid = Some(Some(uid_for(wanted.uid, reference)?));
-        let created = api.store.create_endpoint(build(&api, scoped, wanted)?).await?;
-        return Ok(json(StatusCode::CREATED, &EndpointOut::from(created)));
-    };
-    let change = body.replacement(&api.rules.target)?.change(&current, scoped.scope, &api.vault)?;
-    changed(&api, scoped, reference, change).await
+    upserted::<EndpointOut>(&api, scoped, reference, body).await
 }
 
 /// Change some of an endpoint
@@ -118,7 +105,7 @@ async fn patch(
 ) -> Result<Response, Error> {
     let current = api.store.endpoint(scoped.scope, reference.clone()).await?;
     let change = body.check(&api.rules.target)?.change(&current, scoped.scope, &api.vault)?;
-    changed(&api, scoped, reference, change).await
+    changed::<EndpointOut>(&api, scoped, reference, change).await
 }
 
 /// Delete an endpoint; what was pending for it is canceled
@@ -128,16 +115,63 @@ async fn patch(
     responses((status = 204)))]
 async fn delete(
     State(api): State<Api>,
-    Scoped { scope, now }: Scoped,
+    scoped: Scoped,
     Named(endpoint): Named<extract::Endpoint>,
 ) -> Result<Response, Error> {
-    let endpoint = api.store.delete_endpoint(scope, endpoint, now).await?;
-    api.lanes.changed(endpoint).await;
-    Ok(nothing())
+    deleted(&api, scoped, endpoint).await
+}
+
+// What the routes above do, whichever shape `Out` the endpoint is shown in: see `operational`.
+
+/// An endpoint as an answer shows it.
+trait Shape: From<Endpoint> + Serialize {}
+
+impl<T: From<Endpoint> + Serialize> Shape for T {}
+
+async fn listed<Out: Shape>(api: &Api, scope: Scope, paging: Paging) -> Result<Response, Error> {
+    let page = paging.page(Kind::Endpoint, Order::Descending)?;
+    let listed = api.store.endpoints(scope, page.clone()).await?;
+    Ok(json(StatusCode::OK, &shown(Kind::Endpoint, &page, listed, Out::from)))
+}
+
+async fn created<Out: Shape>(
+    api: &Api,
+    scoped: Scoped,
+    body: EndpointIn,
+    once: Once,
+) -> Result<Response, Answered> {
+    let wanted = body.check(&api.rules.target)?;
+    let new = build(api, scoped, wanted)?;
+    let body = render(&Out::from(new.endpoint.clone()));
+    let answer = once.answer(StatusCode::CREATED, &body);
+    let created = api.store.create_endpoint(NewEndpoint { answer, ..new }).await?;
+    api.lanes.changed(created.id.key()).await;
+    Ok(rendered(StatusCode::CREATED, body))
+}
+
+async fn got<Out: Shape>(api: &Api, scope: Scope, endpoint: Reference) -> Result<Response, Error> {
+    let endpoint = api.store.endpoint(scope, endpoint).await?;
+    Ok(json(StatusCode::OK, &Out::from(endpoint)))
+}
+
+async fn upserted<Out: Shape>(
+    api: &Api,
+    scoped: Scoped,
+    reference: Reference,
+    body: EndpointIn,
+) -> Result<Response, Error> {
+    let Some(current) = found(api.store.endpoint(scoped.scope, reference.clone()).await)? else {
+        let mut wanted = body.check(&api.rules.target)?;
+        wanted.uid = Some(Some(uid_for(wanted.uid, reference)?));
+        let created = api.store.create_endpoint(build(api, scoped, wanted)?).await?;
+        return Ok(json(StatusCode::CREATED, &Out::from(created)));
+    };
+    let change = body.replacement(&api.rules.target)?.change(&current, scoped.scope, &api.vault)?;
+    changed::<Out>(api, scoped, reference, change).await
 }
 
 /// Writes a change and answers when the next attempt is made with it.
-async fn changed(
+async fn changed<Out: Shape>(
     api: &Api,
     Scoped { scope, now }: Scoped,
     endpoint: Reference,
@@ -145,7 +179,17 @@ async fn changed(
 ) -> Result<Response, Error> {
     let changed = api.store.change_endpoint(scope, endpoint, change, now).await?;
     api.lanes.changed(changed.id.key()).await;
-    Ok(json(StatusCode::OK, &EndpointOut::from(changed)))
+    Ok(json(StatusCode::OK, &Out::from(changed)))
+}
+
+async fn deleted(
+    api: &Api,
+    Scoped { scope, now }: Scoped,
+    endpoint: Reference,
+) -> Result<Response, Error> {
+    let endpoint = api.store.delete_endpoint(scope, endpoint, now).await?;
+    api.lanes.changed(endpoint).await;
+    Ok(nothing())
 }
 
 /// The endpoint with everything that is sealed.

@@ -27,47 +27,47 @@ use crate::api::{
 pub(super) const HEADERS: usize = 50;
 
 /// An endpoint to create, or what replaces one (then without `secret` and `headers`).
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct EndpointIn {
     /// Where requests go. A user and a password in it become a Basic header.
     #[schema(required, nullable = false, example = "https://example.com/webhook")]
-    url: Option<String>,
+    pub(super) url: Option<String>,
     /// For people.
-    description: Option<String>,
+    pub(super) description: Option<String>,
     /// Your own name for it, usable in every path.
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<String>)]
-    uid: Option<Option<String>>,
+    pub(super) uid: Option<Option<String>>,
     /// Takes no messages for now.
-    disabled: Option<bool>,
+    pub(super) disabled: Option<bool>,
     /// Only these event types; all if not given.
-    event_types: Option<Vec<String>>,
+    pub(super) event_types: Option<Vec<String>>,
     /// The old spelling of `eventTypes`.
     #[schema(deprecated)]
-    filter_types: Option<Vec<String>>,
+    pub(super) filter_types: Option<Vec<String>>,
     /// Only messages with one of these channels, at most 10; all if not given.
-    channels: Option<Vec<String>>,
+    pub(super) channels: Option<Vec<String>>,
     /// Requests a second.
     #[schema(minimum = 1)]
-    throttle_rate: Option<u32>,
+    pub(super) throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
     #[schema(minimum = 1, deprecated)]
-    rate_limit: Option<u32>,
+    pub(super) rate_limit: Option<u32>,
     /// Your own labels.
     #[schema(value_type = Option<BTreeMap<String, String>>)]
-    metadata: Option<Metadata>,
+    pub(super) metadata: Option<Metadata>,
     /// `whsec_…` or `whsk_…`; a random one if not given.
     #[schema(example = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")]
-    secret: Option<String>,
+    pub(super) secret: Option<String>,
     /// Sent with every request.
-    headers: Option<BTreeMap<String, String>>,
+    pub(super) headers: Option<BTreeMap<String, String>>,
     #[schema(ignore)]
-    oauth_config: Option<IgnoredAny>,
+    pub(super) oauth_config: Option<IgnoredAny>,
     #[schema(ignore)]
-    mtls_config: Option<IgnoredAny>,
+    pub(super) mtls_config: Option<IgnoredAny>,
     #[schema(ignore)]
-    transformation: Option<IgnoredAny>,
+    pub(super) transformation: Option<IgnoredAny>,
 }
 
 /// What changes of an endpoint; what is absent stays, null clears.
@@ -127,45 +127,45 @@ pub(super) struct EndpointPatch {
 pub(super) struct EndpointOut {
     /// Ringback's name for it.
     #[schema(value_type = String, example = "ep_1srOrx2ZWZBpBUvZwXKQmoEYga2")]
-    id: EndpointId,
+    pub(super) id: EndpointId,
     /// Your own name for it.
-    uid: Option<String>,
+    pub(super) uid: Option<String>,
     /// Where requests go, without credentials.
-    url: String,
+    pub(super) url: String,
     /// For people.
-    description: String,
+    pub(super) description: String,
     /// Whether it takes no messages for now; `state` says why.
-    disabled: bool,
+    pub(super) disabled: bool,
     /// `enabled`, `disabled`, `disabled_gone` (it answered 410), `disabled_failing` (for days) or
     /// `paused`.
-    state: &'static str,
+    pub(super) state: &'static str,
     /// Since when every attempt failed.
     #[schema(value_type = Option<String>, format = DateTime)]
-    failing_since: Option<Timestamp>,
+    pub(super) failing_since: Option<Timestamp>,
     /// Only these event types; all if null.
-    event_types: Option<Vec<String>>,
+    pub(super) event_types: Option<Vec<String>>,
     /// The old spelling of `eventTypes`.
     #[schema(deprecated)]
-    filter_types: Option<Vec<String>>,
+    pub(super) filter_types: Option<Vec<String>>,
     /// Only messages with one of these channels; all if null.
     channels: Option<Vec<String>>,
     /// Requests a second.
-    throttle_rate: Option<u32>,
+    pub(super) throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
     #[schema(deprecated)]
-    rate_limit: Option<u32>,
+    pub(super) rate_limit: Option<u32>,
     /// Your own labels.
     #[schema(value_type = BTreeMap<String, String>)]
-    metadata: Metadata,
+    pub(super) metadata: Metadata,
     /// Always 1; old SDKs need it.
     #[schema(deprecated)]
     version: u32,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
+    pub(super) created_at: Timestamp,
     /// When it was last changed.
     #[schema(value_type = String, format = DateTime)]
-    updated_at: Timestamp,
+    pub(super) updated_at: Timestamp,
 }
 
 impl From<Endpoint> for EndpointOut {

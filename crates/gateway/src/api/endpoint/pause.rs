@@ -39,7 +39,7 @@ async fn pause(
     }
     // What is done twice here is done once, so there is nothing to remember for the claim.
     let change = EndpointChange { state: Some(endpoint::State::Paused), ..Default::default() };
-    Ok(changed(&api, scoped, reference, change).await?)
+    Ok(changed::<EndpointOut>(&api, scoped, reference, change).await?)
 }
 
 /// Send what was kept back, and messages as they come
@@ -56,5 +56,6 @@ async fn resume(
     let current = api.store.endpoint(scoped.scope, reference.clone()).await?;
     let paused = current.state == endpoint::State::Paused;
     let state = paused.then_some(endpoint::State::Enabled);
-    Ok(changed(&api, scoped, reference, EndpointChange { state, ..Default::default() }).await?)
+    let change = EndpointChange { state, ..Default::default() };
+    Ok(changed::<EndpointOut>(&api, scoped, reference, change).await?)
 }

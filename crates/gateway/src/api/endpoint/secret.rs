@@ -6,7 +6,7 @@ use axum::{extract::State, response::Response};
 use http::StatusCode;
 use ringback_domain::{
     id::Key,
-    scope::Scope,
+    scope::{Reference, Scope},
     signature::{KeyError, SigningKey},
 };
 use ringback_store::RotateSecret;
@@ -33,7 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 
 /// A secret.
 #[derive(Serialize, ToSchema)]
-struct EndpointSecretOut<'a> {
+pub(super) struct EndpointSecretOut<'a> {
     /// What a receiver verifies with: `whsec_…`, or `whpk_…` for Ed25519.
     key: &'a str,
 }
@@ -41,7 +41,7 @@ struct EndpointSecretOut<'a> {
 /// A secret to sign with from now on.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct EndpointSecretRotateIn {
+pub(super) struct EndpointSecretRotateIn {
     /// `whsec_…` or `whsk_…`; a random one if not given.
     key: Option<String>,
     /// How long the old secret signs too, in seconds, 0 to 604800; a day if not given.
@@ -59,6 +59,11 @@ async fn get_secret(
     Scoped { scope, .. }: Scoped,
     Named(endpoint): Named<extract::Endpoint>,
 ) -> Result<Response, Error> {
+    got(&api, scope, endpoint).await
+}
+
+/// Shows the newest secret.
+pub(super) async fn got(api: &Api, scope: Scope, endpoint: Reference) -> Result<Response, Error> {
     let stored = api.store.endpoint_secrets(scope, endpoint).await?;
     let newest = stored.secrets.first().ok_or(Error::NotFound("secret"))?;
     let text = api.vault.open(&place(scope, stored.endpoint), &newest.sealed)?;
@@ -77,19 +82,39 @@ async fn get_secret(
         (status = 204, description = "to SDKs of 2024 and before, without the secret")))]
 async fn rotate_secret(
     State(api): State<Api>,
-    Scoped { scope, now }: Scoped,
+    scoped: Scoped,
     Named(endpoint): Named<extract::Endpoint>,
     OldSdk(old_sdk): OldSdk,
+    posted: Posted<EndpointSecretRotateIn>,
+) -> Result<Response, Answered> {
+    let told = if old_sdk { Told::Nothing } else { Told::Secret };
+    rotated(&api, scoped, endpoint, posted, told).await
+}
+
+/// What a rotation is answered with.
+#[derive(Clone, Copy)]
+pub(super) enum Told {
+    /// The new secret.
+    Secret,
+    /// That it is done.
+    Nothing,
+}
+
+/// Puts a new secret in front of the others.
+pub(super) async fn rotated(
+    api: &Api,
+    Scoped { scope, now }: Scoped,
+    endpoint: Reference,
     Posted { body, once }: Posted<EndpointSecretRotateIn>,
+    told: Told,
 ) -> Result<Response, Answered> {
     let (key, grace) = body.check()?;
-    let key = key_or_random(&api, key)?;
+    let key = key_or_random(api, key)?;
     let owner = api.store.endpoint(scope, endpoint.clone()).await?.id.key();
     let secret = api.vault.seal(&place(scope, owner), key.to_secret().as_bytes())?;
-    let (status, body) = if old_sdk {
-        (StatusCode::NO_CONTENT, bytes::Bytes::new())
-    } else {
-        (StatusCode::OK, render(&EndpointSecretOut { key: &key.to_verifying() }))
+    let (status, body) = match told {
+        Told::Nothing => (StatusCode::NO_CONTENT, bytes::Bytes::new()),
+        Told::Secret => (StatusCode::OK, render(&EndpointSecretOut { key: &key.to_verifying() })),
     };
     let answer = once.secret_answer(&api.vault, status, &body)?;
     let old_until = now + grace.unwrap_or(api.rules.rotation_overlap);

@@ -5,6 +5,7 @@
 mod document;
 mod idempotency;
 mod limits;
+mod operational;
 mod parity;
 mod resources;
 mod tenancy;

@@ -13,12 +13,22 @@ use super::{
 struct Things {
     app: String,
     endpoint: String,
+    operational: String,
     message: String,
     attempt: String,
     event_type: String,
 }
 
 impl Things {
+    /// The path with these things in it. Operational endpoints are none of an application's.
+    fn fill(&self, path: &str) -> String {
+        let operational = path.contains("/operational-webhook/");
+        filled(path, |name| match name {
+            "endpoint_id" if operational => self.operational.clone(),
+            name => self.value(name),
+        })
+    }
+
     fn value(&self, parameter: &str) -> String {
         let things = [
             ("app_id", &self.app),
@@ -42,12 +52,14 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
     let endpoint = json!({"url": "https://example.com/", "uid": "shared-endpoint",
         "headers": {"x-owner": name}});
     let endpoint = post(format!("/api/v1/app/{app}/endpoint"), endpoint).await;
+    let told = json!({"url": "https://example.com/", "uid": "shared-told"});
+    let operational = post("/api/v1/operational-webhook/endpoint".to_owned(), told).await;
     let event_type = format!("{name}.happened");
     post("/api/v1/event-type".to_owned(), json!({"name": event_type, "description": name})).await;
     let message = json!({"eventType": "a", "payload": {"owner": name}});
     let message = post(format!("/api/v1/app/{app}/msg"), message).await;
     let attempt = attempt(bench, &message).await;
-    Things { app, endpoint, message, attempt, event_type }
+    Things { app, endpoint, operational, message, attempt, event_type }
 }
 
 /// Records that the message was tried.
@@ -86,7 +98,7 @@ async fn everything(bench: &Bench, document: &Value, token: &str, things: &Thing
     let mut seen = Vec::new();
     for (method, path, _) in operations(document) {
         if method == Method::GET {
-            let path = filled(&path, |name| things.value(name));
+            let path = things.fill(&path);
             let answer = bench.call_as(token, Method::GET, &path, "").await;
             assert!(answer.status.is_success(), "{path}: {answer:?}");
             seen.push(answer.text);
@@ -125,7 +137,7 @@ async fn every_route_refuses_foreign_ids() {
         // Names of event types are the caller's own: a PUT creates one, whoever else has it.
         let creates = method == Method::PUT && path.contains("event_type_name");
         let expect = if creates { 201 } else { 404 };
-        let foreign = filled(&path, |name| theirs.value(name));
+        let foreign = theirs.fill(&path);
         let answer = bench.call_as(&intruder, method.clone(), &foreign, body(&path)).await;
         assert_eq!(answer.status, expect, "{method} {path}: {answer:?}");
 

@@ -6,6 +6,7 @@ use super::{Bench, eventually, schedule, text, verify};
 use crate::support::{Answer, Receiver};
 
 const OPERATIONAL: &str = "/api/v1/app/ringback.operational";
+const TOLD: &str = "/api/v1/operational-webhook/endpoint";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happens_to_deliveries_is_told() {
@@ -16,12 +17,9 @@ async fn what_happens_to_deliveries_is_told() {
         _ => Answer::status(500),
     });
     let bench = Bench::new(schedule("0.1,0.1,0.1,0.1")).await;
-    let told = bench
-        .server
-        .post(&format!("{OPERATIONAL}/endpoint"), json!({ "url": operator.url() }))
-        .await;
+    let told = bench.server.post(TOLD, json!({ "url": operator.url() })).await;
     let told = text(&told["id"]);
-    let secret = bench.server.get(&format!("{OPERATIONAL}/endpoint/{told}/secret")).await;
+    let secret = bench.server.get(&format!("{TOLD}/{told}/secret")).await;
 
     let mut sent = Vec::new();
     for path in ["gone", "recovers", "fails"] {
