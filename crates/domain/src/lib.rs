@@ -26,6 +26,7 @@ pub mod replay;
 pub mod retry;
 pub mod route;
 
+pub mod access;
 pub mod address;
 pub mod header;
 pub mod seal;

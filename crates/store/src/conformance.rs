@@ -111,6 +111,9 @@ cases! {
         foreign_scopes_write_nothing
         foreign_records_write_nothing
         guessed_ids_find_nothing;
+    access:
+        a_grant_is_kept_with_its_token
+        a_confined_token_ends_with_its_application;
     upkeep:
         the_sweep_deletes_what_expired
         the_sweep_spares_what_is_pending

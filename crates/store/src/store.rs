@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use ringback_domain::{
+    access::Grant,
     application::{Application, Metadata},
     attempt::{Attempt, Outcome, Phase, Timings, Trigger},
     endpoint::{Endpoint, SealedSecret, State},
@@ -251,7 +252,7 @@ pub trait Store: crate::Tasks + crate::Replay + crate::Expunge + Send + Sync + '
     fn environment(&self, name: String, now: Timestamp) -> BoxFuture<'_, Result<Key, Unavailable>>;
     /// Stores a token's hash.
     fn create_token(&self, new: NewToken) -> BoxFuture<'_, Result<(), WriteError>>;
-    /// All tokens, newest first, revoked and expired ones too.
+    /// All tokens but those of portals, newest first, revoked and expired ones too.
     fn tokens(&self) -> BoxFuture<'_, Result<Vec<TokenRow>, Unavailable>>;
     /// Revokes a token.
     fn revoke_token(
@@ -259,7 +260,8 @@ pub trait Store: crate::Tasks + crate::Replay + crate::Expunge + Send + Sync + '
         token: TokenId,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<TokenRow, WriteError>>;
-    /// The token with this hash, if it was ever given out.
+    /// The token with this hash, if it was ever given out, and the application still exists that
+    /// it is confined to.
     fn token_by_hash(&self, hash: [u8; 32])
     -> BoxFuture<'_, Result<Option<TokenRow>, Unavailable>>;
 
@@ -911,10 +913,16 @@ pub struct NewToken {
     pub hint: String,
     /// What it is for, for people.
     pub name: String,
+    /// What its holder may do.
+    pub grant: Grant,
+    /// The session that it belongs to, as the portal's host calls it.
+    pub session: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it stops working.
     pub expires_at: Option<Timestamp>,
+    /// That it happens once, and its answer.
+    pub answer: Option<Answer>,
 }
 
 /// A stored token.
@@ -930,6 +938,8 @@ pub struct TokenRow {
     pub hint: String,
     /// What it is for.
     pub name: String,
+    /// What its holder may do.
+    pub grant: Grant,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it stops working.

@@ -6,7 +6,10 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use ringback_domain::{idempotency, seal};
+use ringback_domain::{
+    access::{Denied, Role},
+    idempotency, seal,
+};
 use ringback_store::{AppendError, ReadError, ResendError, Unavailable, WriteError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -28,6 +31,14 @@ pub enum Error {
     /// 401.
     #[error("{0}")]
     Unauthenticated(&'static str),
+    /// 403: the token is valid, but not for this.
+    #[error("this takes a token with {needs}; this one has the role {has}")]
+    Forbidden {
+        /// What it would take.
+        needs: Denied,
+        /// What the token is for.
+        has: Role,
+    },
     /// 404: there is no such thing in the caller's scope.
     #[error("the {0} does not exist")]
     NotFound(&'static str),
@@ -120,6 +131,7 @@ impl Error {
         match self {
             Error::Refused { code, .. } => (StatusCode::BAD_REQUEST, code),
             Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "authentication_failed"),
+            Error::Forbidden { needs, .. } => (StatusCode::FORBIDDEN, needed(*needs)),
             Error::NotFound(_) | Error::NoRoute => (StatusCode::NOT_FOUND, "not_found"),
             Error::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Error::TimedOut => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
@@ -147,6 +159,18 @@ impl Error {
             }
             _ => None,
         }
+    }
+}
+
+/// The code that says what a token would have to be.
+fn needed(needs: Denied) -> &'static str {
+    match needs {
+        Denied::Role(Role::Admin) => "needs_admin",
+        Denied::Role(Role::Send) => "needs_send",
+        Denied::Role(Role::Read) => "needs_read",
+        Denied::Role(Role::Application) => "needs_application",
+        Denied::Role(Role::Portal) => "needs_portal",
+        Denied::Capability(_) => "needs_capability",
     }
 }
 
@@ -236,6 +260,8 @@ impl From<AuthError> for Error {
         match error {
             AuthError::Missing => Error::Unauthenticated("a bearer token is needed"),
             AuthError::Invalid => Error::Unauthenticated("the token is not valid"),
+            AuthError::Denied { needs, has } => Error::Forbidden { needs, has },
+            AuthError::NoApplication => Error::NotFound("application"),
             AuthError::Unavailable(unavailable) => unavailable.into(),
         }
     }
@@ -263,7 +289,7 @@ impl From<seal::SealError> for Error {
 
 #[cfg(test)]
 mod tests {
-    use ringback_domain::endpoint::State;
+    use ringback_domain::{access::Capability, endpoint::State};
 
     use super::*;
 
@@ -294,6 +320,17 @@ mod tests {
         check(AppendError::ClaimConflict.into(), 409, "idempotency_conflict").await;
         check(AuthError::Missing.into(), 401, "authentication_failed").await;
         check(AuthError::Invalid.into(), 401, "authentication_failed").await;
+        for (needs, code) in [
+            (Denied::Role(Role::Admin), "needs_admin"),
+            (Denied::Role(Role::Send), "needs_send"),
+            (Denied::Role(Role::Read), "needs_read"),
+            (Denied::Role(Role::Application), "needs_application"),
+            (Denied::Role(Role::Portal), "needs_portal"),
+            (Denied::Capability(Capability::ManageEndpoint), "needs_capability"),
+        ] {
+            check(AuthError::Denied { needs, has: Role::Send }.into(), 403, code).await;
+        }
+        check(AuthError::NoApplication.into(), 404, "not_found").await;
         check(Unavailable::Full.into(), 503, "disk_full").await;
         check(Unavailable::Overloaded.into(), 503, "overloaded").await;
         check(Unavailable::Closed.into(), 503, "shutting_down").await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::{
     BoxError,
-    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
+    extract::{FromRequest, FromRequestParts, MatchedPath, RawPathParams, Request},
     http::request::Parts,
 };
 use bytes::Bytes;
@@ -28,6 +28,7 @@ use super::{
     Api, Rules,
     error::{Error, Problem},
 };
+use crate::auth::Wish;
 
 /// Who calls, and when.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +47,16 @@ impl FromRequestParts<Api> for Caller {
             return Ok(*caller);
         }
         let now = api.world.clock.now();
+        let route = parts.extensions.get::<MatchedPath>().cloned();
+        let application = match Named::<Application>::from_request_parts(parts, api).await {
+            Ok(Named(reference)) => Some(reference),
+            // The route has no application; a path that cannot be read has no handler either.
+            Err(_) => None,
+        };
+        let route = route.as_ref().map_or("", MatchedPath::as_str);
+        let wish = Wish { method: &parts.method, route, application: application.as_ref() };
         let header = parts.headers.get(header::AUTHORIZATION);
-        let identity = api.auth.authenticate(header, now).await?;
+        let identity = api.auth.admit(header, wish, now).await?;
         let caller = Caller { environment: identity.environment, now };
         parts.extensions.insert(caller);
         Ok(caller)

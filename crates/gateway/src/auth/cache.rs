@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use ringback_domain::time::Timestamp;
@@ -23,7 +23,7 @@ pub(super) struct Cache {
 
 #[derive(Default)]
 struct Inner {
-    known: HashMap<Hash, (Identity, Timestamp)>,
+    known: HashMap<Hash, (Arc<Identity>, Timestamp)>,
     // Apart from the known ones, so that guessing cannot push those out.
     unknown: HashMap<Hash, Timestamp>,
     // Counts `clear`s: what was asked before one may be outdated after it.
@@ -36,10 +36,10 @@ pub(super) struct Asked(u64);
 
 impl Cache {
     /// What is remembered: `Some(None)` says that the token is not valid.
-    pub(super) fn get(&self, hash: &Hash, now: Timestamp) -> Option<Option<Identity>> {
+    pub(super) fn get(&self, hash: &Hash, now: Timestamp) -> Option<Option<Arc<Identity>>> {
         let inner = self.lock();
         if let Some((identity, _)) = inner.known.get(hash).filter(|(_, until)| now < *until) {
-            return Some(Some(*identity));
+            return Some(Some(Arc::clone(identity)));
         }
         inner.unknown.get(hash).filter(|until| now < **until).map(|_| None)
     }
@@ -54,7 +54,7 @@ impl Cache {
         &self,
         asked: Asked,
         hash: Hash,
-        identity: Option<Identity>,
+        identity: Option<Arc<Identity>>,
         now: Timestamp,
     ) {
         let mut inner = self.lock();
@@ -103,7 +103,10 @@ fn make_room<V>(map: &mut HashMap<Hash, V>, lives: impl Fn(&V) -> bool) {
 mod tests {
     use super::*;
 
-    const SOMEBODY: Identity = Identity { environment: 7, token: None, expires_at: None };
+    fn somebody() -> Option<Arc<Identity>> {
+        let (hint, grant) = (String::new(), Default::default());
+        Some(Arc::new(Identity { environment: 7, token: None, hint, grant, expires_at: None }))
+    }
 
     fn hash(number: usize) -> Hash {
         let mut hash = [0; 32];
@@ -114,11 +117,11 @@ mod tests {
     #[test]
     fn answers_end() {
         let cache = Cache::default();
-        cache.learn(cache.begin(), hash(1), Some(SOMEBODY), Timestamp(0));
+        cache.learn(cache.begin(), hash(1), somebody(), Timestamp(0));
         cache.learn(cache.begin(), hash(2), None, Timestamp(0));
         let end = Timestamp(0) + REMEMBERED;
         let before = Timestamp(end.0 - 1);
-        assert_eq!(cache.get(&hash(1), before), Some(Some(SOMEBODY)));
+        assert_eq!(cache.get(&hash(1), before), Some(somebody()));
         assert_eq!(cache.get(&hash(2), before), Some(None));
         assert_eq!(cache.get(&hash(1), end), None);
         assert_eq!(cache.get(&hash(2), end), None);
@@ -130,18 +133,18 @@ mod tests {
         let cache = Cache::default();
         let asked = cache.begin();
         cache.clear();
-        cache.learn(asked, hash(1), Some(SOMEBODY), Timestamp(0));
+        cache.learn(asked, hash(1), somebody(), Timestamp(0));
         assert_eq!(cache.get(&hash(1), Timestamp(0)), None);
     }
 
     #[test]
     fn guesses_do_not_push_known_tokens_out_and_memory_is_bounded() {
         let cache = Cache::default();
-        cache.learn(cache.begin(), hash(0), Some(SOMEBODY), Timestamp(0));
+        cache.learn(cache.begin(), hash(0), somebody(), Timestamp(0));
         for number in 1..=LIMIT * 2 + 1 {
             cache.learn(cache.begin(), hash(number), None, Timestamp(0));
         }
-        assert_eq!(cache.get(&hash(0), Timestamp(1)), Some(Some(SOMEBODY)));
+        assert_eq!(cache.get(&hash(0), Timestamp(1)), Some(somebody()));
         assert!(cache.lock().unknown.len() <= LIMIT);
     }
 }

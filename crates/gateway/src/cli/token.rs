@@ -19,6 +19,15 @@ pub(super) enum Command {
         /// What the token is for
         #[arg(long, value_name = "TEXT", default_value = "")]
         name: String,
+        /// What its holder may do: admin, send, read or application
+        #[arg(long, default_value = "admin")]
+        role: String,
+        /// The only application that it is for, by id or uid
+        #[arg(long, value_name = "APP")]
+        application: Option<String>,
+        /// How long it works, as 30d, 12h, 15m or 90s; for ever if not given
+        #[arg(long, value_name = "TIME", value_parser = lasting)]
+        expires: Option<u64>,
         #[command(flatten)]
         shared: Shared,
     },
@@ -46,8 +55,9 @@ pub(super) struct Shared {
 
 pub(super) fn run(command: Command) -> Result<(), Failure> {
     let (request, shared) = match command {
-        Command::Create { environment, name, shared } => {
-            (Request::CreateToken { environment, name }, shared)
+        Command::Create { environment, name, role, application, expires, shared } => {
+            let lasts = expires;
+            (Request::CreateToken { environment, name, role, application, lasts }, shared)
         }
         Command::List { shared } => (Request::ListTokens {}, shared),
         Command::Revoke { id, shared } => (Request::RevokeToken { id }, shared),
@@ -58,6 +68,21 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
         return Err(Failure::Failed(reason));
     }
     if shared.json { show_json(&response) } else { show(&response) }
+}
+
+/// A number of seconds, written with a unit.
+fn lasting(text: &str) -> Result<u64, String> {
+    let wrong = || "a time is a number and a unit: 30d, 12h, 15m or 90s".to_owned();
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let seconds = number.parse::<u32>().map_err(|_| wrong())?;
+    (seconds > 0).then_some(u64::from(seconds) * unit).ok_or_else(wrong)
 }
 
 /// Whoever gets the lock works on the store; otherwise its holder does it for us.
@@ -107,8 +132,9 @@ fn show_json(response: &Response) -> Result<(), Failure> {
 
 /// Columns as wide as their widest cell.
 fn table(tokens: &[TokenInfo]) -> String {
-    let head = ["ID", "ENVIRONMENT", "TOKEN", "CREATED", "STATE", "NAME"].map(str::to_owned);
-    let rows: Vec<[String; 6]> = std::iter::once(head).chain(tokens.iter().map(row)).collect();
+    let head = ["ID", "ENVIRONMENT", "TOKEN", "ROLE", "CREATED", "STATE", "NAME"];
+    let head = head.map(str::to_owned);
+    let rows: Vec<[String; 7]> = std::iter::once(head).chain(tokens.iter().map(row)).collect();
     let mut text = String::new();
     for row in &rows {
         for (column, cell) in row.iter().enumerate() {
@@ -122,7 +148,7 @@ fn table(tokens: &[TokenInfo]) -> String {
     text
 }
 
-fn row(token: &TokenInfo) -> [String; 6] {
+fn row(token: &TokenInfo) -> [String; 7] {
     let state = match (token.revoked_at, token.expires_at) {
         (Some(at), _) => format!("revoked {at}"),
         (None, Some(at)) => format!("until {at}"),
@@ -132,6 +158,10 @@ fn row(token: &TokenInfo) -> [String; 6] {
         token.id.clone(),
         token.environment.clone(),
         token.hint.clone(),
+        match &token.application {
+            Some(application) => format!("{} of {application}", token.role),
+            None => token.role.clone(),
+        },
         token.created_at.to_string(),
         state,
         token.name.clone(),
@@ -145,21 +175,45 @@ mod tests {
     use super::*;
 
     #[test]
+    fn times_have_a_unit() {
+        for (text, expect) in [
+            ("30d", Some(2_592_000)),
+            ("12h", Some(43_200)),
+            ("15m", Some(900)),
+            ("90s", Some(90)),
+            ("0s", None),
+            ("90", None),
+            ("d", None),
+            ("", None),
+            ("1.5h", None),
+            ("-1h", None),
+            ("5é", None),
+        ] {
+            assert_eq!(lasting(text).ok(), expect, "{text}");
+        }
+    }
+
+    #[test]
     fn a_list_is_a_table() {
-        let token = |id: &str, name: &str, revoked_at| TokenInfo {
+        let token = |id: &str, name: &str, application: Option<&str>, revoked_at| TokenInfo {
             id: id.to_owned(),
             environment: "default".to_owned(),
             hint: "rbt_made…upup".to_owned(),
             name: name.to_owned(),
+            role: "send".to_owned(),
+            application: application.map(str::to_owned),
             created_at: Timestamp(0),
             expires_at: None,
             revoked_at,
         };
-        let tokens = [token("tok_2", "ci", None), token("tok_1", "", Some(Timestamp(1)))];
+        let tokens = [
+            token("tok_2", "ci", None, None),
+            token("tok_1", "", Some("app_1"), Some(Timestamp(1))),
+        ];
         let expected = "\
-ID     ENVIRONMENT  TOKEN          CREATED                   STATE                             NAME
-tok_2  default      rbt_made…upup  1970-01-01T00:00:00.000Z  valid                             ci
-tok_1  default      rbt_made…upup  1970-01-01T00:00:00.000Z  revoked 1970-01-01T00:00:00.001Z
+ID     ENVIRONMENT  TOKEN          ROLE           CREATED                   STATE                             NAME
+tok_2  default      rbt_made…upup  send           1970-01-01T00:00:00.000Z  valid                             ci
+tok_1  default      rbt_made…upup  send of app_1  1970-01-01T00:00:00.000Z  revoked 1970-01-01T00:00:00.001Z
 ";
         assert_eq!(table(&tokens), expected);
     }

@@ -21,6 +21,15 @@ pub enum Request {
         environment: String,
         /// What it is for, for people.
         name: String,
+        /// What its holder may do.
+        #[serde(default = "admin")]
+        role: String,
+        /// The only application that it is for, by id or uid.
+        #[serde(default)]
+        application: Option<String>,
+        /// How long it works, in seconds.
+        #[serde(default)]
+        lasts: Option<u64>,
     },
     /// All tokens, newest first.
     ListTokens {},
@@ -29,6 +38,10 @@ pub enum Request {
         /// `tok_…`
         id: String,
     },
+}
+
+fn admin() -> String {
+    ringback_domain::access::Role::Admin.name().to_owned()
 }
 
 /// What became of it.
@@ -65,6 +78,10 @@ pub struct TokenInfo {
     pub hint: String,
     /// What it is for.
     pub name: String,
+    /// What its holder may do.
+    pub role: String,
+    /// The only application that it is for.
+    pub application: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it stops working by itself.

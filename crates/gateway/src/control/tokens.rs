@@ -1,11 +1,13 @@
 //! What an operator does with API tokens, on the store: the same for the socket and for a command
 //! that holds the data directory itself.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use ringback_domain::id::{Id, SEQUENCE_BITS, TokenId};
+use ringback_domain::access::{Grant, Role, UnknownRole};
+use ringback_domain::id::{ApplicationId, Id, Key, Kind, SEQUENCE_BITS, TokenId};
+use ringback_domain::scope::Reference;
 use ringback_domain::token::Token;
-use ringback_store::{NewToken, Store, TokenRow, Unavailable, WriteError};
+use ringback_store::{NewToken, ReadError, Store, TokenRow, Unavailable, WriteError};
 
 use super::{Request, Response, TokenInfo};
 use crate::seam::World;
@@ -30,6 +32,18 @@ enum Refusal {
     #[error("{0:?} is not the id of a token: {1}")]
     Id(String, ringback_domain::id::ParseError),
     #[error(transparent)]
+    Role(#[from] UnknownRole),
+    #[error("a token with the role application needs --application")]
+    Unconfined,
+    #[error(
+        "a token with the role admin is for all applications: leave out --application, or use the role application"
+    )]
+    Confined,
+    #[error("tokens of portals are made by POST /api/v1/auth/app-portal-access/{{app_id}}")]
+    Portal,
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
     Write(#[from] WriteError),
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -45,14 +59,18 @@ impl Tokens {
     /// Does what is asked; a refusal is an answer, too.
     pub async fn handle(&self, request: Request) -> Response {
         let outcome = match request {
-            Request::CreateToken { environment, name } => self.create(environment, name).await,
+            Request::CreateToken { environment, name, role, application, lasts } => {
+                self.create(Asked { environment, name, role, application, lasts }).await
+            }
             Request::ListTokens {} => self.list().await,
             Request::RevokeToken { id } => self.revoke(&id).await,
         };
         outcome.unwrap_or_else(|refusal| Response::Refused { reason: refusal.to_string() })
     }
 
-    async fn create(&self, environment: String, name: String) -> Result<Response, Refusal> {
+    async fn create(&self, asked: Asked) -> Result<Response, Refusal> {
+        let Asked { environment, name, role, application, lasts } = asked;
+        let role = grantable(&role, application.is_some())?;
         if !is_environment_name(&environment) {
             return Err(Refusal::Environment);
         }
@@ -61,6 +79,11 @@ impl Tokens {
         }
         let now = self.world.clock.now();
         let key = self.store.environment(environment.clone(), now).await?;
+        let application = match application {
+            Some(named) => Some(self.application(key, &named).await?),
+            None => None,
+        };
+        let expires_at = lasts.map(|seconds| now + Duration::from_secs(seconds));
         let token = Token::mint(self.world.entropy.bytes());
         let id = self.new_id();
         let new = NewToken {
@@ -69,8 +92,11 @@ impl Tokens {
             hash: token.hash(),
             hint: token.hint(),
             name: name.clone(),
+            grant: Grant { role, application, ..Grant::default() },
+            session: None,
             created_at: now,
-            expires_at: None,
+            expires_at,
+            answer: None,
         };
         self.store.create_token(new).await?;
         let info = TokenInfo {
@@ -78,8 +104,10 @@ impl Tokens {
             environment,
             hint: token.hint(),
             name,
+            role: role.name().to_owned(),
+            application: application.map(|id| id.to_string()),
             created_at: now,
-            expires_at: None,
+            expires_at,
             revoked_at: None,
         };
         Ok(Response::Created { token: token.as_str().to_owned(), info })
@@ -96,11 +124,35 @@ impl Tokens {
         Ok(Response::Revoked(row.into()))
     }
 
+    async fn application(&self, environment: Key, named: &str) -> Result<ApplicationId, Refusal> {
+        let reference = Reference::parse(Kind::Application, named);
+        Ok(self.store.application(environment, reference).await?.id)
+    }
+
     /// Tokens are made so rarely that random bits in place of a sequence keep their keys apart.
     fn new_id(&self) -> TokenId {
         let sequence = u32::from_be_bytes(self.world.entropy.bytes()) >> (32 - SEQUENCE_BITS);
         let key = Id::first_key_at(self.world.clock.now()) | i64::from(sequence);
         TokenId(Id { key, shard: 0, nonce: u64::from_be_bytes(self.world.entropy.bytes()) })
+    }
+}
+
+/// A token that is asked for.
+struct Asked {
+    environment: String,
+    name: String,
+    role: String,
+    application: Option<String>,
+    lasts: Option<u64>,
+}
+
+/// The role of this name, if a token can be made with it here.
+fn grantable(role: &str, confined: bool) -> Result<Role, Refusal> {
+    match (role.parse()?, confined) {
+        (Role::Portal, _) => Err(Refusal::Portal),
+        (Role::Application, false) => Err(Refusal::Unconfined),
+        (Role::Admin, true) => Err(Refusal::Confined),
+        (role, _) => Ok(role),
     }
 }
 
@@ -111,6 +163,8 @@ impl From<TokenRow> for TokenInfo {
             environment: row.environment_name,
             hint: row.hint,
             name: row.name,
+            role: row.grant.role.name().to_owned(),
+            application: row.grant.application.map(|id| id.to_string()),
             created_at: row.created_at,
             expires_at: row.expires_at,
             revoked_at: row.revoked_at,
@@ -125,7 +179,24 @@ fn is_environment_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_environment_name;
+    use super::*;
+
+    #[test]
+    fn roles_that_can_be_given_out() {
+        for (role, confined, expect) in [
+            ("admin", false, Some(Role::Admin)),
+            ("admin", true, None),
+            ("send", false, Some(Role::Send)),
+            ("send", true, Some(Role::Send)),
+            ("read", true, Some(Role::Read)),
+            ("application", true, Some(Role::Application)),
+            ("application", false, None),
+            ("portal", true, None),
+            ("root", false, None),
+        ] {
+            assert_eq!(grantable(role, confined).ok(), expect, "{role} {confined}");
+        }
+    }
 
     #[test]
     fn names_of_environments() {

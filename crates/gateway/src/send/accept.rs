@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::{StatusCode, header, request};
 use hyper::body::Incoming;
 use ringback_domain::{
+    access::Right,
     id::{Key, Kind},
     idempotency::Claim,
     scope::Reference,
@@ -26,13 +27,15 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::batch::Batch;
 use crate::{
     api::{self, Error, MessageOut, PostedMessage, Rules},
-    auth::Authenticator,
+    auth::{Authenticator, Wish},
     core::Random,
     log::{Log, Pressure},
     seam::World,
     telemetry::metrics::{Metrics, Rejection},
 };
 
+/// The door's only route.
+const ROUTE: &str = "/api/v1/app/{app_id}/msg";
 /// So many deliveries may wait for the engine before the intake slows down.
 const PRESSURE: usize = 256;
 /// How long a request is held back at most, and between two looks.
@@ -189,7 +192,12 @@ impl Door {
         let Parts { world, auth, rules, retention, .. } = &*self.0;
         let now = world.clock.now();
         let authorization = parts.headers.get(header::AUTHORIZATION);
-        let environment = auth.authenticate(authorization, now).await?.environment;
+        let reference = Reference::parse(Kind::Application, application);
+        let wish = Wish { method: &parts.method, route: ROUTE, application: Some(&reference) };
+        let identity = auth.admit(authorization, wish, now).await?;
+        let environment = identity.environment;
+        // A name may come to mean another application; the one that was checked stays.
+        let reference = identity.grant.application.map_or(reference, |own| Reference::Id(own.0));
         let with_content = api::WithContent::read(parts.uri.query().unwrap_or_default())?;
         let body =
             api::read_body(&parts.headers, body, rules.body_limit, rules.read_timeout).await?;
@@ -198,7 +206,6 @@ impl Door {
         let claim = claim(environment, parts, &body, now)?;
         let nonce = log.nonce(world);
         let posted = PostedMessage::read(&body, rules.json_depth, nonce, now, *retention)?;
-        let reference = Reference::parse(Kind::Application, application);
         let message = posted.message.clone();
         let new = Append { environment, application: reference.clone(), message, claim };
         self.wait_for_the_engine().await;
@@ -208,6 +215,10 @@ impl Door {
         if let (Err(AppendError::NoApplication), Some(described), Some(again)) =
             (&appended, &posted.application, again)
         {
+            // Its own role, too: sending is not making applications.
+            let permitted = identity.grant.permits(Right::Manage);
+            let has = identity.grant.role;
+            permitted.map_err(|needs| Error::Forbidden { needs, has })?;
             let describe = described.clone();
             Box::pin(self.create_application(environment, describe, &reference, now)).await?;
             appended = log.append(again).await;
@@ -256,7 +267,7 @@ fn claim(
 
 fn reason(error: &Error) -> Rejection {
     match error {
-        Error::Unauthenticated(_) => Rejection::Unauthorized,
+        Error::Unauthenticated(_) | Error::Forbidden { .. } => Rejection::Unauthorized,
         Error::NotFound(_) => Rejection::NotFound,
         Error::TooLarge { .. } => Rejection::TooLarge,
         Error::Conflict { .. } => Rejection::Conflict,

@@ -1,6 +1,7 @@
 //! What callers create, change and delete: it is kept as it was said, and names stay unique.
 
 use ringback_domain::{
+    access::Grant,
     application::OPERATIONAL_UID,
     endpoint::{Endpoint, SealedSecret, State},
     event_type::EventType,
@@ -355,8 +356,11 @@ pub(super) async fn tokens_are_found_until_the_end(mut bench: Bench<'_>) {
         hash: [number; 32],
         hint: "rb_…1".to_owned(),
         name: format!("token {number}"),
+        grant: Grant::default(),
+        session: None,
         created_at: NOW,
         expires_at,
+        answer: None,
     };
     let row = |new: &NewToken, revoked_at| TokenRow {
         id: new.id,
@@ -364,6 +368,7 @@ pub(super) async fn tokens_are_found_until_the_end(mut bench: Bench<'_>) {
         environment_name: "production".to_owned(),
         hint: new.hint.clone(),
         name: new.name.clone(),
+        grant: new.grant.clone(),
         created_at: NOW,
         expires_at: new.expires_at,
         revoked_at,

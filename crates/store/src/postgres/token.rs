@@ -1,12 +1,17 @@
 //! API tokens, of which only hashes are stored.
 
+use std::sync::Arc;
+
 use ringback_domain::{
-    id::{Id, TokenId},
+    access::{Capabilities, Grant, Role},
+    id::{ApplicationId, Id, TokenId},
+    scope::Scope,
     time::Timestamp,
 };
 use tokio_postgres::{Error, Row};
 
 use super::{
+    answer, application,
     fault::Stop,
     rows,
     transaction::{Transaction, bytea, int8, text},
@@ -22,9 +27,16 @@ pub(super) async fn create(
     if !transaction.holds(environments, &[int8(&new.environment)]).await? {
         return Err(Stop::Refused(WriteError::NotFound("environment")));
     }
+    if let Some(application) = new.grant.application {
+        let (environment, application) = (new.environment, application.key());
+        application::check_scope(transaction, Scope { environment, application }).await?;
+    }
     let (key, nonce, hash) = (new.id.key(), new.id.0.nonce as i64, new.hash.as_slice());
     let created_at = new.created_at.millis();
     let expires_at = new.expires_at.map(Timestamp::millis);
+    let (role, capabilities) = (new.grant.role.number(), new.grant.capabilities.number());
+    let application = new.grant.application.map(ApplicationId::key);
+    let flags = rows::json_list(new.grant.flags.as_deref());
     let parameters = [
         int8(&key),
         int8(&nonce),
@@ -34,11 +46,17 @@ pub(super) async fn create(
         text(&new.name),
         int8(&created_at),
         int8(&expires_at),
+        int8(&role),
+        int8(&application),
+        int8(&capabilities),
+        text(&flags),
+        text(&new.session),
     ];
     let inserted = transaction.execute(include_str!("queries/token_insert.sql"), &parameters);
     if inserted.await? == 0 {
         return Err(Stop::Refused(WriteError::Conflict("token")));
     }
+    answer::keep(transaction, new.created_at, new.answer.as_ref()).await?;
     Ok(())
 }
 
@@ -81,8 +99,21 @@ fn from_row(row: &Row) -> TokenRow {
         environment_name: row.get(3),
         hint: row.get(4),
         name: row.get(5),
+        grant: grant(row),
         created_at: Timestamp(row.get(6)),
         expires_at: time(7),
         revoked_at: time(8),
+    }
+}
+
+/// What the columns after the first nine say. A role that this program does not know allows
+/// nothing.
+fn grant(row: &Row) -> Grant {
+    let application: Option<i64> = row.get(10);
+    Grant {
+        role: Role::from_number(row.get(9)).unwrap_or(Role::Portal),
+        application: application.map(|_| ApplicationId(rows::id(row, 10, 11))),
+        capabilities: Capabilities::from_number(row.get(12)),
+        flags: rows::optional::<Vec<String>>(row, 13).map(Arc::from),
     }
 }

@@ -23,7 +23,12 @@ CREATE TABLE token (
   name        TEXT NOT NULL,
   created_at  INTEGER NOT NULL,
   expires_at  INTEGER,
-  revoked_at  INTEGER
+  revoked_at  INTEGER,
+  role        INTEGER NOT NULL,   -- ringback_domain::access::Role
+  application INTEGER,
+  capabilities INTEGER NOT NULL,  -- ringback_domain::access::Capabilities
+  flags       TEXT,               -- JSON array
+  session     TEXT
 ) STRICT;
 
 CREATE TABLE application (

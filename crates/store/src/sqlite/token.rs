@@ -1,23 +1,31 @@
 //! API tokens, of which only hashes are stored.
 
+use std::sync::Arc;
+
 use ringback_domain::{
-    id::{Id, TokenId},
+    access::{Capabilities, Grant, Role},
+    id::{ApplicationId, Id, TokenId},
+    scope::Scope,
     time::Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{fault::Stop, rows, writer::Transaction};
+use super::{answer, application, fault::Stop, rows, writer::Transaction};
 use crate::{NewToken, TokenRow, WriteError};
 
 /// Stores a token's hash.
 pub(super) fn create(
-    transaction: &Transaction<'_>,
+    transaction: &mut Transaction<'_>,
     new: &NewToken,
 ) -> Result<(), Stop<WriteError>> {
     let connection = transaction.connection;
     let environments = include_str!("queries/environment_exists.sql");
     if !rows::exists(connection, environments, [new.environment])? {
         return Err(Stop::Refused(WriteError::NotFound("environment")));
+    }
+    if let Some(application) = new.grant.application {
+        let (environment, application) = (new.environment, application.key());
+        application::check_scope(connection, Scope { environment, application })?;
     }
     let known = include_str!("queries/token_exists.sql");
     if rows::exists(connection, known, (new.id.key(), new.hash))? {
@@ -32,7 +40,13 @@ pub(super) fn create(
         &new.name,
         new.created_at.millis(),
         new.expires_at.map(Timestamp::millis),
+        new.grant.role.number(),
+        new.grant.application.map(ApplicationId::key),
+        new.grant.capabilities.number(),
+        rows::json_list(new.grant.flags.as_deref()),
+        &new.session,
     ))?;
+    answer::keep(transaction, new.created_at, new.answer.as_ref())?;
     Ok(())
 }
 
@@ -81,8 +95,22 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
         environment_name: row.get(3)?,
         hint: row.get(4)?,
         name: row.get(5)?,
+        grant: grant(row)?,
         created_at: Timestamp(row.get(6)?),
         expires_at: time(7)?,
         revoked_at: time(8)?,
+    })
+}
+
+/// What the columns after the first nine say. A role that this program does not know allows
+/// nothing.
+fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
+    let application: Option<i64> = row.get(10)?;
+    let application = application.map(|_| rows::id(row, 10, 11)).transpose()?;
+    Ok(Grant {
+        role: Role::from_number(row.get(9)?).unwrap_or(Role::Portal),
+        application: application.map(ApplicationId),
+        capabilities: Capabilities::from_number(row.get(12)?),
+        flags: rows::optional::<Vec<String>>(row, 13)?.map(Arc::from),
     })
 }

@@ -57,6 +57,8 @@ macro_rules! conformance_tests {
             foreign_scopes_write_nothing
             foreign_records_write_nothing
             guessed_ids_find_nothing
+            a_grant_is_kept_with_its_token
+            a_confined_token_ends_with_its_application
             the_sweep_deletes_what_expired
             the_sweep_spares_what_is_pending
             the_sweep_cancels_what_was_deleted

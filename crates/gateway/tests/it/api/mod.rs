@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod access;
 mod document;
 mod idempotency;
 mod limits;
@@ -33,6 +34,7 @@ use ringback::{
     wiring,
 };
 use ringback_domain::{
+    access::Grant,
     id::{Key, TokenId},
     seal::{Keyring, MasterKey},
     target,
@@ -178,6 +180,11 @@ impl Bench {
 
     /// A new token of an environment, which is made if needed.
     async fn token_of(&self, environment: &str) -> (TokenId, String) {
+        self.token_for(environment, Grant::default()).await
+    }
+
+    /// A new token that grants this.
+    async fn token_for(&self, environment: &str, grant: Grant) -> (TokenId, String) {
         let now = self.clock.now();
         let environment = self.store.environment(environment.to_owned(), now).await.unwrap();
         let token = Token::mint(self.world.entropy.bytes());
@@ -188,8 +195,11 @@ impl Bench {
             hash: token.hash(),
             hint: token.hint(),
             name: "test".to_owned(),
+            grant,
+            session: None,
             created_at: now,
             expires_at: None,
+            answer: None,
         };
         self.store.create_token(new).await.unwrap();
         (id, token.as_str().to_owned())

@@ -55,6 +55,48 @@ async fn tokens_are_made_and_revoked_while_the_server_runs() {
     assert_eq!(unknown.status.code(), Some(1), "{}", stderr(&unknown));
 }
 
+/// The hot route is answered by the cores, everything else by the shared runtime.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_counts_on_both_routers() {
+    let server = Server::start(Settings::default());
+    let (app, _) = server.application("http://127.0.0.1:9/").await;
+    let (other, _) = server.application("http://127.0.0.1:9/").await;
+    let made = |words: &[&str]| {
+        let made = token(&server, &[&["create", "--expires", "1h"], words].concat());
+        assert!(made["expiresAt"].is_string(), "{made}");
+        made["token"].as_str().unwrap().to_owned()
+    };
+    let message = json!({ "eventType": "a", "payload": {} }).to_string();
+    let sent = async |token: &str, app: &str| {
+        let (client, path) = (server.client_with(token), format!("/api/v1/app/{app}/msg"));
+        let answer = client.call(Method::POST, &path, Some(message.clone().into())).await;
+        answer.unwrap().status.as_u16()
+    };
+    for (words, send, send_other, read, list) in [
+        (vec!["--role", "send"], 202, 202, 403, 403),
+        (vec!["--role", "send", "--application", &app], 202, 404, 403, 403),
+        (vec!["--role", "read"], 403, 403, 200, 200),
+        (vec!["--role", "application", "--application", &app], 202, 404, 200, 403),
+        (vec!["--role", "admin"], 202, 202, 200, 200),
+    ] {
+        let token = made(&words);
+        assert_eq!(sent(&token, &app).await, send, "{words:?}");
+        assert_eq!(sent(&token, &other).await, send_other, "{words:?}");
+        let inside = format!("/api/v1/app/{app}/endpoint");
+        assert_eq!(status(&server, &token, &inside).await, read, "{words:?}");
+        assert_eq!(status(&server, &token, "/api/v1/app").await, list, "{words:?}");
+    }
+    for words in [
+        vec!["--role", "application"],
+        vec!["--role", "admin", "--application", &app],
+        vec!["--role", "portal", "--application", &app],
+        vec!["--role", "read", "--application", "nobody"],
+    ] {
+        let refused = run_on(&server, &[&["token", "create"], words.as_slice()].concat(), &[]);
+        assert_eq!(refused.status.code(), Some(1), "{words:?}: {}", stderr(&refused));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_are_made_without_a_server_too() {
     let mut server = Server::start(Settings::default());

@@ -33,7 +33,12 @@ CREATE TABLE token (
   name        text NOT NULL,
   created_at  int8 NOT NULL,
   expires_at  int8,
-  revoked_at  int8
+  revoked_at  int8,
+  role        int8 NOT NULL,      -- ringback_domain::access::Role
+  application int8,
+  capabilities int8 NOT NULL,     -- ringback_domain::access::Capabilities
+  flags       text,               -- JSON array
+  session     text
 );
 
 -- `routed` is the newest revision among the application's endpoints: an append says which one it
