@@ -1,7 +1,7 @@
 //! Development tasks: `cargo xtask test` is the one command that shows whether Ringback works.
 //!
-//! Nothing here is part of the product. It has no dependencies, so that it builds in a second on a
-//! fresh clone, and it never skips silently: what cannot run is a failure that says how to mend it.
+//! Nothing here is part of the product. It depends on the standard library and on the crate that
+//! starts PostgreSQL, which does the same, so that it builds in a second on a fresh clone, and it never skips silently: what cannot run is a failure that says how to mend it.
 
 #![allow(
     clippy::print_stdout,
@@ -17,7 +17,7 @@ mod suites;
 mod tidy;
 mod tools;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -25,8 +25,14 @@ Development tasks of Ringback.
 
 usage: cargo xtask <task>
 
-  test [--only PART]   every test: Rust tests, documentation tests, and the official SDKs against
-                       a real server. PART is one of: unit, doc, python, python-1.42, js, rust
+  test [--only PART] [--store URL]
+                       every test: Rust tests, documentation tests, and the official SDKs against
+                       a real server, on both stores. PART is one of: unit, doc, python, python-1.42,
+                       js, rust (on SQLite); postgres-store, postgres, postgres-python,
+                       postgres-python-1.42, postgres-js, postgres-rust (on PostgreSQL)
+                       A PostgreSQL is started and stopped. With --store the parts on PostgreSQL run
+                       alone, on the server at postgres://…, or one compatible with it: each test
+                       creates a database there and drops it
   tidy                 the source rules that no compiler checks
   deny                 licences, banned crates and sources of the dependencies
   tools                install the pinned tools and SDKs into target/ and stop
@@ -41,8 +47,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
-        ["test"] => suites::run(&root, None),
-        ["test", "--only", part] => suites::run(&root, Some(part)),
+        ["test", choices @ ..] if choices.len() % 2 == 0 => test(&root, choices),
         ["tidy"] => tidy::run(&root),
         ["deny"] => suites::deny(&root),
         ["tools"] => suites::install(&root),
@@ -64,6 +69,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn test(root: &Path, choices: &[&str]) -> Result<(), String> {
+    let mut chosen = suites::Choice::default();
+    for pair in choices.chunks_exact(2) {
+        match pair {
+            ["--only", part] => chosen.only = Some(part),
+            ["--store", url] => chosen.store = Some(url),
+            _ => return Err(format!("no such choice: {}", pair.join(" "))),
+        }
+    }
+    suites::run(root, chosen)
 }
 
 /// The repository's root: the folder above this package.

@@ -11,54 +11,67 @@ use crate::process;
 /// A program the tests run, and the Debian packages that bring it.
 struct Need {
     name: &'static str,
-    /// Exits with 0 when the need is met.
-    probe: &'static [&'static str],
+    probe: Probe,
     packages: &'static [&'static str],
     why: &'static str,
+}
+
+/// How it shows whether a need is met.
+enum Probe {
+    /// A command that exits with 0 when it is.
+    Command(&'static [&'static str]),
+    /// For what is not on the `PATH`.
+    Search(fn() -> Result<(), String>),
 }
 
 const NEEDS: &[Need] = &[
     Need {
         name: "python3 with venv",
-        probe: &["python3", "-c", "import venv, ensurepip"],
+        probe: Probe::Command(&["python3", "-c", "import venv, ensurepip"]),
         packages: &["python3-venv"],
         why: "prebuilt tools and the Python SDKs are installed into virtual environments",
     },
     Need {
         name: "npm",
-        probe: &["npm", "--version"],
+        probe: Probe::Command(&["npm", "--version"]),
         packages: &["nodejs", "npm"],
         why: "the JavaScript SDK and the Node.js it needs come from the npm index",
     },
     Need {
         name: "a C compiler",
-        probe: &["cc", "--version"],
+        probe: Probe::Command(&["cc", "--version"]),
         packages: &["gcc", "libc6-dev"],
         why: "SQLite and the crypto library are compiled from C",
     },
     Need {
         name: "strace",
-        probe: &["strace", "--version"],
+        probe: Probe::Command(&["strace", "--version"]),
         packages: &["strace"],
         why: "injects a failing fsync",
     },
     Need {
         name: "ip",
-        probe: &["ip", "-V"],
+        probe: Probe::Command(&["ip", "-V"]),
         packages: &["iproute2"],
         why: "brings up loopback inside network namespaces of the tests",
     },
     Need {
         name: "unshare",
-        probe: &["unshare", "--version"],
+        probe: Probe::Command(&["unshare", "--version"]),
         packages: &["util-linux"],
         why: "a small file system is mounted in a namespace of its own to fill it up",
     },
     Need {
         name: "mount",
-        probe: &["mount", "--version"],
+        probe: Probe::Command(&["mount", "--version"]),
         packages: &["mount"],
         why: "a small file system is mounted in a namespace of its own to fill it up",
+    },
+    Need {
+        name: "a PostgreSQL server",
+        probe: Probe::Search(ringback_pg_cluster::available),
+        packages: &["postgresql"],
+        why: "every test of the store and of the API runs on PostgreSQL, too",
     },
 ];
 
@@ -82,8 +95,13 @@ fn missing() -> Vec<&'static Need> {
 }
 
 fn met(need: &Need) -> bool {
-    let [program, arguments @ ..] = need.probe else { return false };
-    process::quiet(Command::new(program).args(arguments)).is_ok()
+    match need.probe {
+        Probe::Command([program, arguments @ ..]) => {
+            process::quiet(Command::new(program).args(arguments)).is_ok()
+        }
+        Probe::Command([]) => false,
+        Probe::Search(search) => search().is_ok(),
+    }
 }
 
 fn packages(missing: &[&'static Need]) -> Vec<&'static str> {
@@ -141,8 +159,12 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_not_met() {
-        let need =
-            Need { name: "x", probe: &["ringback-no-such-program"], packages: &["x"], why: "x" };
+        let need = Need {
+            name: "x",
+            probe: Probe::Command(&["ringback-no-such-program"]),
+            packages: &["x"],
+            why: "x",
+        };
         assert!(!met(&need));
     }
 }

@@ -82,7 +82,7 @@ pub(crate) fn conclude(parts: &[(String, Count)]) -> Result<(), String> {
     for (name, count) in parts {
         let verdict = if count.failed == 0 { "ok    " } else { "FAILED" };
         let Count { passed, failed, skipped } = *count;
-        println!("{verdict} {name:<12} {passed:>5} passed {failed:>3} failed {skipped:>3} skipped");
+        println!("{verdict} {name:<20} {passed:>5} passed {failed:>3} failed {skipped:>3} skipped");
         total.passed += passed;
         total.failed += failed;
     }

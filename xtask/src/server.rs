@@ -8,6 +8,8 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
+use ringback_pg_cluster::Database;
+
 use crate::process;
 
 /// The administrator's token of the servers started here. Made up; valid nowhere else.
@@ -27,7 +29,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `target/debug/ringback` and waits until it says where it listens. `name` tells its
     /// data directory and log apart from those of other suites.
-    pub(crate) fn start(root: &Path, name: &str) -> Result<Self, String> {
+    pub(crate) fn start(root: &Path, name: &str, store: Option<&Database>) -> Result<Self, String> {
         let place = root.join("target/sdk/server").join(name);
         if place.exists() {
             fs::remove_dir_all(&place)
@@ -39,6 +41,7 @@ impl Server {
         let stderr = File::create(&log)
             .map_err(|error| format!("cannot create {}: {error}", log.display()))?;
         let mut child = program(root)
+            .envs(store.map(|database| ("RINGBACK_STORE", database.dsn())))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(&data)
             .stdin(Stdio::null())

@@ -3,43 +3,99 @@
 use std::path::Path;
 use std::process::Command;
 
+use ringback_pg_cluster::{Cluster, Database, Options, VARIABLE};
+
 use crate::process::{Finished, stream};
 use crate::report::{self, Count};
 use crate::server::{Server, TOKEN};
 use crate::{needs, tools};
 
+/// What makes the gateway's integration tests run their servers on PostgreSQL.
+const STORE: (&str, &str) = ("RINGBACK_TEST_STORE", "postgres");
+
 /// One part of the tests, runnable alone with `--only`.
 struct Part {
     name: &'static str,
-    run: fn(&Path) -> Result<Count, String>,
+    on: On,
+    run: fn(Ground<'_>) -> Result<Count, String>,
+}
+
+/// Which store a part is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum On {
+    Neither,
+    Sqlite,
+    Postgres,
+    Both,
+    /// On PostgreSQL, what a part on both has: for a server that is named.
+    PostgresOnly,
+}
+
+/// Which parts are run, and where.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Choice<'a> {
+    /// Only the part of this name.
+    pub(crate) only: Option<&'a str>,
+    /// Only the parts on PostgreSQL, on this server.
+    pub(crate) store: Option<&'a str>,
+}
+
+/// What the parts stand on.
+#[derive(Clone, Copy)]
+struct Ground<'a> {
+    root: &'a Path,
+    /// The URL of a PostgreSQL on which databases may be created; empty if no part needs one.
+    postgres: &'a str,
 }
 
 const PARTS: &[Part] = &[
-    Part { name: "unit", run: unit },
-    Part { name: "doc", run: doc },
-    Part { name: "python", run: |root| python(root, "python") },
-    Part { name: "python-1.42", run: |root| python(root, "python-1.42") },
-    Part { name: "js", run: js },
-    Part { name: "rust", run: rust },
+    Part { name: "unit", on: On::Both, run: unit },
+    Part { name: "doc", on: On::Neither, run: doc },
+    Part { name: "python", on: On::Sqlite, run: |ground| python(ground, "python", None) },
+    Part { name: "python-1.42", on: On::Sqlite, run: |ground| python(ground, "python-1.42", None) },
+    Part { name: "js", on: On::Sqlite, run: |ground| js(ground, None) },
+    Part { name: "rust", on: On::Sqlite, run: |ground| rust(ground, None) },
+    Part { name: "postgres-store", on: On::PostgresOnly, run: postgres_store },
+    Part { name: "postgres", on: On::Postgres, run: postgres },
+    Part {
+        name: "postgres-python",
+        on: On::Postgres,
+        run: |ground| python(ground, "python", Some(&database(ground)?)),
+    },
+    Part {
+        name: "postgres-python-1.42",
+        on: On::Postgres,
+        run: |ground| python(ground, "python-1.42", Some(&database(ground)?)),
+    },
+    Part {
+        name: "postgres-js",
+        on: On::Postgres,
+        run: |ground| js(ground, Some(&database(ground)?)),
+    },
+    Part {
+        name: "postgres-rust",
+        on: On::Postgres,
+        run: |ground| rust(ground, Some(&database(ground)?)),
+    },
 ];
 
-/// Runs every part, or the one named. A failing part does not keep the others from running.
-pub(crate) fn run(root: &Path, only: Option<&str>) -> Result<(), String> {
-    let chosen: Vec<&Part> =
-        PARTS.iter().filter(|part| only.is_none_or(|name| part.name == name)).collect();
-    if chosen.is_empty() {
-        let names: Vec<&str> = PARTS.iter().map(|part| part.name).collect();
-        return Err(format!("no such part; there are: {}", names.join(", ")));
-    }
-    if let Err(problem) = needs::meet() {
-        eprintln!("error: {problem}");
-        return report::conclude(&[("machine".to_owned(), Count::BROKEN)]);
-    }
+/// Runs every part, or those chosen. A failing part does not keep the others from running.
+pub(crate) fn run(root: &Path, choice: Choice<'_>) -> Result<(), String> {
+    let chosen = chosen(choice)?;
+    let machine = needs::meet().and_then(|()| server(&chosen, choice));
+    let server = match machine {
+        Ok(server) => server,
+        Err(problem) => {
+            eprintln!("error: {problem}");
+            return report::conclude(&[("machine".to_owned(), Count::BROKEN)]);
+        }
+    };
+    let ground = Ground { root, postgres: &server.url };
     let counts: Vec<(String, Count)> = chosen
         .into_iter()
         .map(|part| {
             println!("\n=== {} ===", part.name);
-            let count = (part.run)(root).unwrap_or_else(|problem| {
+            let count = (part.run)(ground).unwrap_or_else(|problem| {
                 eprintln!("error: {problem}");
                 Count::BROKEN
             });
@@ -47,6 +103,57 @@ pub(crate) fn run(root: &Path, only: Option<&str>) -> Result<(), String> {
         })
         .collect();
     report::conclude(&counts)
+}
+
+fn chosen(choice: Choice<'_>) -> Result<Vec<&'static Part>, String> {
+    let is_url = |url: &str| ["postgres://", "postgresql://"].iter().any(|s| url.starts_with(s));
+    if !choice.store.is_none_or(is_url) {
+        return Err("--store takes a URL: postgres://…".to_owned());
+    }
+    let matches = |part: &&Part| match choice {
+        Choice { only: Some(name), .. } => part.name == name,
+        Choice { only: None, store: Some(_) } => part.on.is_postgres(),
+        // A part on both has done what this one does.
+        Choice { only: None, store: None } => part.on != On::PostgresOnly,
+    };
+    let chosen: Vec<&Part> = PARTS.iter().filter(matches).collect();
+    if chosen.is_empty() {
+        let names: Vec<&str> = PARTS.iter().map(|part| part.name).collect();
+        return Err(format!("no such part; there are: {}", names.join(", ")));
+    }
+    if choice.store.is_some() && !chosen.iter().all(|part| part.on.is_postgres()) {
+        return Err("--store is for the parts that run on PostgreSQL alone".to_owned());
+    }
+    Ok(chosen)
+}
+
+impl On {
+    fn is_postgres(self) -> bool {
+        matches!(self, On::Postgres | On::PostgresOnly)
+    }
+}
+
+/// The PostgreSQL of this run; ours ends when it is dropped.
+#[derive(Default)]
+struct Postgres {
+    url: String,
+    _own: Option<Cluster>,
+}
+
+fn server(chosen: &[&Part], choice: Choice<'_>) -> Result<Postgres, String> {
+    if let Some(url) = choice.store {
+        return Ok(Postgres { url: url.to_owned(), _own: None });
+    }
+    if chosen.iter().all(|part| matches!(part.on, On::Neither | On::Sqlite)) {
+        return Ok(Postgres::default());
+    }
+    let own = Cluster::start(&Options::default())?;
+    Ok(Postgres { url: own.dsn(), _own: Some(own) })
+}
+
+/// An empty database for a suite's server.
+fn database(ground: Ground<'_>) -> Result<Database, String> {
+    Database::create_on(ground.postgres)
 }
 
 /// Installs everything the parts would install on their first run.
@@ -71,45 +178,75 @@ pub(crate) fn deny(root: &Path) -> Result<(), String> {
     }
 }
 
-fn unit(root: &Path) -> Result<Count, String> {
-    let program = tools::rust_tools(root)?.join("cargo-nextest");
-    let profile = if std::env::var_os("CI").is_some() { "ci" } else { "default" };
-    let flags = ["nextest", "run", "--workspace", "--no-fail-fast", "--profile", profile];
-    let done = stream(Command::new(program).current_dir(root).args(flags))?;
+/// Every Rust test; those of the store on both stores, those of the gateway on SQLite.
+fn unit(ground: Ground<'_>) -> Result<Count, String> {
+    let mut command = nextest(ground)?;
+    command.env_remove(STORE.0);
+    let done = stream(&mut command)?;
     Ok(report::nextest(&done.output).judged(done.success))
 }
 
-fn doc(root: &Path) -> Result<Count, String> {
-    let done = stream(cargo(root).args(["test", "--workspace", "--doc", "--quiet"]))?;
+/// The store's rules on PostgreSQL alone.
+fn postgres_store(ground: Ground<'_>) -> Result<Count, String> {
+    filtered(&mut nextest(ground)?, "binary_id(ringback-store::it) & test(/^postgres::/)")
+}
+
+/// The gateway's integration tests with their servers on PostgreSQL, but those that are about
+/// SQLite and those that have no server.
+fn postgres(ground: Ground<'_>) -> Result<Count, String> {
+    let mut command = nextest(ground)?;
+    command.env(STORE.0, STORE.1);
+    filtered(&mut command, "binary_id(ringback::it) & not test(/^(sqlite|outbound)::/)")
+}
+
+fn filtered(command: &mut Command, filter: &str) -> Result<Count, String> {
+    let done = stream(command.args(["--filterset", filter]))?;
+    let count = report::nextest(&done.output).judged(done.success);
+    // What the filter leaves out is what other parts are for.
+    Ok(Count { skipped: 0, ..count })
+}
+
+fn nextest(ground: Ground<'_>) -> Result<Command, String> {
+    let program = tools::rust_tools(ground.root)?.join("cargo-nextest");
+    let profile = if std::env::var_os("CI").is_some() { "ci" } else { "default" };
+    // The same packages each time, so that they have the same features and are built once.
+    let flags = ["nextest", "run", "--workspace", "--no-fail-fast", "--profile", profile];
+    let mut command = Command::new(program);
+    command.current_dir(ground.root).args(flags).env(VARIABLE, ground.postgres);
+    Ok(command)
+}
+
+fn doc(ground: Ground<'_>) -> Result<Count, String> {
+    let done = stream(cargo(ground.root).args(["test", "--workspace", "--doc", "--quiet"]))?;
     let count = report::cargo_test(&done.output);
     // Documentation need not hold examples, so an empty run that ends well is fine here.
     Ok(if done.success { count } else { count.judged(false) })
 }
 
-fn python(root: &Path, name: &str) -> Result<Count, String> {
-    let programs = tools::python_sdk(root, name)?;
-    let script = root.join("tests/sdk").join(name).join("suite.py");
-    against_server(root, name, || {
+fn python(ground: Ground<'_>, name: &str, store: Option<&Database>) -> Result<Count, String> {
+    let programs = tools::python_sdk(ground.root, name)?;
+    let script = ground.root.join("tests/sdk").join(name).join("suite.py");
+    against_server(ground.root, name, store, || {
         let mut command = Command::new(programs.join("python"));
         command.args(["-u", "-B"]).arg(&script);
         Ok(command)
     })
 }
 
-fn js(root: &Path) -> Result<Count, String> {
+fn js(Ground { root, .. }: Ground<'_>, store: Option<&Database>) -> Result<Count, String> {
     let place = tools::js_sdk(root)?;
     let node = tools::node(&place)?;
     // A module finds its packages beside itself, so the suite runs from where they are installed.
     let script = place.join("suite.mjs");
     tools::copy(&root.join("tests/sdk/js/suite.mjs"), &script)?;
-    against_server(root, "js", || {
+    against_server(root, "js", store, || {
         let mut command = Command::new(&node);
         command.arg(&script);
         Ok(command)
     })
 }
 
-fn rust(root: &Path) -> Result<Count, String> {
+fn rust(Ground { root, .. }: Ground<'_>, store: Option<&Database>) -> Result<Count, String> {
     let target = root.join("target/sdk/rust-build");
     let manifest = root.join("tests/sdk/rust/Cargo.toml");
     let mut build = cargo(root);
@@ -117,14 +254,15 @@ fn rust(root: &Path) -> Result<Count, String> {
     if !stream(build.env("CARGO_TARGET_DIR", &target))?.success {
         return Err("the suite with the Rust SDK does not build".to_owned());
     }
-    against_server(root, "rust", || Ok(Command::new(target.join("debug/sdk-suite"))))
+    against_server(root, "rust", store, || Ok(Command::new(target.join("debug/sdk-suite"))))
 }
 
-/// Builds the server, starts it, runs `suite` with `RINGBACK_URL` and `RINGBACK_TOKEN`, stops it.
+/// Builds the server, starts it on SQLite or on the database, runs `suite` with `RINGBACK_URL` and `RINGBACK_TOKEN`, stops it.
 /// A server that does not end as it should is one failure more.
 fn against_server(
     root: &Path,
     name: &str,
+    store: Option<&Database>,
     suite: impl FnOnce() -> Result<Command, String>,
 ) -> Result<Count, String> {
     // With `--workspace` the features are those the tests were built with: nothing is built twice.
@@ -132,7 +270,7 @@ fn against_server(
     if !stream(cargo(root).args(build))?.success {
         return Err("the server does not build".to_owned());
     }
-    let server = Server::start(root, name)?;
+    let server = Server::start(root, name, store)?;
     let mut command = suite()?;
     command.current_dir(root).env("RINGBACK_URL", &server.url).env("RINGBACK_TOKEN", TOKEN);
     let Finished { success, output } = stream(&mut command)?;
