@@ -32,7 +32,8 @@ async fn pending_retries_are_made_at_their_time_after_a_restart() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_sent_twice_over_clean_restarts() {
-    let receiver = Receiver::with(|_, _| Answer::Slowly(204, Duration::from_millis(20)));
+    // Slower than messages are accepted, whatever the store.
+    let receiver = Receiver::with(|_, _| Answer::Slowly(204, Duration::from_millis(150)));
     let settings = Settings::default().env("RINGBACK_DELIVERY_IN_FLIGHT_PER_ENDPOINT", "4");
     let mut bench = Bench::new(settings).await;
     bench.endpoint(&receiver.url()).await;
