@@ -100,6 +100,12 @@ cases! {
         environments_are_made_once
         tokens_are_found_until_the_end
         answers_are_kept_with_what_they_answer;
+    import:
+        an_import_creates_and_replaces
+        an_import_archives_what_it_does_not_name
+        what_is_imported_again_is_not_touched
+        an_import_is_done_or_not
+        a_large_import_is_one;
     lists:
         pages_join_in_both_orders_and_both_ways
         a_cursor_may_be_deleted

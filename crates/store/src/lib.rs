@@ -7,6 +7,7 @@
 mod store;
 
 mod expunge;
+mod import;
 mod replay;
 mod task;
 
@@ -20,6 +21,7 @@ mod pages;
 mod timings;
 
 pub use expunge::*;
+pub use import::*;
 pub use replay::*;
 pub use store::*;
 pub use task::*;

@@ -46,7 +46,9 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///                     delivery┼─► due ─► lane ─► settled: delivery row deleted
 ///                     claim   ┘
 /// ```
-pub trait Store: crate::Tasks + crate::Replay + crate::Expunge + Send + Sync + 'static {
+pub trait Store:
+    crate::Tasks + crate::Replay + crate::Expunge + crate::Imports + Send + Sync + 'static
+{
     // ── the log ────────────────────────────────────────────────────────────────────────────────
 
     /// Appends messages; each of the batch succeeds or fails for itself.

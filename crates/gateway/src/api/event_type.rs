@@ -1,5 +1,8 @@
 //! Event types: what can happen, as the sender documents it.
 
+mod document;
+mod import;
+
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use ringback_domain::{
@@ -30,6 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default()
         .routes(routes!(list, create))
         .routes(routes!(get, upsert, patch, delete))
+        .merge(import::routes())
 }
 
 /// An event type to create, or what replaces one.

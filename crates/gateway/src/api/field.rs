@@ -25,18 +25,35 @@ pub(super) const EVENT_TYPES: usize = 1_000;
 pub(super) struct Problems {
     list: Vec<Problem>,
     /// Leads to the object that is being checked.
-    within: Vec<&'static str>,
+    within: Vec<std::borrow::Cow<'static, str>>,
 }
 
 impl Problems {
     /// Of a body's top level.
     pub(super) fn of_body() -> Problems {
-        Problems { list: Vec::new(), within: vec!["body"] }
+        Problems { list: Vec::new(), within: vec!["body".into()] }
     }
 
     /// Of an object inside the body.
     pub(super) fn of_body_field(field: &'static str) -> Problems {
-        Problems { list: Vec::new(), within: vec!["body", field] }
+        Problems { list: Vec::new(), within: vec!["body".into(), field.into()] }
+    }
+
+    /// Of whatever this path leads to.
+    pub(super) fn at(path: &[&str]) -> Problems {
+        let within = path.iter().map(|part| (*part).to_owned().into()).collect();
+        Problems { list: Vec::new(), within }
+    }
+
+    /// Notes that what is being checked is wrong as a whole.
+    pub(super) fn add_here(&mut self, what: impl ToString) {
+        let loc: Vec<&str> = self.within.iter().map(AsRef::as_ref).collect();
+        self.list.push(Problem::at(&loc, what));
+    }
+
+    /// Takes over what is wrong elsewhere.
+    pub(super) fn append(&mut self, mut other: Problems) {
+        self.list.append(&mut other.list);
     }
 
     /// Notes that `field` is wrong.
@@ -46,7 +63,7 @@ impl Problems {
 
     /// Notes that what `key` names inside `field` is wrong.
     pub(super) fn add_below(&mut self, field: &str, key: Option<&str>, what: impl ToString) {
-        let mut loc: Vec<&str> = self.within.clone();
+        let mut loc: Vec<&str> = self.within.iter().map(AsRef::as_ref).collect();
         loc.push(field);
         loc.extend(key);
         self.list.push(Problem::at(&loc, what));

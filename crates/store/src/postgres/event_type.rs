@@ -190,7 +190,7 @@ async fn update(transaction: &Transaction<'_>, event_type: &EventType) -> Result
     Ok(())
 }
 
-fn from_row(row: &Row) -> EventType {
+pub(super) fn from_row(row: &Row) -> EventType {
     EventType {
         id: EventTypeId(rows::id(row, 0, 1)),
         name: row.get(2),

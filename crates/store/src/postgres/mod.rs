@@ -33,6 +33,7 @@ mod endpoint;
 mod environment;
 mod event_type;
 mod explain;
+mod import;
 mod message;
 mod task;
 mod token;

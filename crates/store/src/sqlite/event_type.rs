@@ -121,7 +121,7 @@ fn existing(
     by_name(connection, environment, name)?.ok_or_else(missing)
 }
 
-fn by_name(
+pub(super) fn by_name(
     connection: &Connection,
     environment: Key,
     name: &str,
@@ -132,7 +132,7 @@ fn by_name(
         .optional()
 }
 
-fn insert(connection: &Connection, new: &NewEventType) -> Result<(), Stop<WriteError>> {
+pub(super) fn insert(connection: &Connection, new: &NewEventType) -> Result<(), Stop<WriteError>> {
     let event_type = &new.event_type;
     let id = event_type.id;
     if rows::exists(connection, include_str!("queries/event_type_exists.sql"), [id.key()])? {
@@ -156,7 +156,7 @@ fn insert(connection: &Connection, new: &NewEventType) -> Result<(), Stop<WriteE
     Ok(())
 }
 
-fn update(connection: &Connection, event_type: &EventType) -> rusqlite::Result<()> {
+pub(super) fn update(connection: &Connection, event_type: &EventType) -> rusqlite::Result<()> {
     let mut update = connection.prepare_cached(include_str!("queries/event_type_update.sql"))?;
     update.execute((
         event_type.id.key(),

@@ -5,6 +5,7 @@
 mod access;
 mod document;
 mod idempotency;
+mod import;
 mod limits;
 mod operational;
 mod parity;

@@ -1,0 +1,1 @@
+SELECT EXISTS (SELECT FROM event_type WHERE key = ANY ($1))
