@@ -43,14 +43,15 @@ pub enum OpenError {
 }
 
 /// The store that the configuration names, or else that of the data directory, whose lock is held.
+/// Reading a directory or reaching a server takes its time; the runtime is told that this blocks.
 ///
 /// # Errors
 /// When its files or its server cannot be used.
 pub fn store(config: &Config, data: &Path, metrics: &Metrics) -> Result<Arc<dyn Store>, OpenError> {
-    match &config.store.url {
-        Some(url) => Ok(Arc::new(Postgres::open(url.expose(), &on_a_server(config))?)),
-        None => Ok(Arc::new(Sqlite::open(data, &embedded(config, metrics))?)),
-    }
+    tokio::task::block_in_place(|| match &config.store.url {
+        Some(url) => Ok(Arc::new(Postgres::open(url.expose(), &on_a_server(config))?) as _),
+        None => Ok(Arc::new(Sqlite::open(data, &embedded(config, metrics))?) as _),
+    })
 }
 
 fn embedded(config: &Config, metrics: &Metrics) -> sqlite::Options {

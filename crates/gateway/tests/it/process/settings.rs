@@ -56,6 +56,33 @@ fn a_dump_shows_what_holds_and_no_secret() {
     assert!(!data.exists());
 }
 
+/// Whatever is wrong with a database's URL, its password is not told.
+#[test]
+fn a_database_that_cannot_be_had_is_told_without_its_password() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", text(&data)];
+    let password = "made-up-password-0123456789";
+    for place in ["127.0.0.1:1/ringback", "127.0.0.1:port/ringback", "%zz/ringback", "?nope=1"] {
+        let url = format!("postgres://made-up-user:{password}@{place}");
+        for (words, env) in [
+            ([&serve[..], &["--store", &url]].concat(), ("X", "")),
+            (serve.to_vec(), ("RINGBACK_STORE", &*url)),
+        ] {
+            let output = run(&words, &[env, ("RINGBACK_LOG_LEVEL", "trace")]);
+            let told = stderr(&output);
+            assert_eq!(output.status.code(), Some(1), "{place}: {told}");
+            assert!(told.contains("database"), "{place}: {told}");
+            assert!(!told.contains(password), "{place}: {told}");
+            assert_eq!(stdout(&output), "", "{place}");
+        }
+        let dump = run(&[&serve[..], &["--dump-config"]].concat(), &[("RINGBACK_STORE", &*url)]);
+        let dump = stdout(&dump);
+        assert!(dump.contains("url is not shown # RINGBACK_STORE"), "{dump}");
+        assert!(!dump.contains(password), "{dump}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_second_process_on_a_directory_is_told_who_was_first() {
     let server = Server::start(Settings::default());
