@@ -1,4 +1,7 @@
 //! What surrounds all routes: trailing slashes, panics, and what is no route.
+//!
+//! Invariant: no path with a NUL in it reaches a handler. It would name nothing, and PostgreSQL
+//! takes none in a text. (In a query string: `super::query`. In a body, each field is checked.)
 
 use std::{
     any::Any,
@@ -26,9 +29,20 @@ pub(super) fn guarded(routes: Router) -> Router {
         .method_not_allowed_fallback(async || Error::MethodNotAllowed);
     // Routing looks at the path first, so what changes the path stands in front of it.
     Router::new().fallback_service(tower::service_fn(move |request: Request| {
-        let answer = routes.clone().oneshot(without_slash(request));
-        async move { Ok::<_, Infallible>(Guarded(Box::pin(answer)).await) }
+        let named = !has_nul(request.uri());
+        let answer = named.then(|| routes.clone().oneshot(without_slash(request)));
+        async move {
+            Ok::<_, Infallible>(match answer {
+                Some(answer) => Guarded(Box::pin(answer)).await,
+                None => Error::NoRoute.into_response(),
+            })
+        }
     }))
+}
+
+/// Whether a segment of the path has a NUL once it is decoded.
+fn has_nul(uri: &Uri) -> bool {
+    uri.path().contains("%00")
 }
 
 /// The request as if its path had no trailing slash.
@@ -103,7 +117,8 @@ mod tests {
         }
         let routes = Router::new()
             .route("/fine", routing::get(async || "fine"))
-            .route("/broken", routing::get(broken));
+            .route("/broken", routing::get(broken))
+            .route("/any/{name}", routing::get(async || "fine"));
         let app = guarded(routes);
         let ask = async |method: Method, path: &str| {
             let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
@@ -113,10 +128,12 @@ mod tests {
         };
         assert_eq!(ask(Method::GET, "/fine").await.0, StatusCode::OK);
         assert_eq!(ask(Method::GET, "/fine/").await.0, StatusCode::OK);
+        assert_eq!(ask(Method::GET, "/any/thing%2500").await.0, StatusCode::OK);
         for (method, path, status, code) in [
             (Method::GET, "/broken", StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
             (Method::GET, "/nowhere", StatusCode::NOT_FOUND, "not_found"),
             (Method::GET, "/nowhere/", StatusCode::NOT_FOUND, "not_found"),
+            (Method::GET, "/any/thing%00", StatusCode::NOT_FOUND, "not_found"),
             (Method::POST, "/fine", StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
         ] {
             let (is, body) = ask(method, path).await;

@@ -1,7 +1,8 @@
 //! Query strings, in every spelling that SDKs and people use.
 //!
 //! Lists come comma-joined (`a=1,2`), repeated (`a=1&a=2`) and with brackets (`a[]=1`, `a[0]=1`).
-//! An empty value means none; unknown names are passed over; everything wrong is told at once.
+//! An empty value means none; unknown names are passed over; everything wrong is told at once. A
+//! NUL is wrong wherever it is: no name holds one, and PostgreSQL takes none in a text.
 
 use std::str::FromStr;
 
@@ -42,10 +43,11 @@ impl<S: Sync, T: FromQuery> FromRequestParts<S> for Query<T> {
 pub(super) fn parse<T: FromQuery>(text: &str) -> Result<T, Error> {
     let pairs = url::form_urlencoded::parse(text.as_bytes());
     let pairs = pairs.map(|(name, value)| (plain(&name).to_owned(), value.into_owned()));
-    let mut params = Params {
-        pairs: pairs.filter(|(_, value)| !value.is_empty()).collect(),
-        problems: Vec::new(),
-    };
+    let pairs = pairs.filter(|(_, value)| !value.is_empty()).collect();
+    let mut params = Params { pairs, problems: Vec::new() };
+    let with_nul = params.pairs.extract_if(.., |(_, value)| value.contains('\0'));
+    let problem = |name: String| Problem::at(&["query", &name], "it may not contain NUL");
+    params.problems = with_nul.map(|(name, _)| problem(name)).collect();
     let read = T::read(&mut params);
     if params.problems.is_empty() { Ok(read) } else { Err(Error::Invalid(params.problems)) }
 }
@@ -248,6 +250,15 @@ mod tests {
             panic!("refused")
         };
         assert_eq!((list.len(), flag, time), (0, None, None));
+    }
+
+    #[test]
+    fn a_nul_is_refused() {
+        for text in ["event_types=a%00b", "event_types[]=a&event_types[]=%00", "other=%00"] {
+            let Err(Error::Invalid(problems)) = parse::<Everything>(text) else { panic!("{text}") };
+            assert_eq!(problems[0].loc[0], "query", "{text}");
+        }
+        assert!(parse::<Everything>("event_types=%2500").is_ok());
     }
 
     #[test]

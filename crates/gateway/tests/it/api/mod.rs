@@ -7,6 +7,7 @@ mod document;
 mod idempotency;
 mod import;
 mod limits;
+mod nul;
 mod operational;
 mod parity;
 mod resources;
