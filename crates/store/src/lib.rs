@@ -9,6 +9,8 @@ mod store;
 mod expunge;
 mod import;
 mod replay;
+mod search;
+mod statistics;
 mod task;
 
 pub mod conformance;
@@ -23,5 +25,7 @@ mod timings;
 pub use expunge::*;
 pub use import::*;
 pub use replay::*;
+pub use search::*;
+pub use statistics::*;
 pub use store::*;
 pub use task::*;

@@ -47,7 +47,15 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///                     claim   ┘
 /// ```
 pub trait Store:
-    crate::Tasks + crate::Replay + crate::Expunge + crate::Imports + Send + Sync + 'static
+    crate::Tasks
+    + crate::Replay
+    + crate::Expunge
+    + crate::Imports
+    + crate::Search
+    + crate::Statistics
+    + Send
+    + Sync
+    + 'static
 {
     // ── the log ────────────────────────────────────────────────────────────────────────────────
 

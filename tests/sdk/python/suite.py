@@ -27,6 +27,8 @@ from svix.api import (
     ApplicationListOptions,
     ApplicationPatch,
     EndpointCreateOptions,
+    EndpointGetAttemptStatsOptions,
+    EndpointGetStatsOptions,
     EndpointHeadersIn,
     EndpointHeadersPatchIn,
     EndpointIn,
@@ -37,6 +39,8 @@ from svix.api import (
     EventTypeIn,
     EventTypeListOptions,
     EventTypePatch,
+    MessageAttemptListAttemptedDestinationsOptions,
+    MessageAttemptListAttemptedMessagesOptions,
     MessageAttemptListByEndpointOptions,
     MessageAttemptListByMsgOptions,
     MessageCreateOptions,
@@ -96,6 +100,10 @@ GET /app/{}/msg/{}
 GET /app/{}/attempt/endpoint/{}
 GET /app/{}/attempt/msg/{}
 GET /app/{}/msg/{}/attempt/{}
+GET /app/{}/endpoint/{}/msg
+GET /app/{}/msg/{}/endpoint
+GET /app/{}/endpoint/{}/stats
+GET /app/{}/endpoint/{}/attempt-stats
 POST /app/{}/msg/{}/endpoint/{}/resend
 GET /health
 """.split("\n")[1:-1]
@@ -825,6 +833,44 @@ def attempt_lists_filter_and_page():
     equal([item.response_status_code for item in only], [200, 500])
     only = attempts(app, second, 1, status=MessageStatus.FAIL)
     equal([item.endpoint_id for item in only], [failing.id])
+
+
+@case
+def attempted_lists_and_stats_agree():
+    app = application()
+    good = endpoint(app, receiver.place())
+    bad = endpoint(app, receiver.place(500))
+    disabled = endpoint(app, receiver.place(), disabled=True)
+    sent = send(app, payload={"n": 7})
+    attempts(app, sent.id, 2)
+
+    destinations = api.message_attempt.list_attempted_destinations(app, sent.id)
+    statuses = {line.id: line.status for line in destinations.data}
+    equal(statuses, {good.id: MessageStatus.SUCCESS, bad.id: MessageStatus.SENDING})
+    true(destinations.done, "that is all")
+    first = api.message_attempt.list_attempted_destinations(
+        app, sent.id, MessageAttemptListAttemptedDestinationsOptions(limit=1)
+    )
+    equal((len(first.data), first.done), (1, False))
+
+    for target, status, text, counted in [
+        (good, MessageStatus.SUCCESS, MessageStatusText.SUCCESS, "success"),
+        (bad, MessageStatus.SENDING, MessageStatusText.SENDING, "sending"),
+    ]:
+        options = MessageAttemptListAttemptedMessagesOptions(
+            status=status, with_content=True, event_types=["order.paid"]
+        )
+        [line] = api.message_attempt.list_attempted_messages(app, target.id, options).data
+        equal((line.id, line.status, line.status_text), (sent.id, status, text))
+        equal((line.payload, line.next_attempt is None), ({"n": 7}, counted == "success"))
+        options = EndpointGetStatsOptions(since=sent.timestamp - timedelta(hours=1))
+        stats = api.endpoint.get_stats(app, target.id, options)
+        names_ = ["success", "pending", "sending", "fail", "canceled"]
+        equal({name: getattr(stats, name) for name in names_}, {n: int(n == counted) for n in names_})
+        options = EndpointGetAttemptStatsOptions(until=sent.timestamp + timedelta(hours=1))
+        stats = api.endpoint.get_attempt_stats(app, target.id, options)
+        equal((stats.success, stats.fail), (1, 0) if target is good else (0, 1))
+    equal(api.message_attempt.list_attempted_messages(app, disabled.id).data, [])
 
 
 @case

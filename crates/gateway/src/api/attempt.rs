@@ -2,7 +2,8 @@
 //!
 //! An attempt is over when it is recorded, so it is a success (0) or a failure (2), whatever is to
 //! come: `nextAttempt` says whether the delivery goes on. Pending, sending and canceled are states
-//! of deliveries, which `explain` shows; a list of attempts filtered by one of these is empty.
+//! of deliveries, which [`super::attempted`] and `explain` show; a list of attempts filtered by one
+//! of these is empty.
 
 use std::{borrow::Cow, collections::HashMap, time::Duration};
 
@@ -16,7 +17,7 @@ use ringback_domain::{
     scope::{Reference, Scope},
     time::Timestamp,
 };
-use ringback_store::{AttemptQuery, Identified, Listed, Order, Page, Resend};
+use ringback_store::{AttemptQuery, Found, Identified, Order, Page, Resend};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -160,7 +161,7 @@ fn text(response: &[u8]) -> Cow<'_, str> {
 /// Which attempts to list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Filter {
+pub(super) struct Filter {
     /// 0 successes, 2 failures; attempts have no other.
     #[param(value_type = Option<u8>)]
     status: Option<Status>,
@@ -193,9 +194,9 @@ enum Status {
 /// Which attempts of a message to list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-struct AtEndpoint {
+pub(super) struct AtEndpoint {
     /// Only to this endpoint: id or uid.
-    endpoint_id: Option<String>,
+    pub(super) endpoint_id: Option<String>,
 }
 
 /// Whether to show messages.
@@ -290,12 +291,12 @@ async fn list_by_endpoint(
     // Also tells an endpoint that does not exist from one without attempts.
     api.store.endpoint(scope, endpoint.clone()).await?;
     let query = filter.query(page.clone(), None, Some(endpoint));
-    let listed = if none { nothing() } else { api.store.attempts(scope, query).await? };
+    let found = if none { nothing() } else { api.store.search_attempts(scope, query).await? };
     let messages = match with_msg {
-        Some(true) => messages(&api, scope, &listed.items).await?,
+        Some(true) => messages(&api, scope, &found.items).await?,
         _ => HashMap::new(),
     };
-    Ok(list(&page, &listed, content.wanted(), &messages))
+    Ok(list(&page, &found, content.wanted(), &messages))
 }
 
 /// List attempts for a message
@@ -313,13 +314,25 @@ async fn list_by_msg(
     Query(content): Query<WithContent>,
     Query(AtEndpoint { endpoint_id }): Query<AtEndpoint>,
 ) -> Result<Response, Error> {
+    let endpoint = endpoint_id.map(|endpoint| Reference::parse(Kind::Endpoint, &endpoint));
+    of_message(&api, scope, (message, endpoint), &paging, filter, content).await
+}
+
+/// The attempts of a message, or those to one endpoint.
+pub(super) async fn of_message(
+    api: &Api,
+    scope: Scope,
+    (message, endpoint): (Reference, Option<Reference>),
+    paging: &Paging,
+    filter: Filter,
+    content: WithContent,
+) -> Result<Response, Error> {
     let page = paging.page(Kind::Attempt, Order::Descending)?;
     let none = filter.status == Some(Status::Other);
     api.store.message(scope, message.clone(), false).await?;
-    let endpoint = endpoint_id.map(|endpoint| Reference::parse(Kind::Endpoint, &endpoint));
     let query = filter.query(page.clone(), Some(message), endpoint);
-    let listed = if none { nothing() } else { api.store.attempts(scope, query).await? };
-    Ok(list(&page, &listed, content.wanted(), &HashMap::new()))
+    let found = if none { nothing() } else { api.store.search_attempts(scope, query).await? };
+    Ok(list(&page, &found, content.wanted(), &HashMap::new()))
 }
 
 /// Get an attempt
@@ -367,7 +380,7 @@ async fn resend(
 /// The page of attempts, each with its message where `messages` has it.
 fn list(
     page: &Page,
-    listed: &Listed<Attempt>,
+    found: &Found<Attempt>,
     with_content: bool,
     messages: &HashMap<MessageId, Message>,
 ) -> Response {
@@ -378,13 +391,14 @@ fn list(
         shown.msg = message.map(|message| MessageOut::stored(message, false));
         shown
     };
-    let ids = listed.items.iter().map(Identified::id).collect();
-    let data = listed.items.iter().map(show).collect();
-    reply::json(StatusCode::OK, &List::new(Kind::Attempt, page, ids, data, listed.done))
+    let ids = found.items.iter().map(Identified::id).collect();
+    let data = found.items.iter().map(show).collect();
+    let end = (found.done, found.reached);
+    reply::json(StatusCode::OK, &List::found(Kind::Attempt, page, ids, data, end))
 }
 
-fn nothing() -> Listed<Attempt> {
-    Listed { items: Vec::new(), done: true }
+fn nothing() -> Found<Attempt> {
+    Found { items: Vec::new(), done: true, reached: None }
 }
 
 /// The messages of these attempts, each once.

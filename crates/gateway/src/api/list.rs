@@ -17,7 +17,8 @@ pub(super) struct List<T> {
     /// Asks for the page before this one.
     #[schema(required)]
     pub(super) prev_iterator: Option<String>,
-    /// Whether there is nothing beyond this page.
+    /// Whether there is nothing beyond this page. A page of a filtered list may be short or empty
+    /// and not be the last: what it looks at is bounded.
     pub(super) done: bool,
 }
 
@@ -26,6 +27,23 @@ impl<T> List<T> {
     pub(super) fn new(kind: Kind, page: &Page, ids: Vec<Id>, data: Vec<T>, done: bool) -> List<T> {
         let text = |id: &Id| id.text(kind);
         List::of(&page.from, ids.first().map(text), ids.last().map(text), text, data, done)
+    }
+
+    /// The page of a search, which may end where it had looked at enough: the cursor onwards is the
+    /// place that it had reached then, whatever was found.
+    pub(super) fn found(
+        kind: Kind,
+        page: &Page,
+        ids: Vec<Id>,
+        data: Vec<T>,
+        (done, reached): (bool, Option<Id>),
+    ) -> List<T> {
+        let list = List::new(kind, page, ids, data, done);
+        let Some(reached) = reached.map(|id| id.text(kind)) else { return list };
+        match page.from {
+            Position::Before(_) => List { prev_iterator: Some(format!("-{reached}")), ..list },
+            Position::Start | Position::After(_) => List { iterator: Some(reached), ..list },
+        }
     }
 
     /// As [`List::new`], for any kind of cursor: `text` is how one is written.
@@ -80,5 +98,23 @@ mod tests {
         check(Position::Start, &[], None, None);
         check(Position::After("c"), &[], Some("c"), None);
         check(Position::Before("a"), &[], None, Some("-a"));
+    }
+
+    #[test]
+    fn a_search_goes_on_where_it_had_looked_at_enough() {
+        let id = |key| Id { key, shard: 0, nonce: 0 };
+        let text = |key| id(key).text(Kind::Message);
+        for (from, ids, iterator, prev) in [
+            (Position::Start, vec![], Some(text(9)), None),
+            (Position::After(id(1)), vec![], Some(text(9)), None),
+            (Position::After(id(1)), vec![id(3)], Some(text(9)), Some(text(3))),
+            (Position::Before(id(1)), vec![id(3)], Some(text(3)), Some(text(9))),
+        ] {
+            let page = Page { limit: 5, from, order: ringback_store::Order::Ascending };
+            let data = vec![0; ids.len()];
+            let list = List::found(Kind::Message, &page, ids, data, (false, Some(id(9))));
+            let prev = prev.map(|text| format!("-{text}"));
+            assert_eq!((list.iterator, list.prev_iterator, list.done), (iterator, prev, false));
+        }
     }
 }

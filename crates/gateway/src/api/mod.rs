@@ -20,11 +20,13 @@ mod vault;
 
 mod application;
 mod attempt;
+mod attempted;
 mod endpoint;
 mod event_type;
 mod explain;
 mod health;
 mod message;
+mod statistics;
 
 mod edge;
 mod not_implemented;

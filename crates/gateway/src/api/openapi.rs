@@ -13,10 +13,11 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    Api, application, attempt, endpoint,
+    Api, application, attempt, attempted, endpoint,
     error::{ErrorOut, InvalidOut},
     event_type, explain, health, message, not_implemented,
     reply::{render, rendered},
+    statistics,
 };
 
 /// Where the document is served.
@@ -52,6 +53,7 @@ pub(super) fn assemble(door: OpenApiRouter, api: Api) -> Router {
     let serve = async move || rendered(StatusCode::OK, document);
     documented
         .merge(not_implemented::routes())
+        .merge(attempted::old_routes())
         .merge(health::probes())
         .route(PATH, routing::get(serve))
         .with_state(api)
@@ -71,6 +73,8 @@ fn documented() -> OpenApiRouter<Api> {
         .merge(event_type::routes())
         .merge(message::routes())
         .merge(attempt::routes())
+        .merge(attempted::routes())
+        .merge(statistics::routes())
         .merge(explain::routes())
         .merge(health::routes())
 }

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
 
+mod attempted;
 mod backlog;
 mod deadline;
 mod editing;

@@ -16,26 +16,62 @@ use super::{
 };
 use crate::{AttemptQuery, Listed, ReadError, pages::Cut, timings};
 
+/// Whose attempts a list is of.
+#[derive(Clone, Copy)]
+pub(super) struct Of {
+    pub(super) message: Option<Key>,
+    pub(super) endpoint: Option<Key>,
+}
+
+impl Of {
+    /// What the query names, which has to be there.
+    pub(super) async fn named(
+        transaction: &Transaction<'_>,
+        scope: Scope,
+        query: &AttemptQuery,
+    ) -> Result<Of, Stop<ReadError>> {
+        let message = match &query.message {
+            Some(reference) => Some(message::existing(transaction, scope, reference).await?),
+            None => None,
+        };
+        let endpoint = match &query.endpoint {
+            Some(reference) => Some(
+                endpoint::key(transaction, scope, reference)
+                    .await?
+                    .ok_or(Stop::Refused(ReadError::NotFound("endpoint")))?,
+            ),
+            None => None,
+        };
+        Ok(Of { message, endpoint })
+    }
+}
+
 /// A page of attempts: of a message, to an endpoint, or of the whole application.
 pub(super) async fn list(
     transaction: &Transaction<'_>,
     scope: Scope,
     query: &AttemptQuery,
 ) -> Result<Listed<Attempt>, Stop<ReadError>> {
-    let of_message = match &query.message {
-        Some(reference) => Some(message::existing(transaction, scope, reference).await?),
-        None => None,
+    let of = Of::named(transaction, scope, query).await?;
+    let cut = Cut::new(&query.page).between(query.after, query.before);
+    Ok(cut.walk.page(between(transaction, scope, query, of, cut).await?))
+}
+
+/// The attempts that a query asks for, between the bounds of `cut`.
+pub(super) async fn between(
+    transaction: &Transaction<'_>,
+    scope: Scope,
+    query: &AttemptQuery,
+    of: Of,
+    Cut { walk, low, high }: Cut,
+) -> Result<Vec<Attempt>, Error> {
+    // A message has few, and they are sorted when they are read: left to itself, the planner may
+    // walk all attempts by their keys until it has found a page of that message's.
+    let from = match of.message {
+        Some(_) => "(SELECT * FROM attempt WHERE shard = $1 AND message = $6 OFFSET 0)",
+        None => "attempt",
     };
-    let to_endpoint = match &query.endpoint {
-        Some(reference) => Some(
-            endpoint::key(transaction, scope, reference)
-                .await?
-                .ok_or(Stop::Refused(ReadError::NotFound("endpoint")))?,
-        ),
-        None => None,
-    };
-    let Cut { walk, low, high } = Cut::new(&query.page).between(query.after, query.before);
-    let sql = walk.sql(include_str!("queries/attempts.sql"));
+    let sql = walk.sql(include_str!("queries/attempts.sql")).replace("{attempt}", from);
     let (shard, limit) = (rows::shard(scope), walk.rows());
     let first_status = query.status_codes.map(|(first, _)| i64::from(first));
     let last_status = query.status_codes.map(|(_, last)| i64::from(last));
@@ -46,8 +82,8 @@ pub(super) async fn list(
         int8(&scope.application),
         int8(&low),
         int8(&high),
-        int8(&of_message),
-        int8(&to_endpoint),
+        int8(&of.message),
+        int8(&of.endpoint),
         boolean(&query.succeeded),
         boolean(&query.retrying),
         int8(&first_status),
@@ -58,7 +94,7 @@ pub(super) async fn list(
         int8(&limit),
     ];
     let found = transaction.rows(&sql, &parameters).await?;
-    Ok(walk.page(found.iter().map(from_row).collect()))
+    Ok(found.iter().map(from_row).collect())
 }
 
 /// One attempt of a message.

@@ -100,7 +100,7 @@ pub(super) async fn has_content(
     transaction.holds(sql, &[int4(&shard), int8(&message)]).await
 }
 
-fn from_row(row: &Row) -> Message {
+pub(super) fn from_row(row: &Row) -> Message {
     let id = rows::id(row, 0, 1);
     Message {
         id: MessageId(id),

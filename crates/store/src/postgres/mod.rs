@@ -35,6 +35,8 @@ mod event_type;
 mod explain;
 mod import;
 mod message;
+mod search;
+mod statistics;
 mod task;
 mod token;
 

@@ -12,30 +12,60 @@ use super::{endpoint, fault::Stop, message, rows};
 
 use crate::{AttemptQuery, Listed, ReadError, pages::Cut, timings};
 
+/// Whose attempts a list is of.
+#[derive(Clone, Copy)]
+pub(super) struct Of {
+    pub(super) message: Option<Key>,
+    pub(super) endpoint: Option<Key>,
+}
+
+impl Of {
+    /// What the query names, which has to be there.
+    pub(super) fn named(
+        connection: &Connection,
+        scope: Scope,
+        query: &AttemptQuery,
+    ) -> Result<Of, Stop<ReadError>> {
+        let message = query.message.as_ref();
+        let message = message.map(|reference| message::existing(connection, scope, reference));
+        let endpoint = match &query.endpoint {
+            Some(reference) => Some(
+                endpoint::key(connection, scope, reference)?
+                    .ok_or(Stop::Refused(ReadError::NotFound("endpoint")))?,
+            ),
+            None => None,
+        };
+        Ok(Of { message: message.transpose()?, endpoint })
+    }
+}
+
 /// A page of attempts: of a message, to an endpoint, or of the whole application.
 pub(super) fn list(
     connection: &Connection,
     scope: Scope,
     query: &AttemptQuery,
 ) -> Result<Listed<Attempt>, Stop<ReadError>> {
-    let of_message = query.message.as_ref();
-    let of_message =
-        of_message.map(|reference| message::existing(connection, scope, reference)).transpose()?;
-    let to_endpoint = match &query.endpoint {
-        Some(reference) => Some(
-            endpoint::key(connection, scope, reference)?
-                .ok_or(Stop::Refused(ReadError::NotFound("endpoint")))?,
-        ),
-        None => None,
-    };
+    let of = Of::named(connection, scope, query)?;
+    let cut = Cut::new(&query.page).between(query.after, query.before);
+    Ok(cut.walk.page(between(connection, scope, query, of, cut)?))
+}
+
+/// The attempts that a query asks for, between the bounds of `cut`.
+pub(super) fn between(
+    connection: &Connection,
+    scope: Scope,
+    query: &AttemptQuery,
+    of: Of,
+    Cut { walk, low, high }: Cut,
+) -> rusqlite::Result<Vec<Attempt>> {
     // The index that is used follows from this; the conditions behind it are always the same.
-    let of = match (of_message, to_endpoint) {
-        (Some(_), _) => "a.message = ?5",
+    let index = match (of.message, of.endpoint) {
+        (Some(_), Some(_)) => "a.message = ?5 AND a.endpoint = ?6",
+        (Some(_), None) => "a.message = ?5",
         (None, Some(_)) => "a.endpoint = ?6",
         (None, None) => "TRUE",
     };
-    let Cut { walk, low, high } = Cut::new(&query.page).between(query.after, query.before);
-    let sql = walk.sql(include_str!("queries/attempts.sql")).replace("{of}", of);
+    let sql = walk.sql(include_str!("queries/attempts.sql")).replace("{of}", index);
     let mut select = connection.prepare_cached(&sql)?;
     let found = select.query_map(
         (
@@ -43,8 +73,8 @@ pub(super) fn list(
             scope.application,
             low,
             high,
-            of_message,
-            to_endpoint,
+            of.message,
+            of.endpoint,
             query.succeeded,
             query.retrying,
             query.status_codes.map(|(first, _)| first),
@@ -56,7 +86,7 @@ pub(super) fn list(
         ),
         from_row,
     )?;
-    Ok(walk.page(found.collect::<rusqlite::Result<_>>()?))
+    found.collect()
 }
 
 /// One attempt of a message.

@@ -19,9 +19,18 @@ pub(super) fn get(
 ) -> Result<Message, Stop<ReadError>> {
     let key = existing(connection, scope, reference)?;
     // The sweep may delete it between the two reads.
-    let mut select = connection.prepare_cached(include_str!("queries/message.sql"))?;
-    let found = select.query_row((key, with_content), from_row).optional()?;
+    let found = by_key(connection, key, with_content)?;
     found.ok_or(Stop::Refused(ReadError::NotFound("message")))
+}
+
+/// The message with this key.
+pub(super) fn by_key(
+    connection: &Connection,
+    key: Key,
+    with_content: bool,
+) -> rusqlite::Result<Option<Message>> {
+    let mut select = connection.prepare_cached(include_str!("queries/message.sql"))?;
+    select.query_row((key, with_content), from_row).optional()
 }
 
 /// A page of the application's messages.
@@ -84,7 +93,7 @@ pub(super) fn is_in_scope(
     rows::exists(connection, sql, [message, scope.environment, scope.application])
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Message> {
+pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Message> {
     let id = rows::id(row, 0, 1)?;
     Ok(Message {
         id: MessageId(id),

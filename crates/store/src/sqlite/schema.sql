@@ -174,7 +174,8 @@ CREATE TABLE attempt (
   timings     BLOB NOT NULL,      -- six u32 of microseconds, little-endian
   response    BLOB NOT NULL
 ) STRICT;
-CREATE INDEX attempt_message ON attempt (message);
+-- With the endpoint: how far a message is at one of thousands is a look-up.
+CREATE INDEX attempt_message ON attempt (message, endpoint);
 CREATE INDEX attempt_endpoint ON attempt (endpoint);
 
 -- Idempotency claims, appended in the order of their making and found through an index in memory

@@ -58,6 +58,15 @@ macro_rules! conformance_tests {
             event_types_are_listed_by_name
             messages_are_filtered
             attempts_are_filtered
+            messages_are_found_by_what_became_of_them
+            one_endpoint_is_not_another
+            every_endpoint_of_a_message_is_listed
+            a_page_looks_at_a_bounded_number
+            nobody_finds_what_belongs_to_others
+            a_message_counts_once
+            windows_have_a_first_and_no_last
+            too_many_are_counted_for_a_shorter_time
+            usage_is_counted_step_by_step
             foreign_scopes_read_nothing
             foreign_scopes_write_nothing
             foreign_records_write_nothing

@@ -26,7 +26,8 @@ use super::{
     query::{Paging, Query},
     reply::{json, nothing, render, rendered},
 };
-use model::{EndpointIn, EndpointOut, EndpointPatch, Wanted};
+pub(super) use model::EndpointOut;
+use model::{EndpointIn, EndpointPatch, Wanted};
 
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<Api> {

@@ -124,7 +124,7 @@ pub(super) struct EndpointPatch {
 /// An endpoint.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct EndpointOut {
+pub(in crate::api) struct EndpointOut {
     /// Ringback's name for it.
     #[schema(value_type = String, example = "ep_1srOrx2ZWZBpBUvZwXKQmoEYga2")]
     pub(super) id: EndpointId,

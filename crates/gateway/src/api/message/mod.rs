@@ -5,7 +5,7 @@ mod model;
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use ringback_domain::{id::Kind, time::Timestamp};
-use ringback_store::{Identified, MessageQuery, Order};
+use ringback_store::{DeliveryStatus, Identified, MessageQuery, MessageSearch, Order, Page};
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -28,7 +28,11 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 /// Which messages to list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Filter {
+pub(super) struct Filter {
+    /// Only with this status at one endpoint or more: 0 success, 1 pending (not tried yet), 2 fail
+    /// (tried as often as it will be), 3 sending (tried, and will be again), 4 canceled.
+    #[param(value_type = Option<u8>, minimum = 0, maximum = 4)]
+    pub(super) status: Option<DeliveryStatus>,
     /// Only these event types.
     #[param(explode = false, required = false)]
     event_types: Vec<String>,
@@ -46,13 +50,28 @@ struct Filter {
 
 impl FromQuery for Filter {
     fn read(query: &mut Params) -> Filter {
+        let status = query.number("status");
+        let known = status.map(DeliveryStatus::from_number);
         Filter {
+            status: match known {
+                Some(None) => query.wrong("status", "it is between 0 and 4"),
+                known => known.flatten(),
+            },
             event_types: query.list("event_types"),
             channel: query.text("channel"),
             tag: query.text("tag"),
             before: query.time("before"),
             after: query.time("after"),
         }
+    }
+}
+
+impl Filter {
+    /// What to search for.
+    pub(super) fn search(self, page: Page, with_content: bool) -> MessageSearch {
+        let Filter { status, event_types, channel, tag, before, after } = self;
+        let query = MessageQuery { page, event_types, channel, tag, before, after, with_content };
+        MessageSearch { query, status }
     }
 }
 
@@ -68,14 +87,13 @@ async fn list(
     Query(content): Query<WithContent>,
 ) -> Result<Response, Error> {
     let page = paging.page(Kind::Message, Order::Descending)?;
-    let Filter { event_types, channel, tag, before, after } = filter;
     let with_content = content.wanted();
-    let query =
-        MessageQuery { page: page.clone(), event_types, channel, tag, before, after, with_content };
-    let listed = api.store.messages(scope, query).await?;
-    let ids = listed.items.iter().map(Identified::id).collect();
-    let data = listed.items.iter().map(|message| MessageOut::stored(message, with_content));
-    let list = List::new(Kind::Message, &page, ids, data.collect(), listed.done);
+    let search = filter.search(page.clone(), with_content);
+    let found = api.store.search_messages(scope, search).await?;
+    let ids = found.items.iter().map(Identified::id).collect();
+    let data = found.items.iter().map(|message| MessageOut::stored(message, with_content));
+    let end = (found.done, found.reached);
+    let list = List::found(Kind::Message, &page, ids, data.collect(), end);
     Ok(json(StatusCode::OK, &list))
 }
 

@@ -80,7 +80,6 @@ async fn what_is_not_built_says_so() {
         (Method::POST, "/api/v1/app/a/endpoint/e/recover"),
         (Method::PATCH, "/api/v1/app/a/endpoint/e/transformation"),
         (Method::DELETE, "/api/v1/app/a/msg/m/content"),
-        (Method::GET, "/api/v1/app/a/msg/m/endpoint/"),
         (Method::POST, "/api/v1/app/a/msg/precheck/active"),
         (Method::PUT, "/ingest/api/v1/source/s"),
         (Method::GET, "/api/v1/stream/s/sink/k/secret"),

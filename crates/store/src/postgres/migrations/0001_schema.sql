@@ -209,7 +209,8 @@ CREATE TABLE attempt (
   response    bytea NOT NULL,
   PRIMARY KEY (shard, key)
 ) PARTITION BY RANGE (key);
-CREATE INDEX attempt_message ON attempt (shard, message, key);
+-- With the endpoint: how far a message is at one of thousands is a look-up.
+CREATE INDEX attempt_message ON attempt (shard, message, endpoint, key);
 CREATE INDEX attempt_endpoint ON attempt (shard, endpoint, key);
 CREATE TABLE attempt_default PARTITION OF attempt DEFAULT;
 

@@ -1,7 +1,7 @@
 -- It is planned with its parameters' values, so the index follows from what is asked for.
 SELECT a.key, a.nonce, a.message, m.nonce, a.endpoint, e.nonce, coalesce(r.url, e.url), a.number,
        a.trigger, a.status_code, a.response, a.failed, a.reason, a.timings, a.outcome, a.next_at
-FROM attempt AS a
+FROM {attempt} AS a
   JOIN message AS m ON m.shard = a.shard AND m.key = a.message
   JOIN endpoint AS e ON e.key = a.endpoint
   LEFT JOIN endpoint_revision AS r ON r.key = a.revision

@@ -1,0 +1,2 @@
+SELECT key FROM message WHERE shard = $1 AND application = $2 AND key > $3 AND key < $4
+ORDER BY key {direction} LIMIT 1 OFFSET $5

@@ -1,0 +1,1 @@
+EXISTS (SELECT 1 FROM attempt AS a WHERE a.message = m.key AND a.outcome = 0)
