@@ -38,6 +38,14 @@ impl Database {
         named(&self.server, &self.name)
     }
 
+    /// What it answers to one statement, a line for each row and columns separated by `|`.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or refuses.
+    pub fn ask(&self, statement: &str) -> Result<String, String> {
+        psql(&self.dsn(), statement).map(|answer| answer.trim_end().to_owned())
+    }
+
     /// All that is in it, as `pg_dump` writes it down.
     ///
     /// # Errors
