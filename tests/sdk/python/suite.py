@@ -7,8 +7,8 @@ Run by `cargo xtask test --only python`, which starts the server.
 
 import asyncio
 import base64
+import importlib
 import importlib.metadata
-import os
 import re
 import sys
 from datetime import datetime, timedelta, timezone
@@ -61,111 +61,25 @@ from svix.models import (
 )
 
 from harness.cases import case, equal, eventually, raises, run, true
-from harness.receiver import Receiver
-
-URL = os.environ["RINGBACK_URL"]
-TOKEN = os.environ["RINGBACK_TOKEN"]
+from server import (
+    TOKEN,
+    URL,
+    answered,
+    api,
+    application,
+    connect,
+    endpoint,
+    ids,
+    names,
+    post,
+    receiver,
+    refused,
+    send,
+    verify,
+)
 
 SVIX = "2.9.1"
 STANDARD_WEBHOOKS = "1.1.0"
-
-# The operations that the server implements so far; the last case checks that each was called.
-OPERATIONS = """
-GET /app
-POST /app
-GET /app/{}
-PUT /app/{}
-DELETE /app/{}
-PATCH /app/{}
-GET /app/{}/endpoint
-POST /app/{}/endpoint
-GET /app/{}/endpoint/{}
-PUT /app/{}/endpoint/{}
-DELETE /app/{}/endpoint/{}
-PATCH /app/{}/endpoint/{}
-GET /app/{}/endpoint/{}/secret
-POST /app/{}/endpoint/{}/secret/rotate
-GET /app/{}/endpoint/{}/headers
-PUT /app/{}/endpoint/{}/headers
-PATCH /app/{}/endpoint/{}/headers
-GET /event-type
-POST /event-type
-GET /event-type/{}
-PUT /event-type/{}
-DELETE /event-type/{}
-PATCH /event-type/{}
-GET /app/{}/msg
-POST /app/{}/msg
-GET /app/{}/msg/{}
-GET /app/{}/attempt/endpoint/{}
-GET /app/{}/attempt/msg/{}
-GET /app/{}/msg/{}/attempt/{}
-GET /app/{}/endpoint/{}/msg
-GET /app/{}/msg/{}/endpoint
-GET /app/{}/endpoint/{}/stats
-GET /app/{}/endpoint/{}/attempt-stats
-POST /app/{}/msg/{}/endpoint/{}/resend
-GET /health
-""".split("\n")[1:-1]
-
-answered = []
-
-
-def record(response):
-    answered.append((response.request.method, response.request.url.path, response.status_code))
-
-
-def connect(token=TOKEN):
-    client = svix.Svix(token, svix.SvixOptions(server_url=URL))
-    client._httpx_client.event_hooks = {"response": [record]}
-    return client
-
-
-api = connect()
-receiver = Receiver()
-names = (f"suite-{number}" for number in range(1, 10_000))
-
-
-def application():
-    """The id of a new application."""
-    return api.application.create(ApplicationIn(name="Suite", uid=next(names))).id
-
-
-def endpoint(app, place, **fields):
-    return api.endpoint.create(app, EndpointIn(url=place.url, **fields))
-
-
-def send(app, event_type="order.paid", payload=None, **fields):
-    message = MessageIn(event_type=event_type, payload=payload or {"n": 1}, **fields)
-    return api.message.create(app, message)
-
-
-def post(path, content, **headers):
-    """A request of exactly these bytes, without an SDK."""
-    sent = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json", **headers}
-    return httpx.post(f"{URL}/api/v1{path}", content=content, headers=sent, timeout=15)
-
-
-def verify(delivery, secret):
-    """Both libraries accept the delivery, each by its own family of headers."""
-    standard = {k: v for k, v in delivery.headers.items() if k.startswith("webhook-")}
-    branded = {k: v for k, v in delivery.headers.items() if k.startswith("svix-")}
-    equal((len(standard), len(branded)), (3, 3))
-    standardwebhooks.Webhook(secret).verify(delivery.body, standard, json_parse=False)
-    svix.Webhook(secret).verify(delivery.body, branded)
-    svix.Webhook(secret).verify(delivery.body, standard)
-
-
-def refused(delivery, secret):
-    raises(WebhookVerificationError, lambda: verify(delivery, secret))
-    raises(
-        standardwebhooks.WebhookVerificationError,
-        lambda: standardwebhooks.Webhook(secret).verify(delivery.body, delivery.headers),
-    )
-
-
-def ids(page):
-    return [item.id for item in page.data]
 
 
 # --- the tools themselves
@@ -1001,42 +915,6 @@ def wrong_token_is_refused():
     raises(HttpError, stranger.application.list, status_code=401, code="authentication_failed")
 
 
-@case
-def what_is_not_built_yet_says_so():
-    app = application()
-    for call in [
-        lambda: api.integration.list(app),
-        lambda: api.background_task.list(),
-        lambda: api.operational_webhook.endpoint.list(),
-    ]:
-        raises(HttpError, call, status_code=501, code="not_implemented")
-
-
-@case
-def every_other_operation_of_the_sdk_answers_not_implemented():
-    known = sdk_operations()
-    built = set(OPERATIONS)
-    true(built <= known, f"not operations of the SDK: {built - known}")
-    for operation in sorted(known - built):
-        method, path = operation.split(" ")
-        path = path if path.startswith("/ingest/") else "/api/v1" + path
-        headers = {"authorization": f"Bearer {TOKEN}"}
-        body = None if method in ("GET", "DELETE") else {}
-        answer = httpx.request(method, URL + path.replace("{}", "x"), headers=headers, json=body)
-        equal((operation, answer.status_code), (operation, 501))
-        equal((operation, answer.json()["code"]), (operation, "not_implemented"))
-
-
-def sdk_operations():
-    """What the installed SDK can call, read from its source: `GET /app/{}` and so on."""
-    operations = set()
-    for file in Path(svix.api.__file__).parent.glob("*.py"):
-        for method, path in re.findall(r'method="(\w+)",\s*path="([^"]+)"', file.read_text()):
-            template = re.sub(r"\{\w+\}", "{}", path).removeprefix("/api/v1")
-            operations.add(f"{method.upper()} {template}")
-    return operations
-
-
 # --- idempotency
 
 
@@ -1083,7 +961,7 @@ def idempotency_key_covers_every_post():
     )
 
 
-# --- the asynchronous client, and the closing check
+# --- the asynchronous client, and cases in files of their own
 
 
 @case
@@ -1101,14 +979,9 @@ def asynchronous_client():
     verify(place.wait()[0], secret)
 
 
-@case
-def every_operation_was_called_and_answered():
-    done = {(method, path) for method, path, status in answered if status < 300}
-    for operation in OPERATIONS:
-        method, template = operation.split(" ")
-        pattern = "/api/v1" + template.replace("{}", "[^/]+")
-        called = any(method == m and re.fullmatch(pattern, path) for m, path in done)
-        true(called, f"no case calls {operation}")
-
+# Every other file here has the cases of one area. The matrix, which calls everything, comes last.
+areas = {file.stem for file in Path(__file__).parent.glob("*.py")} - {"suite", "server", "matrix"}
+for area in [*sorted(areas), "matrix"]:
+    importlib.import_module(area)
 
 run()
