@@ -11,23 +11,36 @@ use std::{
 
 use http::Method;
 use ringback::api_client::ApiClient;
+use ringback_pg_cluster::{Cluster, Database};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::support::{Receiver, Server, Settings, TOKEN};
+use crate::support::{Receiver, Server, Settings, Store, TOKEN};
 
 /// How many clients post at the same time.
 const CLIENTS: usize = 8;
 /// Requests that can be under way to the one endpoint when the server dies.
 const IN_FLIGHT: usize = 32;
 
-/// Kills the server at random moments and starts it again. Whatever was acknowledged must arrive;
-/// what arrives twice was in flight, or not yet recorded, when the server died.
-async fn kill_in_a_loop(kills: usize) {
+/// What is killed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Victim {
+    Server,
+    Database,
+    Both,
+}
+
+/// Kills the server, its database or both at random moments and starts them again. Whatever was
+/// acknowledged must arrive; what arrives twice was in flight, or not yet recorded, at the moment.
+async fn kill_in_a_loop(kills: usize, victim: Victim, mut cluster: Option<Cluster>) {
     let receiver = Receiver::ok();
-    let settings = Settings::default()
+    let mut settings = Settings::default()
         .env("RINGBACK_DELIVERY_IN_FLIGHT_PER_ENDPOINT", &IN_FLIGHT.to_string())
         .env("RINGBACK_LIMITS_IN_FLIGHT", &IN_FLIGHT.to_string());
+    if let Some(cluster) = &cluster {
+        let database = Database::create_on(&cluster.dsn()).unwrap();
+        settings.store = Some(Store::Postgres(Arc::new(database)));
+    }
     let mut server = Server::start(settings);
     let (app, _) = server.application(&receiver.url()).await;
     let path = Arc::new(format!("/api/v1/app/{app}/msg"));
@@ -51,9 +64,18 @@ async fn kill_in_a_loop(kills: usize) {
     for round in 0..kills {
         let life = Duration::from_millis(50 + (round as u64 * 37) % 250);
         tokio::time::sleep(life).await;
-        server.kill();
-        server.restart();
-        address.lock().unwrap().clone_from(&server.url);
+        if victim != Victim::Database {
+            server.kill();
+        }
+        if victim != Victim::Server {
+            let cluster = cluster.as_mut().unwrap();
+            cluster.kill().unwrap();
+            cluster.start_again().unwrap();
+        }
+        if victim != Victim::Database {
+            server.restart();
+            address.lock().unwrap().clone_from(&server.url);
+        }
     }
     done.store(true, Ordering::Relaxed);
     while let Some(client) = clients.join_next().await {
@@ -110,5 +132,25 @@ async fn post_until(client: Posting) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_in_50_kills() {
-    kill_in_a_loop(50).await;
+    kill_in_a_loop(50, Victim::Server, None).await;
+}
+
+/// A database server of the test's own, as it is going to be killed.
+fn cluster() -> Option<Cluster> {
+    Some(Cluster::start(&ringback_pg_cluster::Options::default()).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_nothing_is_lost_in_20_kills_of_the_server() {
+    kill_in_a_loop(20, Victim::Server, cluster()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_nothing_is_lost_in_8_kills_of_the_database() {
+    kill_in_a_loop(8, Victim::Database, cluster()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_nothing_is_lost_in_8_kills_of_both() {
+    kill_in_a_loop(8, Victim::Both, cluster()).await;
 }
