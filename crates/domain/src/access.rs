@@ -274,6 +274,11 @@ impl Grant {
         if permitted { Ok(()) } else { Err(Denied::Role(right.least())) }
     }
 
+    /// The flags of event types that its holder sees beside those without one; none means all.
+    pub fn visible_flags(&self) -> Option<&[String]> {
+        (self.role == Role::Portal).then(|| self.flags.as_deref().unwrap_or_default())
+    }
+
     fn permits_portal(&self, right: Right) -> Result<(), Denied> {
         let takes = right.capabilities();
         if right == Right::Leave || takes.iter().any(|one| self.capabilities.has(*one)) {

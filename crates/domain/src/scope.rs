@@ -51,6 +51,24 @@ pub fn check_uid(kind: Kind, uid: &str) -> Result<(), UidError> {
     Ok(())
 }
 
+/// The longest name of an environment, in characters.
+pub const ENVIRONMENT_LENGTH: usize = 64;
+
+/// Checks the name of an environment: 1 to 64 of `a-z A-Z 0-9 - _ .`.
+///
+/// # Errors
+/// [`EnvironmentError`] when it is something else.
+pub fn check_environment(name: &str) -> Result<(), EnvironmentError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let good = (1..=ENVIRONMENT_LENGTH).contains(&name.len()) && name.bytes().all(allowed);
+    if good { Ok(()) } else { Err(EnvironmentError) }
+}
+
+/// Why the name of an environment is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the name of an environment is 1 to 64 letters, digits, `-`, `_` or `.`")]
+pub struct EnvironmentError;
+
 /// Why a uid is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UidError {
@@ -68,6 +86,21 @@ pub enum UidError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_environments() {
+        let check = |name: &str, expected: bool| {
+            assert_eq!(check_environment(name).is_ok(), expected, "{name:?}");
+        };
+        check("default", true);
+        check("team-7_eu.test", true);
+        check(&"x".repeat(64), true);
+        check(&"x".repeat(65), false);
+        check("", false);
+        check("two words", false);
+        check("ünïcode", false);
+        check("a/b", false);
+    }
 
     #[test]
     fn uids() {

@@ -130,7 +130,10 @@ cases! {
         guessed_ids_find_nothing;
     access:
         a_grant_is_kept_with_its_token
-        a_confined_token_ends_with_its_application;
+        a_confined_token_ends_with_its_application
+        event_types_with_a_flag_are_for_those_who_have_it
+        sessions_end_by_application_and_by_name
+        environments_are_created_once_and_listed;
     upkeep:
         the_sweep_deletes_what_expired
         the_sweep_spares_what_is_pending

@@ -6,6 +6,7 @@
 
 mod store;
 
+mod access;
 mod expunge;
 mod import;
 mod replay;
@@ -22,6 +23,7 @@ mod matching;
 mod pages;
 mod timings;
 
+pub use access::*;
 pub use expunge::*;
 pub use import::*;
 pub use replay::*;

@@ -47,7 +47,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///                     claim   ┘
 /// ```
 pub trait Store:
-    crate::Tasks
+    crate::Access
+    + crate::Tasks
     + crate::Replay
     + crate::Expunge
     + crate::Imports
@@ -713,6 +714,8 @@ pub struct EventTypeQuery {
     pub order: Order,
     /// Archived ones too.
     pub include_archived: bool,
+    /// Only those without a flag and those with one of these; all when none is given.
+    pub flags: Option<Vec<String>>,
 }
 
 /// Which messages to list.

@@ -19,7 +19,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Api,
     error::Error,
-    extract::{self, Caller, Json, Named, found},
+    extract::{self, Caller, Json, Named, Who, found},
     field::Problems,
     idempotency::{Answered, Posted},
     list::List,
@@ -176,6 +176,7 @@ impl FromQuery for Deletion {
 async fn list(
     State(api): State<Api>,
     caller: Caller,
+    Who(identity): Who,
     Query(paging): Query<Paging>,
     Query(filter): Query<Filter>,
 ) -> Result<Response, Error> {
@@ -185,6 +186,7 @@ async fn list(
         from: from.clone(),
         order: paging.order(Order::Ascending),
         include_archived: filter.include_archived == Some(true),
+        flags: identity.grant.visible_flags().map(<[String]>::to_vec),
     };
     let listed = api.store.event_types(caller.environment, query).await?;
     let name = |item: &EventType| cursor::write(&item.name);
@@ -228,9 +230,15 @@ async fn create(
 async fn get(
     State(api): State<Api>,
     caller: Caller,
+    Who(identity): Who,
     Named(name): Named<extract::EventType>,
 ) -> Result<Response, Error> {
     let event_type = api.store.event_type(caller.environment, name).await?;
+    let flags = identity.grant.visible_flags();
+    let seen = |flag: &String| flags.is_none_or(|flags| flags.contains(flag));
+    if !event_type.feature_flag.iter().all(seen) {
+        return Err(Error::NotFound("event type"));
+    }
     Ok(json(StatusCode::OK, &EventTypeOut::from(event_type)))
 }
 

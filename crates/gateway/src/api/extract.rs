@@ -4,7 +4,7 @@
 //! an application a [`Scoped`]. Neither can be made from anything but a valid token and an existing
 //! application of its environment.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     BoxError,
@@ -28,7 +28,7 @@ use super::{
     Api, Rules,
     error::{Error, Problem},
 };
-use crate::auth::Wish;
+use crate::auth::{Identity, Wish};
 
 /// Who calls, and when.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,22 @@ impl FromRequestParts<Api> for Caller {
         let identity = api.auth.admit(header, wish, now).await?;
         let caller = Caller { environment: identity.environment, now };
         parts.extensions.insert(caller);
+        parts.extensions.insert(Who(identity));
         Ok(caller)
+    }
+}
+
+/// All that is known of whoever calls.
+#[derive(Clone)]
+pub(super) struct Who(pub(super) Arc<Identity>);
+
+impl FromRequestParts<Api> for Who {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Who, Error> {
+        Caller::from_request_parts(parts, api).await?;
+        // Whoever is admitted has been noted.
+        parts.extensions.get::<Who>().cloned().ok_or(Error::Internal)
     }
 }
 

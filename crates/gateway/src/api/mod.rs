@@ -22,10 +22,12 @@ mod application;
 mod attempt;
 mod attempted;
 mod endpoint;
+mod environment;
 mod event_type;
 mod explain;
 mod health;
 mod message;
+mod portal;
 mod statistics;
 
 mod edge;

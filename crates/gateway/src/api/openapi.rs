@@ -13,9 +13,9 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    Api, application, attempt, attempted, endpoint,
+    Api, application, attempt, attempted, endpoint, environment,
     error::{ErrorOut, InvalidOut},
-    event_type, explain, health, message, not_implemented,
+    event_type, explain, health, message, not_implemented, portal,
     reply::{render, rendered},
     statistics,
 };
@@ -40,6 +40,8 @@ const SCHEME: &str = "bearer";
         (name = "Event Type", description = "What can happen"),
         (name = "Message", description = "What happened"),
         (name = "Message Attempt", description = "How each request to an endpoint went"),
+        (name = "Authentication", description = "Tokens for the portals of applications"),
+        (name = "Environment", description = "Worlds apart in one installation"),
         (name = "Health", description = "Whether the server can take work")
     )
 )]
@@ -76,6 +78,8 @@ fn documented() -> OpenApiRouter<Api> {
         .merge(attempted::routes())
         .merge(statistics::routes())
         .merge(explain::routes())
+        .merge(portal::routes())
+        .merge(environment::routes())
         .merge(health::routes())
 }
 

@@ -5,6 +5,7 @@
 //! process (`EX_TEMPFAIL`: it may work later).
 
 mod dev;
+mod environment;
 mod send;
 mod serve;
 mod settings;
@@ -36,6 +37,9 @@ enum Command {
     /// Create, list and revoke API tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// Create and list environments
+    #[command(subcommand)]
+    Environment(environment::Command),
     /// Send a message through a running server
     Send(send::Args),
 }
@@ -67,6 +71,7 @@ impl Command {
             Self::Serve(args) => serve::run(args),
             Self::Dev(args) => dev::run(args),
             Self::Token(command) => token::run(command),
+            Self::Environment(command) => environment::run(command),
             Self::Send(args) => send::run(args),
         }
     }

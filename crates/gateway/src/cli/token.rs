@@ -48,9 +48,9 @@ pub(super) enum Command {
 pub(super) struct Shared {
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     #[command(flatten)]
-    data: DataFlags,
+    pub(super) data: DataFlags,
 }
 
 pub(super) fn run(command: Command) -> Result<(), Failure> {
@@ -86,7 +86,7 @@ fn lasting(text: &str) -> Result<u64, String> {
 }
 
 /// Whoever gets the lock works on the store; otherwise its holder does it for us.
-fn ask(config: &Config, request: Request) -> Result<Response, Failure> {
+pub(super) fn ask(config: &Config, request: Request) -> Result<Response, Failure> {
     match DataLock::acquire(&config.data) {
         Ok(lock) => Ok(app::control(config, lock, request)?),
         Err(held @ LockError::Held { .. }) => {
@@ -110,6 +110,9 @@ fn show(response: &Response) -> Result<(), Failure> {
             data(token)?;
         }
         Response::Tokens(tokens) => data(table(tokens).trim_end())?,
+        Response::Environments(environments) => {
+            environments.iter().try_for_each(|one| data(&one.name))?;
+        }
         Response::Revoked(info) => note(&format!("revoked {} ({})", info.id, info.hint)),
         Response::Refused { reason } => note(reason),
     }
@@ -124,6 +127,7 @@ fn show_json(response: &Response) -> Result<(), Failure> {
             object
         }
         Response::Tokens(tokens) => serde_json::json!(tokens),
+        Response::Environments(environments) => serde_json::json!(environments),
         Response::Revoked(info) => serde_json::json!(info),
         Response::Refused { reason } => serde_json::json!({ "detail": reason }),
     };

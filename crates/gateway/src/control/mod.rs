@@ -6,6 +6,7 @@
 mod socket;
 pub mod tokens;
 
+use ringback_domain::id::EnvironmentId;
 use ringback_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,13 @@ pub enum Request {
     },
     /// All tokens, newest first.
     ListTokens {},
+    /// A new environment.
+    CreateEnvironment {
+        /// How it is called.
+        name: String,
+    },
+    /// All environments, oldest first.
+    ListEnvironments {},
     /// The end of a token.
     RevokeToken {
         /// `tok_…`
@@ -57,6 +65,8 @@ pub enum Response {
     },
     /// Every token that was ever given out.
     Tokens(Vec<TokenInfo>),
+    /// Environments: the one that was made, or all.
+    Environments(Vec<EnvironmentInfo>),
     /// The token is no longer accepted.
     Revoked(TokenInfo),
     /// Nothing was done, and why.
@@ -64,6 +74,18 @@ pub enum Response {
         /// A sentence for people.
         reason: String,
     },
+}
+
+/// An environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvironmentInfo {
+    /// `env_…`
+    pub id: EnvironmentId,
+    /// How it is called.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
 /// A token without its secret.

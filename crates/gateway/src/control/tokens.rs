@@ -4,16 +4,22 @@
 use std::{sync::Arc, time::Duration};
 
 use ringback_domain::access::{Grant, Role, UnknownRole};
-use ringback_domain::id::{ApplicationId, Id, Key, Kind, SEQUENCE_BITS, TokenId};
-use ringback_domain::scope::Reference;
+use ringback_domain::id::{ApplicationId, EnvironmentId, Id, Key, Kind, SEQUENCE_BITS, TokenId};
+use ringback_domain::scope::{EnvironmentError, Reference, check_environment};
 use ringback_domain::token::Token;
-use ringback_store::{NewToken, ReadError, Store, TokenRow, Unavailable, WriteError};
+use ringback_store::{
+    Environment, Listed, NewEnvironment, NewToken, Order, Page, Position, ReadError, Store,
+    TokenRow, Unavailable, WriteError,
+};
 
-use super::{Request, Response, TokenInfo};
+use super::{EnvironmentInfo, Request, Response, TokenInfo};
 use crate::seam::World;
 
-/// Longest name of an environment or a token, in bytes.
+/// Longest name of a token, in bytes.
 const NAME_LENGTH: usize = 64;
+
+/// Environments that are read at once.
+const PAGE: usize = 250;
 
 /// The operations and what they need.
 #[derive(Clone)]
@@ -25,8 +31,8 @@ pub struct Tokens {
 /// Why an operation did nothing.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
-    #[error("the name of an environment is 1 to 64 letters, digits, `-`, `_` or `.`")]
-    Environment,
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
     #[error("the name of a token has at most 64 bytes and no control characters")]
     Name,
     #[error("{0:?} is not the id of a token: {1}")]
@@ -63,6 +69,8 @@ impl Tokens {
                 self.create(Asked { environment, name, role, application, lasts }).await
             }
             Request::ListTokens {} => self.list().await,
+            Request::CreateEnvironment { name } => self.create_environment(name).await,
+            Request::ListEnvironments {} => self.environments().await,
             Request::RevokeToken { id } => self.revoke(&id).await,
         };
         outcome.unwrap_or_else(|refusal| Response::Refused { reason: refusal.to_string() })
@@ -71,9 +79,7 @@ impl Tokens {
     async fn create(&self, asked: Asked) -> Result<Response, Refusal> {
         let Asked { environment, name, role, application, lasts } = asked;
         let role = grantable(&role, application.is_some())?;
-        if !is_environment_name(&environment) {
-            return Err(Refusal::Environment);
-        }
+        check_environment(&environment)?;
         if name.len() > NAME_LENGTH || name.chars().any(char::is_control) {
             return Err(Refusal::Name);
         }
@@ -124,6 +130,30 @@ impl Tokens {
         Ok(Response::Revoked(row.into()))
     }
 
+    async fn create_environment(&self, name: String) -> Result<Response, Refusal> {
+        check_environment(&name)?;
+        let key = self.new_id().key();
+        let id = EnvironmentId(Id { key, shard: 0, nonce: 0 });
+        let environment = Environment { id, name, created_at: self.world.clock.now() };
+        let new = NewEnvironment { environment, answer: None };
+        let created = self.store.create_environment(new).await?;
+        Ok(Response::Environments(vec![created.into()]))
+    }
+
+    async fn environments(&self) -> Result<Response, Refusal> {
+        let mut all = Vec::new();
+        let mut from = Position::Start;
+        loop {
+            let page = Page { limit: PAGE, from, order: Order::Ascending };
+            let Listed { items, done } = self.store.environments(page).await?;
+            all.extend(items.into_iter().map(EnvironmentInfo::from));
+            match all.last() {
+                Some(last) if !done => from = Position::After(last.id.0),
+                _ => return Ok(Response::Environments(all)),
+            }
+        }
+    }
+
     async fn application(&self, environment: Key, named: &str) -> Result<ApplicationId, Refusal> {
         let reference = Reference::parse(Kind::Application, named);
         Ok(self.store.application(environment, reference).await?.id)
@@ -156,6 +186,12 @@ fn grantable(role: &str, confined: bool) -> Result<Role, Refusal> {
     }
 }
 
+impl From<Environment> for EnvironmentInfo {
+    fn from(Environment { id, name, created_at }: Environment) -> Self {
+        Self { id, name, created_at }
+    }
+}
+
 impl From<TokenRow> for TokenInfo {
     fn from(row: TokenRow) -> Self {
         Self {
@@ -170,11 +206,6 @@ impl From<TokenRow> for TokenInfo {
             revoked_at: row.revoked_at,
         }
     }
-}
-
-fn is_environment_name(name: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    (1..=NAME_LENGTH).contains(&name.len()) && name.bytes().all(allowed)
 }
 
 #[cfg(test)]
@@ -196,20 +227,5 @@ mod tests {
         ] {
             assert_eq!(grantable(role, confined).ok(), expect, "{role} {confined}");
         }
-    }
-
-    #[test]
-    fn names_of_environments() {
-        fn check(name: &str, expected: bool) {
-            assert_eq!(is_environment_name(name), expected, "{name:?}");
-        }
-        check("default", true);
-        check("team-7_eu.test", true);
-        check(&"x".repeat(64), true);
-        check(&"x".repeat(65), false);
-        check("", false);
-        check("two words", false);
-        check("ünïcode", false);
-        check("a/b", false);
     }
 }

@@ -317,6 +317,7 @@ pub(super) async fn event_types_are_archived_and_come_back(bench: Bench<'_>) {
             from: Position::Start,
             order: Order::Ascending,
             include_archived,
+            flags: None,
         };
         bench.store.event_types(environment, query).await.unwrap().items.len()
     };

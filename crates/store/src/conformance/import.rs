@@ -24,6 +24,7 @@ async fn catalogue(bench: &Bench<'_>) -> Vec<EventType> {
         from: Position::Start,
         order: Order::Ascending,
         include_archived: true,
+        flags: None,
     };
     bench.store.event_types(bench.environment, query).await.unwrap().items
 }

@@ -124,7 +124,7 @@ pub(super) async fn event_types_are_listed_by_name(bench: Bench<'_>) {
         bench.store.create_event_type(bench.new_event_type(name)).await.unwrap();
     }
     let list = async |from, order| {
-        let query = EventTypeQuery { limit: 2, from, order, include_archived: false };
+        let query = EventTypeQuery { limit: 2, from, order, include_archived: false, flags: None };
         let listed = bench.store.event_types(bench.environment, query).await.unwrap();
         let names: Vec<_> = listed.items.into_iter().map(|one| one.name).collect();
         (names.join(" "), listed.done)

@@ -96,6 +96,7 @@ pub(super) async fn foreign_scopes_read_nothing(bench: Bench<'_>) {
         from: Position::Start,
         order: Order::Ascending,
         include_archived: true,
+        flags: None,
     };
     assert!(store.event_types(elsewhere, query).await.unwrap().items.is_empty());
 }

@@ -22,15 +22,29 @@ pub(super) async fn ensure(
         if let Some(row) = transaction.row(sql, &[text(&name)]).await? {
             return Ok(row.get(0));
         }
-        let (key, created_at) = (transaction.next_key(now), now.millis());
-        let sql = include_str!("queries/environment_insert.sql");
-        let parameters = [int8(&key), text(&name), int8(&created_at)];
-        if transaction.execute(sql, &parameters).await? == 1 {
-            insert_hidden(transaction, key, now).await?;
+        let key = transaction.next_key(now);
+        if insert(transaction, key, name, now).await? {
             return Ok(key);
         }
         // Another process was quicker, with the name or with the key: looking again shows which.
     }
+}
+
+/// Makes an environment; false if its key or its name is taken.
+pub(super) async fn insert(
+    transaction: &Transaction<'_>,
+    key: Key,
+    name: &str,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let created_at = now.millis();
+    let sql = include_str!("queries/environment_insert.sql");
+    let parameters = [int8(&key), text(&name), int8(&created_at)];
+    if transaction.execute(sql, &parameters).await? == 0 {
+        return Ok(false);
+    }
+    insert_hidden(transaction, key, now).await?;
+    Ok(true)
 }
 
 /// The hidden application, under a key that no application has: theirs have random bits instead of

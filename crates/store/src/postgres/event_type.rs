@@ -11,7 +11,7 @@ use super::{
     answer,
     fault::Stop,
     rows,
-    transaction::{Transaction, boolean, int8, text},
+    transaction::{Transaction, boolean, int8, text, texts},
 };
 use crate::{
     EventTypeChange, EventTypeQuery, Listed, NewEventType, Position, ReadError, WriteError,
@@ -75,6 +75,7 @@ pub(super) async fn list(
         text(&high),
         boolean(&query.include_archived),
         int8(&limit),
+        texts(&query.flags),
     ];
     let found = transaction.rows(&sql, &parameters).await?;
     Ok(walk.page(found.iter().map(from_row).collect()))

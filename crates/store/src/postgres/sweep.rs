@@ -1,7 +1,7 @@
 //! Deleting what is no longer needed, a bounded amount at a time.
 //!
 //! Most of what expires goes with its partition. What is left is what was written for a time that
-//! had no partition, and the deliveries of deleted endpoints.
+//! had no partition, the deliveries of deleted endpoints, and the tokens of portals.
 
 use ringback_domain::time::Timestamp;
 
@@ -15,10 +15,11 @@ use crate::Unavailable;
 const BOUND: i64 = 250;
 
 /// What a round deletes, statement by statement.
-const STATEMENTS: [&str; 3] = [
+const STATEMENTS: [&str; 4] = [
     include_str!("queries/sweep_canceled.sql"),
     include_str!("queries/sweep_messages.sql"),
     include_str!("queries/sweep_claims.sql"),
+    include_str!("queries/sweep_tokens.sql"),
 ];
 
 /// One round. Returns whether there is more.

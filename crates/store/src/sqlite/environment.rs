@@ -1,7 +1,7 @@
 //! Environments, each with its hidden application for operational messages.
 
 use ringback_domain::{application::OPERATIONAL_UID, id::Key, time::Timestamp};
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::{rows, writer::Transaction};
 
@@ -14,21 +14,34 @@ pub(super) fn ensure(
     name: &str,
     now: Timestamp,
 ) -> rusqlite::Result<Key> {
-    let connection = transaction.connection;
-    let known: Option<Key> = connection
-        .prepare_cached(include_str!("queries/environment_key.sql"))?
-        .query_row([name], |row| row.get(0))
-        .optional()?;
-    if let Some(key) = known {
+    if let Some(key) = key(transaction.connection, name)? {
         return Ok(key);
     }
-    let key = transaction.memory.keys.next(now, 0);
+    let key = free_key(transaction, include_str!("queries/environment_exists.sql"), now)?;
+    insert(transaction, key, name, now)?;
+    Ok(key)
+}
+
+/// The key of an environment that exists.
+pub(super) fn key(connection: &Connection, name: &str) -> rusqlite::Result<Option<Key>> {
+    let sql = include_str!("queries/environment_key.sql");
+    connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()
+}
+
+/// Makes an environment under a key and a name that none has.
+pub(super) fn insert(
+    transaction: &mut Transaction<'_>,
+    key: Key,
+    name: &str,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let connection = transaction.connection;
     connection.prepare_cached(include_str!("queries/environment_insert.sql"))?.execute((
         key,
         name,
         now.millis(),
     ))?;
-    let hidden = free_key(transaction, now)?;
+    let hidden = free_key(transaction, include_str!("queries/application_exists.sql"), now)?;
     connection.prepare_cached(include_str!("queries/application_insert_hidden.sql"))?.execute((
         hidden,
         key,
@@ -36,12 +49,16 @@ pub(super) fn ensure(
         OPERATIONAL_NAME,
         now.millis(),
     ))?;
-    Ok(key)
+    Ok(())
 }
 
-/// A key that no application has: theirs have random bits instead of a sequence.
-fn free_key(transaction: &mut Transaction<'_>, now: Timestamp) -> rusqlite::Result<Key> {
-    let taken = include_str!("queries/application_exists.sql");
+/// A key that nothing has yet, by the query `taken`: those that callers make have random bits instead
+/// of a sequence.
+fn free_key(
+    transaction: &mut Transaction<'_>,
+    taken: &str,
+    now: Timestamp,
+) -> rusqlite::Result<Key> {
     loop {
         let key = transaction.memory.keys.next(now, 0);
         if !rows::exists(transaction.connection, taken, [key])? {

@@ -64,7 +64,8 @@ pub(super) fn list(
     let (low, high) = if walk.ascending() { (cursor, None) } else { (None, cursor) };
     let mut select =
         connection.prepare_cached(&walk.sql(include_str!("queries/event_types.sql")))?;
-    let parameters = (environment, low, high, query.include_archived, walk.rows());
+    let flags = rows::json_list(query.flags.as_deref());
+    let parameters = (environment, low, high, query.include_archived, walk.rows(), flags);
     let found = select.query_map(parameters, from_row)?;
     Ok(walk.page(found.collect::<rusqlite::Result<_>>()?))
 }

@@ -23,6 +23,7 @@ mod replay;
 mod resend;
 mod sweep;
 
+mod access;
 mod application;
 mod attempt;
 mod endpoint;

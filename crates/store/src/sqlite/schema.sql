@@ -30,6 +30,9 @@ CREATE TABLE token (
   flags       TEXT,               -- JSON array
   session     TEXT
 ) STRICT;
+CREATE INDEX token_application ON token (application) WHERE application IS NOT NULL;
+-- What the sweep takes away: tokens of portals come and go.
+CREATE INDEX token_portal ON token (expires_at) WHERE role = 4;
 
 CREATE TABLE application (
   key           INTEGER PRIMARY KEY,

@@ -65,8 +65,10 @@ pub(super) fn delete(
     for key in &found.claims {
         claims += claim.execute((key, now.millis()))?;
     }
+    let mut token = connection.prepare_cached(include_str!("queries/sweep_tokens.sql"))?;
+    let tokens = token.execute((now.millis(), BOUND as i64))?;
     // A round that filled a bound left something behind; one that deleted nothing ends it.
-    Ok(canceled >= BOUND || messages >= BOUND || claims >= BOUND)
+    Ok(canceled >= BOUND || messages >= BOUND || claims >= BOUND || tokens >= BOUND)
 }
 
 /// The expired rows among the oldest, and among those after `after`; and where to go on.

@@ -10,6 +10,7 @@ mod limits;
 mod nul;
 mod operational;
 mod parity;
+mod portal;
 mod resources;
 mod tenancy;
 mod tokens;
@@ -137,7 +138,10 @@ impl Lanes for Told {
 impl Bench {
     async fn new() -> Bench {
         let directory = tempfile::tempdir().unwrap();
-        let store = wiring::store(&Config::default(), directory.path(), &Metrics::new()).unwrap();
+        let data = directory.path().to_owned();
+        // It blocks, which this test's own thread may not.
+        let open = move || wiring::store(&Config::default(), &data, &Metrics::new()).unwrap();
+        let store = tokio::task::spawn_blocking(open).await.unwrap();
         let clock = Arc::new(Hand(AtomicI64::new(1_800_000_000_000)));
         let mut world = wiring::world(&[], tokio::runtime::Handle::current()).unwrap();
         world.clock = clock.clone();
@@ -187,6 +191,16 @@ impl Bench {
 
     /// A new token that grants this.
     async fn token_for(&self, environment: &str, grant: Grant) -> (TokenId, String) {
+        self.token_until(environment, grant, None).await
+    }
+
+    /// A new token that grants this until then.
+    async fn token_until(
+        &self,
+        environment: &str,
+        grant: Grant,
+        expires_at: Option<Timestamp>,
+    ) -> (TokenId, String) {
         let now = self.clock.now();
         let environment = self.store.environment(environment.to_owned(), now).await.unwrap();
         let token = Token::mint(self.world.entropy.bytes());
@@ -200,7 +214,7 @@ impl Bench {
             grant,
             session: None,
             created_at: now,
-            expires_at: None,
+            expires_at,
             answer: None,
         };
         self.store.create_token(new).await.unwrap();

@@ -98,6 +98,28 @@ async fn a_role_counts_on_both_routers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn environments_are_made_with_and_without_a_server() {
+    let mut server = Server::start(Settings::default());
+    let run = |server: &Server, words: &[&str]| {
+        let output = run_on(server, &[&["environment"], words].concat(), &[]);
+        (output.status.code(), stdout(&output), stderr(&output))
+    };
+    let made = run(&server, &["create", "eu", "--json"]);
+    let made: Value = serde_json::from_str(&made.1).unwrap();
+    assert_eq!(made["name"], "eu");
+    assert_eq!(run(&server, &["create", "eu"]).0, Some(1), "there is one");
+    assert_eq!(run(&server, &["create", "a b"]).0, Some(1), "it is no name");
+    assert_eq!(run(&server, &["list"]).1, "default\neu\n");
+    let listed = server.get("/api/v1/environment").await;
+    assert_eq!(listed["data"][1], made);
+
+    assert!(server.stop().success());
+    let (code, out, told) = run(&server, &["create", "us"]);
+    assert_eq!((code, out.as_str(), told.trim()), (Some(0), "", "created the environment us"));
+    assert_eq!(run(&server, &["list"]).1, "default\neu\nus\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_are_made_without_a_server_too() {
     let mut server = Server::start(Settings::default());
     assert!(server.stop().success());

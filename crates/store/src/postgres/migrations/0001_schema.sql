@@ -40,6 +40,9 @@ CREATE TABLE token (
   flags       text,               -- JSON array
   session     text
 );
+CREATE INDEX token_application ON token (application) WHERE application IS NOT NULL;
+-- What the sweep takes away: tokens of portals come and go.
+CREATE INDEX token_portal ON token (expires_at) WHERE role = 4;
 
 -- `routed` is the newest revision among the application's endpoints: an append says which one it
 -- knew, and is refused if there is a newer one.
