@@ -10,7 +10,7 @@ use ringback_store::{
     sqlite,
     sqlite::{Commit, Sqlite},
 };
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::{
     config::Config,
@@ -48,10 +48,15 @@ pub enum OpenError {
 /// # Errors
 /// When its files or its server cannot be used.
 pub fn store(config: &Config, data: &Path, metrics: &Metrics) -> Result<Arc<dyn Store>, OpenError> {
-    tokio::task::block_in_place(|| match &config.store.url {
+    let open = || match &config.store.url {
         Some(url) => Ok(Arc::new(Postgres::open(url.expose(), &on_a_server(config))?) as _),
         None => Ok(Arc::new(Sqlite::open(data, &embedded(config, metrics))?) as _),
-    })
+    };
+    // A runtime of one thread has nobody else to tell.
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(open),
+        _ => open(),
+    }
 }
 
 fn embedded(config: &Config, metrics: &Metrics) -> sqlite::Options {
