@@ -55,6 +55,7 @@ const PARTS: &[Part] = &[
     Part { name: "python-1.42", on: On::Sqlite, run: |ground| python(ground, "python-1.42", None) },
     Part { name: "js", on: On::Sqlite, run: |ground| js(ground, None) },
     Part { name: "rust", on: On::Sqlite, run: |ground| rust(ground, None) },
+    Part { name: "schemathesis", on: On::Sqlite, run: |ground| schemathesis(ground, None) },
     Part { name: "postgres-store", on: On::PostgresOnly, run: postgres_store },
     Part { name: "postgres", on: On::Postgres, run: postgres },
     Part {
@@ -76,6 +77,11 @@ const PARTS: &[Part] = &[
         name: "postgres-rust",
         on: On::Postgres,
         run: |ground| rust(ground, Some(&database(ground)?)),
+    },
+    Part {
+        name: "postgres-schemathesis",
+        on: On::Postgres,
+        run: |ground| schemathesis(ground, Some(&database(ground)?)),
     },
 ];
 
@@ -162,6 +168,7 @@ pub(crate) fn install(root: &Path) -> Result<(), String> {
     tools::rust_tools(root)?;
     tools::python_sdk(root, "python")?;
     tools::python_sdk(root, "python-1.42")?;
+    tools::schemathesis(root)?;
     tools::js_sdk(root).map(drop)
 }
 
@@ -237,8 +244,10 @@ fn js(Ground { root, .. }: Ground<'_>, store: Option<&Database>) -> Result<Count
     let place = tools::js_sdk(root)?;
     let node = tools::node(&place)?;
     // A module finds its packages beside itself, so the suite runs from where they are installed.
+    for module in ["suite.mjs", "matrix.mjs"] {
+        tools::copy(&root.join("tests/sdk/js").join(module), &place.join(module))?;
+    }
     let script = place.join("suite.mjs");
-    tools::copy(&root.join("tests/sdk/js/suite.mjs"), &script)?;
     against_server(root, "js", store, || {
         let mut command = Command::new(&node);
         command.arg(&script);
@@ -255,6 +264,20 @@ fn rust(Ground { root, .. }: Ground<'_>, store: Option<&Database>) -> Result<Cou
         return Err("the suite with the Rust SDK does not build".to_owned());
     }
     against_server(root, "rust", store, || Ok(Command::new(target.join("debug/sdk-suite"))))
+}
+
+/// Requests made up from the OpenAPI document, for as long as `suite.py` says.
+fn schemathesis(
+    Ground { root, .. }: Ground<'_>,
+    store: Option<&Database>,
+) -> Result<Count, String> {
+    let programs = tools::schemathesis(root)?;
+    let name = if store.is_some() { "postgres-schemathesis" } else { "schemathesis" };
+    against_server(root, name, store, || {
+        let mut command = Command::new(programs.join("python"));
+        command.args(["-u", "-B"]).arg(root.join("tests/schemathesis/suite.py"));
+        Ok(command)
+    })
 }
 
 /// Builds the server, starts it on SQLite or on the database, runs `suite` with `RINGBACK_URL` and `RINGBACK_TOKEN`, stops it.

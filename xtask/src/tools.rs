@@ -22,6 +22,12 @@ pub(crate) fn python_sdk(root: &Path, name: &str) -> Result<PathBuf, String> {
     virtual_environment(&root.join("target/sdk").join(name), &pins)
 }
 
+/// The fuzzer of the OpenAPI document. Answers its folder of programs.
+pub(crate) fn schemathesis(root: &Path) -> Result<PathBuf, String> {
+    let pins = root.join("tests/schemathesis/requirements.txt");
+    virtual_environment(&root.join("target/schemathesis"), &pins)
+}
+
 /// The JavaScript SDK and the Node.js that runs it, as `tests/sdk/js/package-lock.json` pins them.
 /// Answers the folder that holds `node_modules`.
 pub(crate) fn js_sdk(root: &Path) -> Result<PathBuf, String> {

@@ -1,0 +1,77 @@
+"""Fuzzes the server as its OpenAPI document describes it, with Schemathesis.
+
+No answer may be 5xx, or have a status, a content type or a body that is not documented. Run by
+`cargo xtask test --only schemathesis`, which starts the server. `SECONDS` bounds the run.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+URL = os.environ["RINGBACK_URL"]
+TOKEN = os.environ["RINGBACK_TOKEN"]
+# In CI the same requests each time; elsewhere others each time, as long as somebody waits.
+CI = "CI" in os.environ
+SECONDS = "30" if CI else "120"
+
+CHECKS = [
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+    "errors_are_documented",
+]
+
+
+# Fewer operations than this were not the whole document.
+OPERATIONS = 45
+
+
+def main():
+    with tempfile.TemporaryDirectory() as place:
+        report = Path(place) / "report.ndjson"
+        command = [
+            str(Path(sys.executable).with_name("schemathesis")),
+            "run",
+            f"{URL}/api/v1/openapi.json",
+            f"--header=Authorization: Bearer {TOKEN}",
+            f"--checks={','.join(CHECKS)}",
+            "--phases=examples,coverage,fuzzing,stateful",
+            f"--max-time={SECONDS}",
+            "--continue-on-failure",
+            "--warnings=off",
+            "--no-color",
+            "--generation-database=none",
+            f"--report-ndjson-path={report}",
+            *(["--seed=1"] if CI else []),
+        ]
+        environment = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE)}
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"
+        status = subprocess.run(command, cwd=place, env=environment).returncode
+        passed, failed = count(report)
+    failed = failed or int(status != 0)
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+def count(report):
+    """How many scenarios (an operation in a phase, or a sequence of them) passed, and failed."""
+    passed, failed, covered = 0, 0, set()
+    for line in report.read_text().splitlines() if report.exists() else []:
+        [(event, data)] = json.loads(line).items()
+        if event == "ScenarioFinished" and data["status"] != "skip":
+            good = data["status"] == "success"
+            passed, failed = passed + good, failed + (not good)
+            covered.add(data["recorder"]["label"])
+        failed += event in ("NonFatalError", "FatalError")
+    if len(covered) < OPERATIONS:
+        print(f"only {len(covered)} operations were tested")
+        failed += 1
+    return passed, failed
+
+
+main()
