@@ -87,4 +87,3 @@ def errors_are_documented(context, response, case):
     if response.status_code >= 400 and response.status_code != 422:
         code = response.json().get("code")
         assert (str(response.status_code), code) in DOCUMENTED, (response.status_code, code)
-

@@ -23,10 +23,13 @@ pub enum Reference {
 impl Reference {
     /// Reads a path segment. Whatever is not an id of this kind is taken as a uid, as uids may not
     /// start with the kind's prefix.
+    ///
+    /// No uid holds a NUL, so what does names nothing. Not every store takes one in a text, so it
+    /// becomes another character that no uid holds.
     pub fn parse(kind: Kind, text: &str) -> Reference {
         match Id::parse(kind, text) {
             Ok(id) => Reference::Id(id),
-            Err(_) => Reference::Uid(text.to_owned()),
+            Err(_) => Reference::Uid(text.replace('\0', "\u{fffd}")),
         }
     }
 }
@@ -100,6 +103,13 @@ mod tests {
         check("two words", false);
         check("ünïcode", false);
         check("a/b", false);
+    }
+
+    #[test]
+    fn no_reference_holds_a_nul() {
+        let Reference::Uid(uid) = Reference::parse(Kind::Message, "a\0b") else { panic!("an id") };
+        assert_eq!(uid, "a\u{fffd}b");
+        assert!(check_uid(Kind::Message, &uid).is_err(), "it names nothing");
     }
 
     #[test]
