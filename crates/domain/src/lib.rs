@@ -12,6 +12,7 @@ pub mod application;
 pub mod attempt;
 pub mod endpoint;
 pub mod event_type;
+pub mod example;
 pub mod id;
 pub mod message;
 pub mod scope;

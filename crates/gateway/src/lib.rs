@@ -19,6 +19,8 @@ pub mod log;
 pub mod deliver;
 pub mod outbound;
 
+pub mod tasks;
+
 pub mod api;
 pub mod cli;
 pub mod control;

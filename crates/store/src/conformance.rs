@@ -64,7 +64,8 @@ cases! {
         an_event_id_is_unique_in_its_application
         a_missing_application_gets_nothing
         deliveries_follow_their_message
-        keys_grow_when_the_clock_goes_back;
+        keys_grow_when_the_clock_goes_back
+        a_message_can_be_for_one_endpoint_only;
     deliver:
         due_is_oldest_first_and_cut
         due_leaves_out_the_future

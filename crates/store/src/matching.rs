@@ -7,6 +7,8 @@ use ringback_domain::{
     route::{Filter, Verdict},
 };
 
+use crate::NewMessage;
+
 /// The most event types whose answer is remembered.
 const EVENT_TYPES: usize = 1_000;
 
@@ -18,12 +20,22 @@ pub(crate) struct Endpoints {
 }
 
 impl Endpoints {
+    /// Where a message goes: to the endpoint that was chosen for it, else to all that want it.
+    pub(crate) fn of(&mut self, message: &NewMessage) -> Arc<[Key]> {
+        match message.only {
+            Some(only) => {
+                self.filters.iter().filter(|(key, _)| *key == only).map(|(key, _)| *key).collect()
+            }
+            None => self.matching(&message.event_type, message.channels.as_deref()),
+        }
+    }
+
     pub(crate) fn new(filters: Vec<(Key, Filter)>) -> Endpoints {
         Endpoints { filters, by_event_type: HashMap::new() }
     }
 
     /// The endpoints that take a message of this type with these channels, in their order.
-    pub(crate) fn matching(&mut self, event_type: &str, channels: Option<&[String]>) -> Arc<[Key]> {
+    fn matching(&mut self, event_type: &str, channels: Option<&[String]>) -> Arc<[Key]> {
         if channels.is_none()
             && let Some(known) = self.by_event_type.get(event_type)
         {

@@ -418,6 +418,8 @@ pub struct NewMessage {
     pub content_type: Option<String>,
     /// The bytes as they were received.
     pub payload: Bytes,
+    /// The only endpoint that it goes to, whatever that wants; it belongs to the application.
+    pub only: Option<Key>,
 }
 
 /// What became of an append.
@@ -989,6 +991,11 @@ impl Identified for Endpoint {
     }
 }
 impl Identified for Message {
+    fn id(&self) -> Id {
+        self.id.0
+    }
+}
+impl Identified for ringback_domain::task::Task {
     fn id(&self) -> Id {
         self.id.0
     }

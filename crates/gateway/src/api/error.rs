@@ -10,7 +10,7 @@ use ringback_domain::{
     access::{Denied, Role},
     idempotency, seal,
 };
-use ringback_store::{AppendError, ReadError, ResendError, Unavailable, WriteError};
+use ringback_store::{AppendError, ReadError, ResendError, TaskError, Unavailable, WriteError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -243,6 +243,19 @@ impl From<ResendError> for Error {
     }
 }
 
+impl From<TaskError> for Error {
+    fn from(error: TaskError) -> Error {
+        let detail = error.to_string();
+        match error {
+            TaskError::NotFound(what) => Error::NotFound(what),
+            TaskError::State(_) => Error::Conflict { code: "endpoint_disabled", detail },
+            TaskError::Limit => Error::Refused { code: "limit_reached", detail },
+            TaskError::Conflict => Error::Conflict { code: "conflict", detail },
+            TaskError::Unavailable(unavailable) => unavailable.into(),
+        }
+    }
+}
+
 impl From<AppendError> for Error {
     fn from(error: AppendError) -> Error {
         let detail = error.to_string();
@@ -317,6 +330,9 @@ mod tests {
         check(WriteError::Limit("secrets").into(), 400, "limit_reached").await;
         check(ResendError::State(State::Gone).into(), 409, "endpoint_disabled").await;
         check(ResendError::NoContent.into(), 400, "missing_payload").await;
+        check(TaskError::State(State::Gone).into(), 409, "endpoint_disabled").await;
+        check(TaskError::Limit.into(), 400, "limit_reached").await;
+        check(TaskError::Conflict.into(), 409, "conflict").await;
         check(AppendError::ClaimConflict.into(), 409, "idempotency_conflict").await;
         check(AuthError::Missing.into(), 401, "authentication_failed").await;
         check(AuthError::Invalid.into(), 401, "authentication_failed").await;

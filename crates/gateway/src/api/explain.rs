@@ -6,6 +6,7 @@ use ringback_domain::{
     attempt::Outcome,
     endpoint,
     id::{EndpointId, MessageId},
+    message::Origin,
     route::Verdict,
     time::Timestamp,
 };
@@ -111,6 +112,8 @@ enum Reason {
     Channel,
     /// The endpoint was made after the message.
     EndpointCreatedLater,
+    /// Somebody tried another endpoint out.
+    ExampleForAnother,
     /// The endpoint is, or was when the message came, switched off.
     EndpointDisabled,
     /// The endpoint answered 410 Gone.
@@ -140,15 +143,21 @@ async fn explain(
         event_type: &message.event_type,
         channels: message.channels.as_deref(),
         timestamp: message.created_at,
-        endpoints: endpoints.iter().map(ExplainedOut::new).collect(),
+        endpoints: endpoints.iter().map(|line| ExplainedOut::new(line, message.origin)).collect(),
     };
     Ok(json(StatusCode::OK, &explanation))
 }
 
 impl<'a> ExplainedOut<'a> {
-    fn new(explained: &'a Explained) -> ExplainedOut<'a> {
+    fn new(explained: &'a Explained, origin: Origin) -> ExplainedOut<'a> {
         let Explained { endpoint, pending, attempts, last, .. } = explained;
-        let (state, reason) = judge(explained);
+        let (state, reason) = match judge(explained) {
+            // An example is for one endpoint, whatever the others want.
+            (_, Reason::Settled) if origin == Origin::Example => {
+                (Progress::NotSent, Reason::ExampleForAnother)
+            }
+            judged => judged,
+        };
         let next = pending.filter(|_| state == Progress::Pending);
         ExplainedOut {
             endpoint_id: endpoint.id,

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ringback_domain::{
-    id::{AttemptId, Key, Kind},
+    id::{AttemptId, Key, Kind, TaskId},
     json::check_depth,
     scope::{Reference, Scope},
     time::Timestamp,
@@ -122,6 +122,8 @@ pub(super) struct Message;
 pub(super) struct Attempt;
 /// An event type: its name.
 pub(super) struct EventType;
+/// A background task: id.
+pub(super) struct Task;
 
 impl Nameable for Application {
     type Reference = Reference;
@@ -152,6 +154,14 @@ impl Nameable for Attempt {
     const SEGMENT: &'static str = "attempt_id";
     fn read(segment: &str) -> Result<AttemptId, Error> {
         segment.parse().map_err(|_| Error::NotFound("attempt"))
+    }
+}
+
+impl Nameable for Task {
+    type Reference = TaskId;
+    const SEGMENT: &'static str = "task_id";
+    fn read(segment: &str) -> Result<TaskId, Error> {
+        segment.parse().map_err(|_| Error::NotFound("task"))
     }
 }
 

@@ -3,7 +3,13 @@
 //! Everything is checked before it is stored, so that reading never has to. All problems of a body
 //! are told at once.
 
-use ringback_domain::{application::Metadata, event_type, id::Kind, scope::check_uid};
+use ringback_domain::{
+    application::Metadata,
+    event_type,
+    id::Kind,
+    scope::check_uid,
+    time::{self, Timestamp},
+};
 
 use super::error::{Error, Problem};
 
@@ -133,6 +139,12 @@ impl Problems {
         if value == Some(0) {
             self.add(field, "it must be at least 1");
         }
+    }
+
+    /// A time; one without an offset is taken as UTC.
+    pub(super) fn time(&mut self, field: &str, value: &str) -> Option<Timestamp> {
+        let parsed = value.parse().or_else(|_| format!("{value}Z").parse());
+        self.check(field, parsed.map_err(|_: time::ParseError| "it is an RFC 3339 time"))
     }
 
     /// Names of event types.

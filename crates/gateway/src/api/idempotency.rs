@@ -127,6 +127,11 @@ async fn claim(
 }
 
 impl Once {
+    /// The claim, where what follows from it is kept with a message.
+    pub(super) fn claim(&self) -> Option<Claim> {
+        self.claim
+    }
+
     /// What the store keeps of this answer, in the clear.
     pub(super) fn answer(&self, status: StatusCode, body: &[u8]) -> Option<Answer> {
         let stored = [&[PLAIN], body].concat();

@@ -29,6 +29,7 @@ mod health;
 mod message;
 mod portal;
 mod statistics;
+mod task;
 
 mod edge;
 mod not_implemented;
@@ -45,7 +46,7 @@ use ringback_domain::{id::Id, seal::Keyring, target, time::Timestamp};
 use ringback_store::Store;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{auth::Authenticator, log::Lanes, seam::World};
+use crate::{auth::Authenticator, log::Lanes, seam::World, tasks::Bell};
 use idempotency::Turns;
 use vault::Vault;
 
@@ -73,6 +74,8 @@ pub struct Parts {
     pub auth: Arc<Authenticator>,
     /// Is told of changes.
     pub lanes: Arc<dyn Lanes>,
+    /// Is rung when there is a new task.
+    pub bell: Arc<Bell>,
     /// What is accepted.
     pub rules: Rules,
     /// What operators look at.
@@ -92,6 +95,8 @@ pub struct Rules {
     pub json_depth: usize,
     /// How long a body may take to arrive.
     pub read_timeout: Duration,
+    /// How long content is kept.
+    pub retention: Duration,
 }
 
 /// What operators look at.
@@ -109,6 +114,7 @@ pub struct Shared {
     world: World,
     auth: Arc<Authenticator>,
     lanes: Arc<dyn Lanes>,
+    bell: Arc<Bell>,
     rules: Rules,
     probes: Probes,
     vault: Vault,
@@ -119,10 +125,21 @@ pub struct Shared {
 impl Api {
     /// The API that these parts make.
     pub fn new(parts: Parts) -> Api {
-        let Parts { store, world, keyring, auth, lanes, rules, probes } = parts;
+        let Parts { store, world, keyring, auth, lanes, bell, rules, probes } = parts;
         let vault = Vault::new(keyring, Arc::clone(&world.entropy));
         let (turns, checked) = Default::default();
-        Api(Arc::new(Shared { store, world, auth, lanes, rules, probes, vault, turns, checked }))
+        Api(Arc::new(Shared {
+            store,
+            world,
+            auth,
+            lanes,
+            bell,
+            rules,
+            probes,
+            vault,
+            turns,
+            checked,
+        }))
     }
 
     /// A new id, wrapped in its type.

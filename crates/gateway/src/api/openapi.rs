@@ -18,6 +18,7 @@ use super::{
     event_type, explain, health, message, not_implemented, portal,
     reply::{render, rendered},
     statistics,
+    task,
 };
 
 /// Where the document is served.
@@ -40,6 +41,7 @@ const SCHEME: &str = "bearer";
         (name = "Event Type", description = "What can happen"),
         (name = "Message", description = "What happened"),
         (name = "Message Attempt", description = "How each request to an endpoint went"),
+        (name = "Background Task", description = "What takes longer than a request may"),
         (name = "Authentication", description = "Tokens for the portals of applications"),
         (name = "Environment", description = "Worlds apart in one installation"),
         (name = "Health", description = "Whether the server can take work")
@@ -78,6 +80,7 @@ fn documented() -> OpenApiRouter<Api> {
         .merge(attempted::routes())
         .merge(statistics::routes())
         .merge(explain::routes())
+        .merge(task::routes())
         .merge(portal::routes())
         .merge(environment::routes())
         .merge(health::routes())

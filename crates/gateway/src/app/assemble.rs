@@ -26,6 +26,7 @@ use crate::{
     outbound::{self, Connector, Guard, Ports, Tls},
     seam::{Accepted, World},
     send::Door,
+    tasks::Bell,
     telemetry::metrics::Metrics,
     wiring,
 };
@@ -45,6 +46,7 @@ pub(super) struct Assembled {
     pub(super) tokens: Tokens,
     pub(super) auth: Arc<Authenticator>,
     pub(super) draining: Arc<AtomicBool>,
+    pub(super) bell: Arc<Bell>,
     services: Arc<Services>,
     door: Door,
     api: Api,
@@ -108,6 +110,7 @@ pub(super) async fn assemble(
         body_limit: config.limits.body_bytes,
         json_depth: config.limits.json_depth,
         read_timeout: config.limits.read_timeout,
+        retention: config.retention(),
     };
     let door = Door::new(crate::send::Parts {
         log: Log::new(Arc::clone(&store), Arc::clone(&lanes)),
@@ -126,17 +129,31 @@ pub(super) async fn assemble(
         draining: Arc::clone(&draining),
     };
     let tokens = Tokens::new(Arc::clone(&store), world.clone());
+    let bell = Arc::<Bell>::default();
     let parts = api::Parts {
         store: Arc::clone(&store),
         world: world.clone(),
         keyring,
         auth: Arc::clone(&auth),
         lanes,
+        bell: Arc::clone(&bell),
         rules,
         probes,
     };
     let api = Api::new(parts);
-    Ok(Assembled { store, world, metrics, engine, tokens, auth, draining, services, door, api })
+    Ok(Assembled {
+        store,
+        world,
+        metrics,
+        engine,
+        tokens,
+        auth,
+        draining,
+        bell,
+        services,
+        door,
+        api,
+    })
 }
 
 struct Given<'a> {

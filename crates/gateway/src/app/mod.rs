@@ -19,7 +19,7 @@ use crate::{
     data_lock::{DataLock, LockError},
     dev, fd_limit, housekeeping, http, keyring, outbound,
     seam::Listener,
-    telemetry, wiring,
+    tasks, telemetry, wiring,
 };
 
 /// Threads of the shared runtime: API calls wait for the store, they do not compute.
@@ -112,12 +112,16 @@ async fn serve(
     let control = control::Server::bind(lock.dir())?;
     let (phase, phases) = watch::channel(Phase::Serving);
     let assembled = assemble::assemble(&config, world, lock.dir(), address, files).await?;
-    let Assembled { store, world, metrics, engine, tokens, auth, draining, .. } = assembled.clone();
+    let Assembled { store, world, metrics, engine, tokens, auth, draining, bell, .. } =
+        assembled.clone();
     let (mut cores, mailboxes) = assembled.start_cores(&config, shared.handle(), phases)?;
 
     let mut tasks = JoinSet::new();
     let dealing = tasks.spawn(http::deal(listener, mailboxes));
     tasks.spawn(housekeeping::run(Arc::clone(&store), world.clone(), metrics));
+    let (lanes, clock) = (Arc::new(engine.clone()), world.clone());
+    let runner = tasks::Runner { store: Arc::clone(&store), lanes, world: clock, bell };
+    tasks.spawn(runner.run());
     tasks.spawn(async move {
         let tokens = Arc::new(tokens);
         let answer = |request| {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ringback_domain::id::Key;
-use ringback_store::Due;
+use ringback_store::{Canceled, Due};
 use tokio::sync::oneshot;
 
 use crate::{core::Mailbox, log::Lanes, seam::BoxFuture};
@@ -14,6 +14,8 @@ pub enum Post {
     Deliver(Vec<Due>),
     /// This endpoint has work in the store.
     Look(Key),
+    /// These deliveries were taken back.
+    Canceled(Vec<Canceled>),
     /// This endpoint was changed; say when the lane uses the change.
     Changed(Key, oneshot::Sender<()>),
     /// Begin nothing new; say when everything begun is recorded.
@@ -76,6 +78,22 @@ impl Lanes for Engine {
         for (mailbox, due) in self.mailboxes.iter().zip(by_core) {
             if !due.is_empty() {
                 mailbox.post(Post::Deliver(due));
+            }
+        }
+    }
+
+    fn look(&self, endpoint: Key) {
+        Engine::look(self, endpoint);
+    }
+
+    fn canceled(&self, canceled: Vec<Canceled>) {
+        let mut by_core: Vec<Vec<Canceled>> = self.mailboxes.iter().map(|_| Vec::new()).collect();
+        for one in canceled {
+            by_core[self.core_of(one.endpoint)].push(one);
+        }
+        for (mailbox, canceled) in self.mailboxes.iter().zip(by_core) {
+            if !canceled.is_empty() {
+                mailbox.post(Post::Canceled(canceled));
             }
         }
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use ringback_domain::{id::Key, lane::Health, time::Timestamp};
-use ringback_store::{Due, DueQuery, Record};
+use ringback_store::{Canceled, Due, DueQuery, Record};
 use tokio::{sync::Notify, sync::oneshot, task::spawn_local, time::Instant};
 
 use super::{
@@ -79,6 +79,7 @@ impl Worker {
                 self.with_lane(endpoint, |lane| lane.look());
                 self.pump(endpoint);
             }
+            Post::Canceled(canceled) => self.canceled(&canceled),
             Post::Changed(endpoint, told) => self.changed(endpoint, told),
             Post::Drain(drained) => {
                 self.state.borrow_mut().draining.get_or_insert_default().push(drained);
@@ -100,6 +101,17 @@ impl Worker {
             }
         }
         touched.into_iter().for_each(|endpoint| self.pump(endpoint));
+    }
+
+    /// Deliveries that were taken back. An attempt that is under way ends as it may.
+    fn canceled(&self, canceled: &[Canceled]) {
+        let mut state = self.state.borrow_mut();
+        for Canceled { endpoint, delivery } in canceled {
+            if let Some(lane) = state.lanes.get_mut(endpoint) {
+                lane.forget(*delivery);
+                state.account(&self.services, *endpoint);
+            }
+        }
     }
 
     /// Something about the endpoint was committed: the lane reads it before its next attempt.

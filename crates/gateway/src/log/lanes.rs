@@ -1,7 +1,7 @@
 //! What the log and the faces may ask of the engine.
 
 use ringback_domain::id::Key;
-use ringback_store::Due;
+use ringback_store::{Canceled, Due};
 
 use crate::seam::BoxFuture;
 
@@ -11,6 +11,12 @@ use crate::seam::BoxFuture;
 pub trait Lanes: Send + Sync {
     /// These deliveries were committed and are due.
     fn deliver(&self, due: Vec<Due>);
+
+    /// This endpoint has work in the store.
+    fn look(&self, endpoint: Key);
+
+    /// These deliveries were taken back: they need not be made.
+    fn canceled(&self, canceled: Vec<Canceled>);
 
     /// Something about this endpoint was changed and committed. Resolves when the lane uses it:
     /// the next attempt is made with the new state.

@@ -11,6 +11,7 @@ mod deadline;
 mod editing;
 mod explain;
 mod notices;
+mod replay;
 mod request;
 mod resend;
 mod restart;

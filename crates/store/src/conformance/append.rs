@@ -191,3 +191,17 @@ pub(super) async fn keys_grow_when_the_clock_goes_back(mut bench: Bench<'_>) {
         bench.reopen().await;
     }
 }
+
+/// Whatever the endpoint wants, and only if it is one of the application's.
+pub(super) async fn a_message_can_be_for_one_endpoint_only(bench: Bench<'_>) {
+    let (scope, foreign) = (bench.application("one").await, bench.application("two").await);
+    bench.endpoint(scope).await;
+    let chosen = bench.filtered(scope, Some(&["user.deleted"]), Some(&["a"])).await;
+    let stranger = bench.endpoint(foreign).await;
+    for (only, expect) in [(&chosen, vec![chosen.id.key()]), (&stranger, vec![])] {
+        let message = NewMessage { only: Some(only.id.key()), ..bench.message() };
+        assert_eq!(&*bench.send(scope, message).await.endpoints, expect);
+    }
+    bench.only_due(&chosen).await;
+    assert_eq!(bench.due(&stranger, NOW).await.due, []);
+}

@@ -135,10 +135,7 @@ impl Way<'_> {
 
     async fn route(&self, new: &Append) -> Result<Option<Route>, Error> {
         let Append { environment, application, message, .. } = new;
-        let known = || {
-            let (event_type, channels) = (&message.event_type, message.channels.as_deref());
-            self.node.routes().route(*environment, application, event_type, channels)
-        };
+        let known = || self.node.routes().route(*environment, application, message);
         if let Some(route) = known() {
             return Ok(Some(route));
         }

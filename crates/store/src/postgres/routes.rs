@@ -13,7 +13,7 @@ use super::{
     rows,
     transaction::{int8, text},
 };
-use crate::matching::Endpoints;
+use crate::{NewMessage, matching::Endpoints};
 
 /// The most applications that are kept.
 const APPLICATIONS: usize = 10_000;
@@ -51,13 +51,12 @@ impl Routes {
         &mut self,
         environment: Key,
         reference: &Reference,
-        event_type: &str,
-        channels: Option<&[String]>,
+        message: &NewMessage,
     ) -> Option<Route> {
         // The tuple has to be owned to be looked up; a clone of a short string is cheap enough.
         let application = *self.names.get(&(environment, reference.clone()))?;
         let known = self.applications.get_mut(&application)?;
-        let endpoints = known.endpoints.matching(event_type, channels);
+        let endpoints = known.endpoints.of(message);
         Some(Route { application, routed: known.routed, endpoints })
     }
 

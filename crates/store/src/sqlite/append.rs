@@ -31,12 +31,7 @@ pub(super) fn append(
         return Ok(Err(AppendError::EventIdTaken { existing }));
     }
     let message = &new.message;
-    let endpoints = memory.routes.matching(
-        connection,
-        application,
-        &message.event_type,
-        message.channels.as_deref(),
-    )?;
+    let endpoints = memory.routes.matching(connection, application, message)?;
     let key = memory.keys.next(message.accepted_at, endpoints.len() as Key);
     let id = MessageId(Id { key, shard: 0, nonce: message.nonce });
     insert_message(connection, id, new.environment, application, endpoints.len(), message)?;

@@ -10,7 +10,7 @@ use ringback_domain::{id::Key, route::Filter, scope::Reference};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::rows;
-use crate::matching::Endpoints;
+use crate::{NewMessage, matching::Endpoints};
 
 /// The most applications that are kept.
 const APPLICATIONS: usize = 10_000;
@@ -62,8 +62,7 @@ impl Routes {
         &mut self,
         connection: &Connection,
         application: Key,
-        event_type: &str,
-        channels: Option<&[String]>,
+        message: &NewMessage,
     ) -> rusqlite::Result<Arc<[Key]>> {
         if self.applications.len() >= APPLICATIONS {
             self.applications.clear();
@@ -74,7 +73,7 @@ impl Routes {
                 unknown.insert(load(connection, application)?)
             }
         };
-        Ok(routes.matching(event_type, channels))
+        Ok(routes.of(message))
     }
 }
 

@@ -16,6 +16,7 @@ macro_rules! conformance_tests {
             a_missing_application_gets_nothing
             deliveries_follow_their_message
             keys_grow_when_the_clock_goes_back
+            a_message_can_be_for_one_endpoint_only
             due_is_oldest_first_and_cut
             due_leaves_out_the_future
             a_retry_moves_the_delivery

@@ -1,9 +1,11 @@
 //! Endpoints: where an application's messages go.
 
+mod example;
 mod headers;
 mod model;
 pub(super) mod operational;
 mod pause;
+mod replay;
 mod secret;
 
 use axum::{extract::State, response::Response};
@@ -37,6 +39,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(secret::routes())
         .merge(headers::routes())
         .merge(pause::routes())
+        .merge(replay::routes())
+        .merge(example::routes())
 }
 
 /// List endpoints

@@ -1,6 +1,8 @@
 //! Messages: what was sent. Creating one is a door of its own (`send::accept`).
 
+mod expunge;
 mod model;
+mod precheck;
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
@@ -22,7 +24,11 @@ pub use model::{MessageIn, MessageOut, Posted, WithContent};
 
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().routes(routes!(list)).routes(routes!(get))
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(get))
+        .merge(precheck::routes())
+        .merge(expunge::routes())
 }
 
 /// Which messages to list.

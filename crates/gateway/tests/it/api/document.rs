@@ -77,10 +77,10 @@ async fn what_is_not_built_says_so() {
     let bench = Bench::new().await;
     for (method, path) in [
         (Method::GET, "/api/v1/app/a/integration"),
-        (Method::POST, "/api/v1/app/a/endpoint/e/recover"),
+        (Method::POST, "/api/v1/app/a/destination/d/secret/rotate"),
         (Method::PATCH, "/api/v1/app/a/endpoint/e/transformation"),
-        (Method::DELETE, "/api/v1/app/a/msg/m/content"),
-        (Method::POST, "/api/v1/app/a/msg/precheck/active"),
+        (Method::DELETE, "/api/v1/connector/c"),
+        (Method::POST, "/api/v1/environment/export"),
         (Method::PUT, "/ingest/api/v1/source/s"),
         (Method::GET, "/api/v1/stream/s/sink/k/secret"),
     ] {

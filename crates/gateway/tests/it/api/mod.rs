@@ -12,6 +12,7 @@ mod operational;
 mod parity;
 mod portal;
 mod resources;
+mod task;
 mod tenancy;
 mod tokens;
 
@@ -44,7 +45,7 @@ use ringback_domain::{
     time::Timestamp,
     token::Token,
 };
-use ringback_store::{Due, NewToken, Store};
+use ringback_store::{Canceled, Due, NewToken, Store};
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -121,12 +122,19 @@ impl Hand {
 #[derive(Default)]
 struct Told {
     delivered: Mutex<Vec<Due>>,
+    canceled: Mutex<Vec<Canceled>>,
     changed: Mutex<Vec<Key>>,
 }
 
 impl Lanes for Told {
     fn deliver(&self, due: Vec<Due>) {
         self.delivered.lock().unwrap().extend(due);
+    }
+
+    fn look(&self, _: Key) {}
+
+    fn canceled(&self, canceled: Vec<Canceled>) {
+        self.canceled.lock().unwrap().extend(canceled);
     }
 
     fn changed(&self, endpoint: Key) -> BoxFuture<'static, ()> {
@@ -138,10 +146,7 @@ impl Lanes for Told {
 impl Bench {
     async fn new() -> Bench {
         let directory = tempfile::tempdir().unwrap();
-        let data = directory.path().to_owned();
-        // It blocks, which this test's own thread may not.
-        let open = move || wiring::store(&Config::default(), &data, &Metrics::new()).unwrap();
-        let store = tokio::task::spawn_blocking(open).await.unwrap();
+        let store = wiring::store(&Config::default(), directory.path(), &Metrics::new()).unwrap();
         let clock = Arc::new(Hand(AtomicI64::new(1_800_000_000_000)));
         let mut world = wiring::world(&[], tokio::runtime::Handle::current()).unwrap();
         world.clock = clock.clone();
@@ -153,6 +158,7 @@ impl Bench {
             body_limit: BODY_LIMIT,
             json_depth: 64,
             read_timeout: Duration::from_secs(5),
+            retention: Duration::from_secs(90 * 86_400),
         };
         let metrics: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(|| "# EOF\n".to_owned());
         let api = Api::new(api::Parts {
@@ -161,6 +167,7 @@ impl Bench {
             keyring: Arc::new(Keyring::new(&MasterKey::new([7; 32]), [])),
             auth: auth.clone(),
             lanes: lanes.clone(),
+            bell: Arc::default(),
             rules,
             probes: Probes { metrics, draining: Arc::new(AtomicBool::new(false)) },
         });

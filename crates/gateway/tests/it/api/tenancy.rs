@@ -17,6 +17,7 @@ struct Things {
     message: String,
     attempt: String,
     event_type: String,
+    task: String,
 }
 
 impl Things {
@@ -36,6 +37,7 @@ impl Things {
             ("msg_id", &self.message),
             ("attempt_id", &self.attempt),
             ("event_type_name", &self.event_type),
+            ("task_id", &self.task),
         ];
         let found = things.into_iter().find(|(name, _)| *name == parameter);
         found.unwrap_or_else(|| panic!("no value for {parameter}")).1.clone()
@@ -59,7 +61,9 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
     let message = json!({"eventType": "a", "payload": {"owner": name}});
     let message = post(format!("/api/v1/app/{app}/msg"), message).await;
     let attempt = attempt(bench, &message).await;
-    Things { app, endpoint, operational, message, attempt, event_type }
+    let recover = format!("/api/v1/app/{app}/endpoint/{endpoint}/recover");
+    let task = post(recover, json!({"since": "2020-01-01T00:00:00Z"})).await;
+    Things { app, endpoint, operational, message, attempt, event_type, task }
 }
 
 /// Records that the message was tried.
@@ -111,6 +115,10 @@ async fn everything(bench: &Bench, document: &Value, token: &str, things: &Thing
 fn body(path: &str) -> &'static str {
     match path {
         path if path.ends_with("/msg") => r#"{"eventType":"a","payload":{}}"#,
+        path if path.ends_with("/send-example") => r#"{"eventType":"owner.happened"}"#,
+        path if path.ends_with("/recover") || path.contains("replay") => {
+            r#"{"since":"2020-01-01T00:00:00Z"}"#
+        }
         path if path.ends_with("/headers") => r#"{"headers":{"x-owner":"intruder"}}"#,
         path if path.contains("event-type") => r#"{"description":"intruder"}"#,
         _ => r#"{"url":"https://example.org/","name":"intruder","description":"intruder"}"#,

@@ -1,0 +1,106 @@
+//! Trying an endpoint out with an example of an event.
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use ringback_domain::{event_type::check_name, example, message::Origin, scope::Reference};
+use ringback_store::{Append, NewMessage};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    api::{
+        Api, MessageOut,
+        error::Error,
+        extract::{self, Named, Scoped},
+        field::Problems,
+        idempotency::{Answered, Posted},
+        reply::{json, render},
+    },
+    log::Log,
+};
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::default().routes(routes!(send_example))
+}
+
+/// Which example.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ExampleIn {
+    /// The event type's name.
+    #[schema(required, nullable = false, example = "user.created")]
+    event_type: Option<String>,
+    /// Which of the schema's `examples`, counted from 0.
+    example_index: Option<usize>,
+    /// What to send instead.
+    #[schema(value_type = Option<Object>)]
+    payload: Option<Map<String, Value>>,
+}
+
+/// Send an example of an event to an endpoint
+///
+/// It goes to this endpoint alone, whether or not the endpoint wants this type, and is otherwise
+/// delivered as any message. The example is the newest schema's, else one that fits it.
+#[utoipa::path(post, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/send-example",
+    tag = "Endpoint",
+    params(("app_id" = String, Path, description = "id or uid"),
+        ("endpoint_id" = String, Path, description = "id or uid")),
+    request_body = ExampleIn,
+    responses((status = 202, body = inline(MessageOut<'_>))))]
+async fn send_example(
+    State(api): State<Api>,
+    Scoped { scope, now }: Scoped,
+    Named(application): Named<extract::Application>,
+    Named(endpoint): Named<extract::Endpoint>,
+    Posted { body, once }: Posted<ExampleIn>,
+) -> Result<Response, Answered> {
+    let mut problems = Problems::of_body();
+    let name = problems.required("eventType", body.event_type).unwrap_or_default();
+    problems.check("eventType", check_name(&name));
+    problems.done()?;
+    let endpoint = api.store.endpoint(scope, endpoint).await?;
+    if !endpoint.state.takes_messages() {
+        let detail = format!("the endpoint is {}", endpoint.state.name());
+        return Err(Error::Conflict { code: "endpoint_disabled", detail }.into());
+    }
+    let event_type = api.store.event_type(scope.environment, name.clone()).await?;
+    let payload = match body.payload {
+        Some(payload) => Value::Object(payload),
+        None => {
+            example::of(&name, event_type.schemas.as_ref(), body.example_index).map_err(refused)?
+        }
+    };
+    // The name of the path may mean another application by now.
+    let application = api.store.application(scope.environment, application).await?.id;
+    if application.key() != scope.application {
+        return Err(Error::NotFound("application").into());
+    }
+    let message = NewMessage {
+        nonce: u64::from_ne_bytes(api.world.entropy.bytes()),
+        accepted_at: now,
+        expires_at: now + api.rules.retention,
+        origin: Origin::Example,
+        event_type: name,
+        payload: render(&payload),
+        only: Some(endpoint.id.key()),
+        ..NewMessage::default()
+    };
+    let claim = once.claim();
+    let application = Reference::Id(application.0);
+    let new = Append { environment: scope.environment, application, message, claim };
+    let log = Log::new(api.store.clone(), api.lanes.clone());
+    let appended = log.append(vec![new]).await.pop().ok_or(Error::Internal)??;
+    // Read, as it may be the one that this request made before.
+    let message = api.store.message(scope, Reference::Id(appended.id.0), true).await?;
+    Ok(json(StatusCode::ACCEPTED, &MessageOut::stored(&message, true)))
+}
+
+fn refused(error: example::Error) -> Error {
+    let field = match error {
+        example::Error::NoSuchIndex { .. } => "exampleIndex",
+        example::Error::NoObject => "eventType",
+    };
+    Error::invalid("body", field, error)
+}
