@@ -17,8 +17,7 @@ use super::{
     error::{ErrorOut, InvalidOut},
     event_type, explain, health, message, not_implemented, portal,
     reply::{render, rendered},
-    statistics,
-    task,
+    statistics, task,
 };
 
 /// Where the document is served.
