@@ -30,7 +30,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use ringback::{
     api::{self, Api, Probes, Rules},
     auth::Authenticator,
-    config::Config,
+    config::{Config, Secret},
     log::{Lanes, Log},
     seam::{BoxFuture, Clock, World},
     send::{self, Door},
@@ -51,6 +51,8 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::support;
+
 const BODY_LIMIT: usize = 16 * 1024;
 
 /// Everything behind one router, and one environment with a token.
@@ -63,7 +65,9 @@ struct Bench {
     world: World,
     parts: Arc<dyn Fn() -> OpenApiRouter>,
     token: String,
-    _directory: TempDir,
+    /// What the store is, and what is kept beside it.
+    kind: support::Store,
+    directory: TempDir,
 }
 
 /// What was answered.
@@ -146,7 +150,10 @@ impl Lanes for Told {
 impl Bench {
     async fn new() -> Bench {
         let directory = tempfile::tempdir().unwrap();
-        let store = wiring::store(&Config::default(), directory.path(), &Metrics::new()).unwrap();
+        let kind = support::Store::fresh();
+        let mut config = Config::default();
+        config.store.url = kind.url().map(Secret::new);
+        let store = wiring::store(&config, directory.path(), &Metrics::new()).unwrap();
         let clock = Arc::new(Hand(AtomicI64::new(1_800_000_000_000)));
         let mut world = wiring::world(&[], tokio::runtime::Handle::current()).unwrap();
         world.clock = clock.clone();
@@ -183,10 +190,9 @@ impl Bench {
         });
         let router = api::router(api, send::routes(door.clone()));
         let parts = Arc::new(move || send::routes(door.clone()));
-        let _directory = directory;
         let token = String::new();
         let mut bench =
-            Bench { router, store, auth, lanes, clock, world, parts, token, _directory };
+            Bench { router, store, auth, lanes, clock, world, parts, token, kind, directory };
         bench.token = bench.token_of("default").await.1;
         bench
     }

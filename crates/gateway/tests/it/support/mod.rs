@@ -3,9 +3,11 @@
 
 mod receiver;
 mod server;
+mod store;
 
 pub(crate) use receiver::{Answer, Receipt, Receiver};
-pub(crate) use server::{Server, Settings, Store, TOKEN};
+pub(crate) use server::{Server, Settings, TOKEN};
+pub(crate) use store::{Kept, Store};
 
 use std::time::Duration;
 

@@ -10,49 +10,13 @@ use std::{
 
 use http::Method;
 use ringback::{api_client::ApiClient, seam::World};
-use ringback_pg_cluster::Database;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::Store;
+
 /// A token that looks made up and is.
 pub(crate) const TOKEN: &str = "test-token-made-up-for-tests";
-
-/// Where a server keeps what it is given.
-#[derive(Clone)]
-pub(crate) enum Store {
-    /// In its data directory.
-    Sqlite,
-    /// In a database, which goes with the last who holds it.
-    Postgres(Arc<Database>),
-}
-
-impl Store {
-    /// A fresh one, of the kind that this run of the tests is for: `RINGBACK_TEST_STORE` is
-    /// `postgres`, or else it is SQLite.
-    fn fresh() -> Store {
-        match std::env::var("RINGBACK_TEST_STORE").as_deref() {
-            Ok("postgres") => Store::Postgres(Arc::new(Database::create().unwrap())),
-            Ok("sqlite" | "") | Err(_) => Store::Sqlite,
-            Ok(other) => panic!("RINGBACK_TEST_STORE is neither sqlite nor postgres: {other}"),
-        }
-    }
-
-    /// The password in its URL, if it has one.
-    pub(crate) fn password(&self) -> Option<String> {
-        let Store::Postgres(database) = self else { return None };
-        let url = database.dsn();
-        let (_, password) = url.split_once("://")?.1.split_once('@')?.0.split_once(':')?;
-        Some(password.to_owned())
-    }
-
-    /// What the program is told of it.
-    pub(crate) fn env(&self) -> Vec<(&'static str, String)> {
-        match self {
-            Store::Sqlite => Vec::new(),
-            Store::Postgres(database) => vec![("RINGBACK_STORE", database.dsn())],
-        }
-    }
-}
 
 /// How a server is started.
 #[derive(Clone, Default)]
@@ -250,7 +214,7 @@ fn spawn(settings: &Settings, data: &Path, log: &Arc<Logged>) -> (Child, String)
         .env("RINGBACK_DELIVERY_ALLOW_CIDRS", "127.0.0.0/8")
         .env("RINGBACK_DELIVERY_REQUIRE_HTTPS", "false")
         .env("RINGBACK_LOG_FORMAT", "pretty")
-        .envs(settings.store.iter().flat_map(Store::env))
+        .envs(settings.store.iter().filter_map(Store::env))
         .envs(settings.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
