@@ -49,8 +49,9 @@ pub(super) struct Lane {
     in_memory: HashMap<Key, usize>,
     /// Whether the store has due deliveries that are not in memory.
     spilled: bool,
-    /// The greatest delivery that a refill found. Keys grow with commits, so whatever is offered up
-    /// to it was in the store when that was read: it was found then, or will be when it is due.
+    /// The greatest delivery that a refill found. Whatever is offered up to it may have been found
+    /// then, and may even be settled; or its commit came after the reading, as commits need not come
+    /// in the order of their keys. Only the store knows.
     found: Key,
     /// While the store is being read: what was recorded since, and so may be read again.
     refilling: Option<HashSet<Key>>,
@@ -102,11 +103,11 @@ impl Lane {
     /// Takes a delivery that was just committed into the head, or leaves it in the store: when the
     /// head is full, or others before it are in the store already.
     pub(super) fn offer(&mut self, due: Due, room: bool, limit: usize) {
-        // The hint came late: the store was read since, and the delivery may even be settled.
-        if due.delivery <= self.found || self.in_memory.contains_key(&due.delivery) {
+        if self.in_memory.contains_key(&due.delivery) {
             return;
         }
-        let in_order = !self.spilled && self.refilling.is_none();
+        let late = due.delivery <= self.found;
+        let in_order = !late && !self.spilled && self.refilling.is_none();
         if !room || !in_order || self.head.len() >= limit || !self.attempts() {
             self.spilled = true;
             return;
@@ -344,7 +345,21 @@ mod tests {
         lane.offer(due(1), true, LIMIT);
         lane.offer(due(2), true, LIMIT);
         lane.offer(due(3), true, LIMIT);
-        assert_eq!(rest(lane), [2, 3]);
+        assert!(lane.spilled, "number 1 may have been committed after the reading");
+        assert_eq!(rest(lane), [2], "number 3 waits behind it");
+    }
+
+    #[test]
+    fn a_commit_out_of_order_is_read_from_the_store() {
+        let mut lane = lane();
+        lane.refilling = Some(HashSet::new());
+        lane.end_refill(page(&[5], false));
+        // Its key is smaller, but the reading came before its commit.
+        lane.offer(due(3), true, LIMIT);
+        assert!(lane.spilled);
+        lane.refilling = Some(HashSet::new());
+        lane.end_refill(page(&[3, 5], false));
+        assert_eq!(rest(lane), [5, 3]);
     }
 
     #[test]

@@ -90,8 +90,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             connections: 8,
-            // One: lanes rely on hints that come in the order of their keys.
-            writers: 1,
+            writers: 2,
             queue: 20_000,
             queue_bytes: 64 << 20,
             retention: Duration::from_secs(90 * 86_400),
