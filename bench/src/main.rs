@@ -6,6 +6,7 @@
 //! for what counts as delivered and lost, `report` for what is printed.
 
 mod api;
+mod backing;
 mod clock;
 mod floor;
 mod fsync_probe;
@@ -27,8 +28,9 @@ use std::{env, fs, thread};
 use anyhow::{Context, Result};
 use clap::Parser;
 
+use crate::backing::{Postgres, Store};
 use crate::report::{Run, Shaped};
-use crate::shape::{Bench, Dead, Shape, Sizes};
+use crate::shape::{Bench, Case, Dead, Shape, Sizes, Width};
 use crate::stats::Percentiles;
 use crate::workdir::Workdir;
 
@@ -36,9 +38,12 @@ use crate::workdir::Workdir;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Shapes to measure [default: all]
+    /// Shapes to measure [default: all but wide]
     #[arg(long, value_enum, value_delimiter = ',')]
     shapes: Vec<Shape>,
+    /// Stores to measure them on, one after the other in every round
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "sqlite")]
+    stores: Vec<Store>,
     /// Rounds; the floor is measured before every shape in every round
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=50))]
     rounds: u32,
@@ -79,6 +84,14 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1_000_000,
         value_parser = clap::value_parser!(u32).range(100..=5_000_000))]
     pending: u32,
+    /// How many endpoints the shape `wide` has
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1000",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    endpoints: Vec<u32>,
+    /// How many messages are pending beside the shape `wide`
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "0",
+        value_parser = clap::value_parser!(u32).range(0..=5_000_000))]
+    beside: Vec<u32>,
     /// How the endpoint of the shape `pending` is dead
     #[arg(long, value_enum, default_value = "down")]
     dead: Dead,
@@ -120,9 +133,30 @@ impl Arguments {
     fn shapes(&self) -> Vec<Shape> {
         match (self.floor_only, self.shapes.is_empty()) {
             (true, _) => Vec::new(),
-            (false, true) => Shape::ALL.to_vec(),
+            (false, true) => Shape::USUAL.to_vec(),
             (false, false) => self.shapes.clone(),
         }
+    }
+
+    /// What is measured in a round.
+    fn cases(&self) -> Vec<Case> {
+        let mut cases = Vec::new();
+        for shape in self.shapes() {
+            for width in self.widths(shape) {
+                cases.extend(self.stores.iter().map(|&store| Case { shape, store, width }));
+            }
+        }
+        cases
+    }
+
+    fn widths(&self, shape: Shape) -> Vec<Option<Width>> {
+        if shape != Shape::Wide {
+            return vec![None];
+        }
+        let beside = |&pending| {
+            self.endpoints.iter().map(move |&endpoints| Some(Width { endpoints, pending }))
+        };
+        self.beside.iter().flat_map(beside).collect()
     }
 
     fn rounds(&self) -> u32 {
@@ -154,20 +188,22 @@ fn run(arguments: &Arguments) -> Result<Run> {
     let workdir = Workdir::create(&parent)?;
     clean_up_when_interrupted(workdir.path().to_owned())?;
 
-    let shapes = arguments.shapes();
+    let cases = arguments.cases();
     let binary = match &arguments.server {
         Some(binary) => binary.canonicalize().with_context(|| binary.display().to_string())?,
-        None if shapes.is_empty() => PathBuf::new(),
+        None if cases.is_empty() => PathBuf::new(),
         None => server::build(repository)?,
     };
     let cores = thread::available_parallelism()?.get();
     let sizes = arguments.sizes();
-    let bench = Bench { binary, dir: workdir.path().to_owned(), cores, sizes };
+    let on_postgres = cases.iter().any(|case| case.store == Store::Postgres);
+    let postgres = on_postgres.then(|| Postgres::start(workdir.path())).transpose()?;
+    let bench = Bench { binary, dir: workdir.path().to_owned(), cores, sizes, postgres };
     let server = match &arguments.server {
         Some(binary) => binary.display().to_string(),
         None => commit(repository).unwrap_or_else(|| "of no known commit".into()),
     };
-    let run = measure(&bench, arguments, &shapes, server)?;
+    let run = measure(&bench, arguments, &cases, server)?;
 
     if let Some(path) = &arguments.json {
         fs::write(path, run.json()?).with_context(|| format!("cannot write {}", path.display()))?;
@@ -177,23 +213,23 @@ fn run(arguments: &Arguments) -> Result<Run> {
 }
 
 /// All rounds, with the floor before each measurement and once more at the end.
-fn measure(bench: &Bench, arguments: &Arguments, shapes: &[Shape], server: String) -> Result<Run> {
+fn measure(bench: &Bench, arguments: &Arguments, cases: &[Case], server: String) -> Result<Run> {
     let sizes = bench.sizes;
     let one_floor = || floor::run(sizes.messages, sizes.connections, bench.cores);
     let mut shaped: Vec<Shaped> =
-        shapes.iter().map(|shape| Shaped { shape: *shape, rounds: Vec::new() }).collect();
+        cases.iter().map(|case| Shaped { case: *case, rounds: Vec::new() }).collect();
     let mut floors = Vec::new();
     let mut synced = fsync_probe::run(&bench.dir)?;
     for round in 1..=arguments.rounds() {
         for shaped in &mut shaped {
-            if round > arguments.rounds_of(shaped.shape) {
+            if round > arguments.rounds_of(shaped.case.shape) {
                 continue;
             }
-            eprintln!("round {round}: {}", shaped.shape.name());
+            eprintln!("round {round}: {}", shaped.case.name());
             floors.push(one_floor()?);
-            shaped.rounds.push(bench.round(shaped.shape)?);
+            shaped.rounds.push(bench.round(shaped.case)?);
         }
-        if shapes.is_empty() {
+        if cases.is_empty() {
             floors.push(one_floor()?);
         }
         synced.extend(fsync_probe::run(&bench.dir)?);

@@ -42,6 +42,18 @@ impl Usage {
     }
 }
 
+/// CPU time of a process, its children, and those of its children that it has waited for.
+pub fn family_cpu(pid: u32) -> Result<Duration> {
+    let stat = read(pid, "stat")?;
+    let own = cpu(&stat).zip(waited_for(&stat)).context("/proc/PID/stat is not as documented")?;
+    let children = read(pid, &format!("task/{pid}/children"))?;
+    // One that has ended meanwhile will be among those that were waited for.
+    let living = children
+        .split_whitespace()
+        .filter_map(|child| cpu(&fs::read_to_string(format!("/proc/{child}/stat")).ok()?));
+    Ok(own.0 + own.1 + living.sum::<Duration>())
+}
+
 /// Processor, memory and kernel in a line.
 pub fn machine(cores: usize) -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -80,8 +92,19 @@ fn field(text: &str, name: &str) -> Option<u64> {
 }
 
 fn cpu(stat: &str) -> Option<Duration> {
-    // The name in parentheses may hold spaces; utime and stime are fields 14 and 15, counted with it.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    ticks(stat, 14)
+}
+
+/// Of children that have ended and were waited for.
+fn waited_for(stat: &str) -> Option<Duration> {
+    ticks(stat, 16)
+}
+
+/// The sum of two fields, `first` and the next: utime and stime are 14 and 15, cutime and cstime 16
+/// and 17.
+fn ticks(stat: &str, first: usize) -> Option<Duration> {
+    // The name in parentheses, the second field, may hold spaces.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(first - 3);
     let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
     Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
 }
@@ -94,6 +117,8 @@ mod tests {
     fn cpu_is_the_sum_of_fields_14_and_15() {
         let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 120 30 0 0 20";
         assert_eq!(cpu(stat), Some(Duration::from_millis(1500)));
+        let waited = "7 (a) S 1 2 3 4 5 6 7 8 9 10 120 30 50 40 20";
+        assert_eq!(waited_for(waited), Some(Duration::from_millis(900)));
         assert_eq!(cpu("7 no parentheses"), None);
     }
 

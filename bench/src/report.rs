@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::backing::{Cost, Store};
 use crate::floor::Floor;
-use crate::shape::{RATE, Round, Shape, Sizes};
+use crate::shape::{Case, RATE, Round, Shape, Sizes};
 use crate::stats::{Percentiles, Spread};
 
 /// Floors of a quiet machine differ by less than this factor.
@@ -29,10 +30,11 @@ pub struct Run {
     pub shapes: Vec<Shaped>,
 }
 
-/// The rounds of one shape.
+/// The rounds of one case.
 #[derive(Debug, Serialize)]
 pub struct Shaped {
-    pub shape: Shape,
+    #[serde(flatten)]
+    pub case: Case,
     pub rounds: Vec<Round>,
 }
 
@@ -75,8 +77,9 @@ impl Run {
             met: measured <= limit,
         };
         let mut gates = Vec::new();
-        for shaped in &self.shapes {
-            match shaped.shape {
+        gates.extend(self.postgres_beside_sqlite());
+        for shaped in self.on(Store::Sqlite) {
+            match shaped.case.shape {
                 Shape::One => {
                     let ratio = shaped.over(|round| round.delivered_per_second / floor).median;
                     gates.push(Gate {
@@ -107,11 +110,26 @@ impl Run {
                     let what = "pending: kill -9 to first dispatch, ms, at most";
                     gates.push(at_most(what, 2_000.0, first));
                 }
-                Shape::Five | Shape::Paced | Shape::Failing => {}
+                Shape::Five | Shape::Paced | Shape::Failing | Shape::Wide => {}
             }
         }
         gates.push(at_most("all: lost, at most", 0.0, self.lost() as f64));
         gates
+    }
+
+    fn on(&self, store: Store) -> impl Iterator<Item = &Shaped> {
+        self.shapes.iter().filter(move |shaped| shaped.case.store == store)
+    }
+
+    /// If the shape `one` ran on both stores.
+    fn postgres_beside_sqlite(&self) -> Option<Gate> {
+        let rate = |store| {
+            let shaped = self.on(store).find(|shaped| shaped.case.shape == Shape::One)?;
+            Some(shaped.over(|round| round.delivered_per_second).median)
+        };
+        let measured = rate(Store::Postgres)? / rate(Store::Sqlite)?;
+        let what = "one: delivered/s on PostgreSQL over SQLite, at least";
+        Some(Gate { what, limit: 0.6, measured, met: measured >= 0.6 })
     }
 
     /// The whole run with every round, the summary of the floor, and the gates.
@@ -137,6 +155,10 @@ impl Run {
         if !self.shapes.is_empty() {
             table(&mut out, &self.speed());
             table(&mut out, &self.cost());
+            let database = self.database();
+            if database.len() > 1 {
+                table(&mut out, &database);
+            }
             self.notes(&mut out);
             self.judged(&mut out);
         }
@@ -186,12 +208,12 @@ impl Run {
         let floor = self.floor().median;
         for shaped in &self.shapes {
             let ratio = shaped.over(|round| round.delivered_per_second / floor);
-            let flat_out = shaped.shape.is_flat_out();
+            let flat_out = shaped.case.shape.is_flat_out();
             let only = |figure: String| if flat_out { figure } else { "-".into() };
             let ms = |figure: fn(&Round) -> f64| number(shaped.over(figure).median);
             let e2e = shaped.over(|round| round.end_to_end.p99);
             rows.push(vec![
-                shaped.shape.name().into(),
+                shaped.case.name(),
                 count(shaped.over(|round| round.delivered_per_second).median),
                 only(format!("{:.3}", ratio.median)),
                 only(format!("{:.2}-{:.2}", ratio.min, ratio.max)),
@@ -218,7 +240,7 @@ impl Run {
             let cpu = shaped.over(|round| round.cpu_us);
             let median = |figure: fn(&Round) -> f64| number(shaped.over(figure).median);
             rows.push(vec![
-                shaped.shape.name().into(),
+                shaped.case.name(),
                 number(cpu.median),
                 format!("{}-{}", number(cpu.min), number(cpu.max)),
                 median(|round| round.bench_cpu_us),
@@ -234,9 +256,28 @@ impl Run {
         rows
     }
 
+    /// What the database server did, where there is one.
+    fn database(&self) -> Vec<Vec<String>> {
+        let mut rows = vec![words("database, per message|CPU µs|CPU range|log bytes|statements")];
+        for shaped in self.on(Store::Postgres) {
+            let over = |figure: fn(&Cost) -> f64| {
+                shaped.over(|round| round.database.as_ref().map_or(0.0, figure))
+            };
+            let cpu = over(|cost| cost.cpu_us);
+            rows.push(vec![
+                shaped.case.name(),
+                number(cpu.median),
+                format!("{}-{}", number(cpu.min), number(cpu.max)),
+                count(over(|cost| cost.wal_bytes).median),
+                number(over(|cost| cost.statements).median),
+            ]);
+        }
+        rows
+    }
+
     fn notes(&self, out: &mut String) {
         for shaped in &self.shapes {
-            let name = shaped.shape.name();
+            let name = shaped.case.name();
             let median = |figure: fn(&Round) -> f64| number(shaped.over(figure).median);
             if shaped.rounds.iter().any(|round| round.retried.is_some()) {
                 let _ = writeln!(

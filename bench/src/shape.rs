@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 use tokio::net::TcpSocket;
 
+use crate::backing::{Backing, Cost, Postgres, Store, Work};
 use crate::generator::{self, Load, Pace, Sent, Target, per_second};
 use crate::ledger::{self, Verdict};
 use crate::payload;
@@ -28,6 +29,8 @@ const LOAD_LIMIT: Duration = Duration::from_secs(180);
 const FILL_LIMIT: Duration = Duration::from_secs(900);
 /// After a start and after a load: what is lazy gets done, and counts.
 const SETTLE: Duration = Duration::from_millis(300);
+/// Who create applications and endpoints at the same time.
+const CLERKS: u32 = 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -46,10 +49,13 @@ pub enum Shape {
     /// A dead endpoint with a great many messages pending; the server is killed and started again,
     /// and a live endpoint is served beside them.
     Pending,
+    /// A great many endpoints in turn, flat out, beside a dead one with messages pending.
+    Wide,
 }
 
 impl Shape {
-    pub const ALL: [Self; 6] =
+    /// What runs unless shapes are named.
+    pub const USUAL: [Self; 6] =
         [Self::One, Self::Five, Self::Paced, Self::Failing, Self::Hanging, Self::Pending];
 
     pub fn name(self) -> &'static str {
@@ -60,12 +66,55 @@ impl Shape {
             Self::Failing => "failing",
             Self::Hanging => "hanging",
             Self::Pending => "pending",
+            Self::Wide => "wide",
         }
     }
 
     /// Whether its speed is the server's own, and not that of the pace.
     pub fn is_flat_out(self) -> bool {
         !matches!(self, Self::Paced | Self::Hanging)
+    }
+}
+
+/// What is measured: a shape of load on a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Case {
+    pub shape: Shape,
+    pub store: Store,
+    /// For [`Shape::Wide`].
+    pub width: Option<Width>,
+}
+
+/// How wide [`Shape::Wide`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Width {
+    /// In an application each, and all at the receiver.
+    pub endpoints: u32,
+    /// Messages for the dead endpoint.
+    pub pending: u32,
+}
+
+impl Case {
+    /// The shape, what is special about it, and the store unless it is the embedded one.
+    pub fn name(&self) -> String {
+        let width = self.width.map(|width| {
+            format!(" {} endpoints, {} pending", short(width.endpoints), short(width.pending))
+        });
+        let store = match self.store {
+            Store::Sqlite => "",
+            Store::Postgres => " (PostgreSQL)",
+        };
+        format!("{}{}{store}", self.shape.name(), width.unwrap_or_default())
+    }
+}
+
+/// Thousands as `k`, millions as `M`.
+fn short(count: u32) -> String {
+    match count {
+        0 => "0".into(),
+        count if count.is_multiple_of(1_000_000) => format!("{} M", count / 1_000_000),
+        count if count.is_multiple_of(1_000) => format!("{} k", count / 1_000),
+        count => count.to_string(),
     }
 }
 
@@ -109,6 +158,8 @@ pub struct Bench {
     pub dir: PathBuf,
     pub cores: usize,
     pub sizes: Sizes,
+    /// If something is measured on it.
+    pub postgres: Option<Postgres>,
 }
 
 /// What one round showed.
@@ -140,6 +191,8 @@ pub struct Round {
     pub after_mib: f64,
     pub peak_mib: f64,
     pub start_ms: f64,
+    /// Of the database server, if there is one, for each accepted message.
+    pub database: Option<Cost>,
     pub retried: Option<Retried>,
     pub hanging: Option<Hanging>,
     pub pending: Option<Pending>,
@@ -177,24 +230,26 @@ pub struct Pending {
 }
 
 impl Bench {
-    /// One round of `shape`.
-    pub fn round(&self, shape: Shape) -> Result<Round> {
+    /// One round of `case`.
+    pub fn round(&self, case: Case) -> Result<Round> {
+        let Case { shape, store, width } = case;
         let data = self.dir.join(shape.name());
         fs::create_dir_all(&data)?;
         let round = match shape {
-            Shape::One => self.flat_out(shape, 1, Behaviour::Take, &[]),
-            Shape::Five => self.flat_out(shape, 5, Behaviour::Take, &[]),
+            Shape::One => self.flat_out(case, 1, Behaviour::Take, &[]),
+            Shape::Five => self.flat_out(case, 5, Behaviour::Take, &[]),
             Shape::Failing => {
                 let schedule = ("RINGBACK_DELIVERY_RETRY_SCHEDULE", "1,2,5".to_owned());
                 // Two of the three retries may be refused as well, never the last.
                 let behaviour = Behaviour::RefuseSome { percent: 10, at_most: 2 };
-                self.flat_out(shape, 1, behaviour, &[schedule])
+                self.flat_out(case, 1, behaviour, &[schedule])
             }
-            Shape::Paced => self.paced(),
-            Shape::Hanging => self.hanging(),
-            Shape::Pending => self.pending(),
+            Shape::Paced => self.paced(store),
+            Shape::Hanging => self.hanging(store),
+            Shape::Pending => self.pending(store),
+            Shape::Wide => width.context("how wide?").and_then(|width| self.wide(store, width)),
         };
-        let round = round.with_context(|| format!("shape {}", shape.name()));
+        let round = round.with_context(|| format!("shape {}", case.name()));
         // The directory goes even when the round failed; what the server said is in the error.
         fs::remove_dir_all(&data)?;
         let round = round?;
@@ -202,7 +257,7 @@ impl Bench {
         ensure!(
             round.delivered > 0,
             "shape {}: nothing was delivered; first unexpected answer: {:?}",
-            shape.name(),
+            case.name(),
             round.complaint
         );
         Ok(round)
@@ -210,37 +265,37 @@ impl Bench {
 
     fn flat_out(
         &self,
-        shape: Shape,
+        case: Case,
         endpoints: u16,
         behaviour: Behaviour,
-        settings: &[(&str, String)],
+        settings: &[(&'static str, String)],
     ) -> Result<Round> {
-        let mut stage = self.stage(shape, behaviour, settings)?;
+        let mut stage = self.stage(case.shape, case.store, behaviour, settings)?;
         let target = stage.application("flat-out", endpoints)?;
         let idle = stage.idle()?;
-        stage.warm_up(&target, endpoints)?;
+        stage.warm_up(&target, endpoints, self.warming())?;
         let measured = stage.measure(&target, endpoints, self.sizes.messages, Pace::FlatOut)?;
         Ok(measured.round(&stage.server, idle))
     }
 
-    fn paced(&self) -> Result<Round> {
-        let mut stage = self.stage(Shape::Paced, Behaviour::Take, &[])?;
+    fn paced(&self, store: Store) -> Result<Round> {
+        let mut stage = self.stage(Shape::Paced, store, Behaviour::Take, &[])?;
         let target = stage.application("paced", 1)?;
         let idle = stage.idle()?;
-        stage.warm_up(&target, 1)?;
+        stage.warm_up(&target, 1, self.warming())?;
         let count = RATE * self.sizes.paced_seconds;
         let measured = stage.measure(&target, 1, count, Pace::PerSecond(RATE))?;
         Ok(measured.round(&stage.server, idle))
     }
 
-    fn hanging(&self) -> Result<Round> {
-        let mut stage = self.stage(Shape::Hanging, Behaviour::Take, &[])?;
+    fn hanging(&self, store: Store) -> Result<Round> {
+        let mut stage = self.stage(Shape::Hanging, store, Behaviour::Take, &[])?;
         let hole = Receiver::start(self.cores, Behaviour::Hang)?;
         let live = stage.applications("live", self.sizes.live_endpoints, &stage.url(0))?;
         let url = format!("http://{}/0", hole.addr());
         let dead = stage.applications("hanging", self.sizes.hanging_endpoints, &url)?;
         let idle = stage.idle()?;
-        stage.warm_up(&live, 1)?;
+        stage.warm_up(&live, 1, self.warming())?;
 
         let count = RATE * self.sizes.hanging_seconds;
         let load = self.load(0..count, Pace::PerSecond(RATE));
@@ -260,8 +315,8 @@ impl Bench {
         Ok(round)
     }
 
-    fn pending(&self) -> Result<Round> {
-        let mut stage = self.stage(Shape::Pending, Behaviour::Take, &[])?;
+    fn pending(&self, store: Store) -> Result<Round> {
+        let mut stage = self.stage(Shape::Pending, store, Behaviour::Take, &[])?;
         let hole = Hole::open(self.sizes.dead, self.cores)?;
         let dead = stage.applications("dead", 1, &hole.url)?;
         let live_app = stage.server.api.create_application("live")?;
@@ -295,16 +350,54 @@ impl Bench {
         Ok(round)
     }
 
+    fn wide(&self, store: Store, width: Width) -> Result<Round> {
+        let Width { endpoints, pending } = width;
+        let mut stage = self.stage(Shape::Wide, store, Behaviour::Take, &[])?;
+        let hole = Hole::open(Dead::Down, self.cores)?;
+        let dead = stage.applications("dead", 1, &hole.url)?;
+        let fill = Load { limit: FILL_LIMIT, ..self.load(0..pending, Pace::FlatOut) };
+        generator::run(&dead, &fill)?;
+        let target = stage.applications("wide", endpoints, &stage.url(0))?;
+        let idle = stage.idle()?;
+        // Each has had a message before: the first one reads where an application's messages go.
+        stage.warm_up(&target, 1, endpoints.max(self.warming()))?;
+        let measured = stage.measure(&target, 1, self.sizes.messages, Pace::FlatOut)?;
+        Ok(measured.round(&stage.server, idle))
+    }
+
     fn stage(
         &self,
         shape: Shape,
+        store: Store,
         behaviour: Behaviour,
-        settings: &[(&str, String)],
+        settings: &[(&'static str, String)],
     ) -> Result<Stage<'_>> {
         let data = self.dir.join(shape.name()).join("data");
-        let server = Server::start(&self.binary, &data, settings)?;
+        let mut settings = settings.to_vec();
+        let backing = match store {
+            Store::Sqlite => None,
+            Store::Postgres => {
+                Some(self.postgres.as_ref().context("no PostgreSQL was started")?.database()?)
+            }
+        };
+        settings.extend(backing.as_ref().map(|backing| ("RINGBACK_STORE", backing.dsn())));
+        let server = Server::start(&self.binary, &data, &settings)?;
         let receiver = Receiver::start(self.cores, behaviour)?;
-        Ok(Stage { bench: self, data, server, receiver, next: 0, lost_warming_up: 0 })
+        Ok(Stage {
+            bench: self,
+            data,
+            settings,
+            server,
+            receiver,
+            backing,
+            next: 0,
+            lost_warming_up: 0,
+        })
+    }
+
+    /// How many messages are not measured.
+    fn warming(&self) -> u32 {
+        (self.sizes.messages / 10).min(2_000)
     }
 
     fn load(&self, seqs: std::ops::Range<u32>, pace: Pace) -> Load {
@@ -317,8 +410,12 @@ impl Bench {
 struct Stage<'a> {
     bench: &'a Bench,
     data: PathBuf,
+    /// With which the server was started.
+    settings: Vec<(&'static str, String)>,
     server: Server,
     receiver: Receiver,
+    /// The database, if the store is not the embedded one. It goes after the server.
+    backing: Option<Backing>,
     /// The next free sequence number.
     next: u32,
     /// Not measured, and still not allowed to be lost.
@@ -345,14 +442,22 @@ impl Stage<'_> {
 
     /// `count` applications with one endpoint each, all at `url`.
     fn applications(&self, name: &str, count: u32, url: &str) -> Result<Target> {
-        let apps = (0..count)
-            .map(|turn| {
-                let app = self.server.api.create_application(&format!("{name} {turn}"))?;
-                self.server.api.create_endpoint(&app, url)?;
-                Ok(app)
-            })
-            .collect::<Result<Vec<_>>>()?;
-        self.messages(&apps)
+        let one = |turn| {
+            let app = self.server.api.create_application(&format!("{name} {turn}"))?;
+            self.server.api.create_endpoint(&app, url)?;
+            Ok(app)
+        };
+        let clerks = CLERKS.min(count);
+        let some = |clerk| (clerk..count).step_by(clerks as usize).map(one).collect();
+        let apps = thread::scope(|scope| {
+            let working: Vec<_> =
+                (0..clerks).map(|clerk| scope.spawn(move || some(clerk))).collect();
+            working
+                .into_iter()
+                .map(|clerk| clerk.join().unwrap_or_else(|_| bail!("creating them panicked")))
+                .collect::<Result<Vec<Vec<String>>>>()
+        })?;
+        self.messages(&apps.concat())
     }
 
     fn idle(&self) -> Result<Usage> {
@@ -363,7 +468,7 @@ impl Stage<'_> {
     /// Kills the server as a crash would, and starts it again on the same data.
     fn restart(&mut self) -> Result<()> {
         server::kill();
-        self.server = Server::start(&self.bench.binary, &self.data, &[])?;
+        self.server = Server::start(&self.bench.binary, &self.data, &self.settings)?;
         Ok(())
     }
 
@@ -379,8 +484,7 @@ impl Stage<'_> {
     }
 
     /// Some messages that are not measured: connections, pages and branch tables get warm.
-    fn warm_up(&mut self, target: &Target, fan_out: u16) -> Result<()> {
-        let count = (self.bench.sizes.messages / 10).min(2_000);
+    fn warm_up(&mut self, target: &Target, fan_out: u16, count: u32) -> Result<()> {
         let seqs = self.take(count);
         let sent = generator::run(target, &self.bench.load(seqs.clone(), Pace::FlatOut))?;
         self.drain(sent.acks.len() as u64 * u64::from(fan_out));
@@ -399,6 +503,7 @@ impl Stage<'_> {
     ) -> Result<Measured> {
         let seqs = self.take(count);
         let taken = self.receiver.taken();
+        let work = self.work()?;
         let (before, own) = (self.server.usage()?, Usage::own_cpu());
         let sent = generator::run(target, &self.bench.load(seqs.clone(), pace))?;
 
@@ -413,7 +518,15 @@ impl Stage<'_> {
         }
         verdict.lost += std::mem::take(&mut self.lost_warming_up);
         let (after, own) = (self.server.usage()?, Usage::own_cpu() - own);
-        Ok(Measured { sent, verdict, before, after, own })
+        let database = work
+            .zip(self.work()?)
+            .map(|(before, after)| Backing::cost(before, after, sent.acks.len()));
+        Ok(Measured { sent, verdict, before, after, own, database })
+    }
+
+    /// What the database server has done so far, if there is one.
+    fn work(&self) -> Result<Option<Work>> {
+        self.backing.as_ref().map(Backing::work).transpose()
     }
 
     /// Waits until the receiver has taken `owed` requests in all; whether it gave up because
@@ -448,11 +561,12 @@ struct Measured {
     after: Usage,
     /// CPU time of the generator and the receiver.
     own: Duration,
+    database: Option<Cost>,
 }
 
 impl Measured {
     fn round(self, server: &Server, idle: Usage) -> Round {
-        let Self { sent, verdict, before, after, own } = self;
+        let Self { sent, verdict, before, after, own, database } = self;
         let deliveries = verdict.delivered.max(1) as f64;
         let cpu = after.cpu.saturating_sub(before.cpu);
         let written = after.written.saturating_sub(before.written) as f64;
@@ -479,6 +593,7 @@ impl Measured {
             after_mib: mib(after.resident),
             peak_mib: mib(after.peak),
             start_ms: millis(server.start),
+            database,
             retried,
             hanging: None,
             pending: None,

@@ -66,7 +66,10 @@ impl Drop for Database {
 }
 
 /// Has the server at `url` run one statement; what it answers, columns separated by `|`.
-pub(crate) fn psql(url: &str, statement: &str) -> Result<String, String> {
+///
+/// # Errors
+/// When the server cannot be reached, or refuses.
+pub fn psql(url: &str, statement: &str) -> Result<String, String> {
     let mut command = Programs::client("psql");
     let flags = ["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--no-password"];
     command.args(flags).args(["--set", "ON_ERROR_STOP=1", "--dbname", url]);

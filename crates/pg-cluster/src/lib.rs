@@ -15,6 +15,6 @@ mod programs;
 mod run;
 
 pub use cluster::{Cluster, Options};
-pub use database::Database;
+pub use database::{Database, psql};
 pub use programs::{OLDEST, available};
 pub use run::VARIABLE;
