@@ -15,6 +15,7 @@ pub mod auth;
 pub mod send;
 
 pub mod log;
+pub mod quota;
 
 pub mod deliver;
 pub mod outbound;

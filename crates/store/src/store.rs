@@ -52,6 +52,7 @@ pub trait Store:
     + crate::Replay
     + crate::Expunge
     + crate::Imports
+    + crate::Quotas
     + crate::Search
     + crate::Statistics
     + Send
@@ -840,6 +841,8 @@ pub struct NewEndpoint {
     pub headers: Option<Vec<u8>>,
     /// The sealed credentials of its URL.
     pub credentials: Option<Vec<u8>>,
+    /// The most endpoints that the application may have with it.
+    pub most: Option<u64>,
     /// That it happens once, and its answer.
     pub answer: Option<Answer>,
 }

@@ -68,6 +68,14 @@ pub enum Error {
     /// 422: the fields named are wrong.
     #[error("the request is not valid")]
     Invalid(Vec<Problem>),
+    /// 429: the application has used up what it may use.
+    #[error("{detail}")]
+    OverQuota {
+        /// For people.
+        detail: String,
+        /// When to come again, in seconds.
+        retry_after: u64,
+    },
     /// 501: an operation that the SDKs have and this server does not.
     #[error("this operation is not implemented yet")]
     NotImplemented,
@@ -138,6 +146,7 @@ impl Error {
             Error::Conflict { code, .. } => (StatusCode::CONFLICT, code),
             Error::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
             Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            Error::OverQuota { .. } => (StatusCode::TOO_MANY_REQUESTS, "quota_exceeded"),
             Error::NotImplemented => (StatusCode::NOT_IMPLEMENTED, "not_implemented"),
             Error::Unavailable { code, .. } => (StatusCode::SERVICE_UNAVAILABLE, code),
             Error::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
@@ -152,6 +161,9 @@ impl Error {
             }
             Error::Unavailable { retry_after, .. } => {
                 Some((header::RETRY_AFTER, HeaderValue::from_static(retry_after)))
+            }
+            Error::OverQuota { retry_after, .. } => {
+                Some((header::RETRY_AFTER, HeaderValue::from(*retry_after)))
             }
             // The rest of the body will not be read.
             Error::TooLarge { .. } | Error::TimedOut => {
@@ -302,9 +314,12 @@ impl From<seal::SealError> for Error {
 
 #[cfg(test)]
 mod tests {
-    use ringback_domain::{access::Capability, endpoint::State};
+    use std::time::Duration;
+
+    use ringback_domain::{access::Capability, endpoint::State, quota::Limit};
 
     use super::*;
+    use crate::{api::quota::endpoint_refused, quota::Over};
 
     async fn told(error: impl Into<Error>) -> (u16, String, http::HeaderMap) {
         let response = error.into().into_response();
@@ -355,6 +370,10 @@ mod tests {
         check(Error::NoRoute, 404, "not_found").await;
         check(Error::MethodNotAllowed, 405, "method_not_allowed").await;
         check(Error::TooLarge { limit: 1 }, 413, "payload_too_large").await;
+        let over = |limit| Over { limit, value: 5, after: Duration::from_millis(1_001) };
+        check(over(Limit::Pending).into(), 429, "quota_exceeded").await;
+        let full = endpoint_refused(WriteError::Limit("endpoints"), Some(5));
+        check(full, 400, "quota_exceeded").await;
         check(Error::NotImplemented, 501, "not_implemented").await;
         check(Error::Internal, 500, "server_error").await;
     }
@@ -374,6 +393,10 @@ mod tests {
         let (_, body, headers) = told(Unavailable::Failed("table secret".to_owned())).await;
         assert_eq!(headers[header::RETRY_AFTER], "5");
         assert!(!body.contains("table secret"));
+        let after = Duration::from_millis(1_001);
+        let (_, body, headers) = told(Over { limit: Limit::Bytes, value: 7, after }).await;
+        assert_eq!(headers[header::RETRY_AFTER], "2");
+        assert!(body.contains("bytesPerSecond is 7"), "{body}");
         let (_, _, headers) = told(Unavailable::Overloaded).await;
         assert_eq!(headers[header::RETRY_AFTER], "1");
     }

@@ -28,6 +28,7 @@ mod explain;
 mod health;
 mod message;
 mod portal;
+mod quota;
 mod statistics;
 mod task;
 
@@ -46,7 +47,7 @@ use ringback_domain::{id::Id, seal::Keyring, target, time::Timestamp};
 use ringback_store::Store;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{auth::Authenticator, log::Lanes, seam::World, tasks::Bell};
+use crate::{auth::Authenticator, log::Lanes, quota::Quotas, seam::World, tasks::Bell};
 use idempotency::Turns;
 use vault::Vault;
 
@@ -76,6 +77,8 @@ pub struct Parts {
     pub lanes: Arc<dyn Lanes>,
     /// Is rung when there is a new task.
     pub bell: Arc<Bell>,
+    /// What applications may use.
+    pub quotas: Arc<Quotas>,
     /// What is accepted.
     pub rules: Rules,
     /// What operators look at.
@@ -115,6 +118,7 @@ pub struct Shared {
     auth: Arc<Authenticator>,
     lanes: Arc<dyn Lanes>,
     bell: Arc<Bell>,
+    quotas: Arc<Quotas>,
     rules: Rules,
     probes: Probes,
     vault: Vault,
@@ -125,7 +129,7 @@ pub struct Shared {
 impl Api {
     /// The API that these parts make.
     pub fn new(parts: Parts) -> Api {
-        let Parts { store, world, keyring, auth, lanes, bell, rules, probes } = parts;
+        let Parts { store, world, keyring, auth, lanes, bell, quotas, rules, probes } = parts;
         let vault = Vault::new(keyring, Arc::clone(&world.entropy));
         let (turns, checked) = Default::default();
         Api(Arc::new(Shared {
@@ -134,6 +138,7 @@ impl Api {
             auth,
             lanes,
             bell,
+            quotas,
             rules,
             probes,
             vault,

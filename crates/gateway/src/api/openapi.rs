@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::{
     Api, application, attempt, attempted, endpoint, environment,
     error::{ErrorOut, InvalidOut},
-    event_type, explain, health, message, not_implemented, portal,
+    event_type, explain, health, message, not_implemented, portal, quota,
     reply::{render, rendered},
     statistics, task,
 };
@@ -34,6 +34,7 @@ const SCHEME: &str = "bearer";
     components(schemas(ErrorOut<'_>, InvalidOut<'_>)),
     tags(
         (name = "Application", description = "Whom messages are for"),
+        (name = "Application Quota", description = "What an application may use"),
         (name = "Endpoint", description = "Where an application's messages go"),
         (name = "Operational Webhook Endpoint",
             description = "Where an environment's own messages go, those about its deliveries"),
@@ -71,6 +72,7 @@ pub fn document(door: OpenApiRouter) -> openapi::OpenApi {
 fn documented() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(Base::openapi())
         .merge(application::routes())
+        .merge(quota::routes())
         .merge(endpoint::routes())
         .merge(endpoint::operational::routes())
         .merge(event_type::routes())

@@ -24,6 +24,7 @@ use crate::{
     http, keyring,
     log::{Lanes, Log, Pressure},
     outbound::{self, Connector, Guard, Ports, Tls},
+    quota::Quotas,
     seam::{Accepted, World},
     send::Door,
     tasks::Bell,
@@ -47,6 +48,7 @@ pub(super) struct Assembled {
     pub(super) auth: Arc<Authenticator>,
     pub(super) draining: Arc<AtomicBool>,
     pub(super) bell: Arc<Bell>,
+    pub(super) quotas: Arc<Quotas>,
     services: Arc<Services>,
     door: Door,
     api: Api,
@@ -112,6 +114,8 @@ pub(super) async fn assemble(
         read_timeout: config.limits.read_timeout,
         retention: config.retention(),
     };
+    let quotas = Arc::new(Quotas::new(config.quota()));
+    quotas.read(&*store).await?;
     let door = Door::new(crate::send::Parts {
         log: Log::new(Arc::clone(&store), Arc::clone(&lanes)),
         store: Arc::clone(&store),
@@ -120,6 +124,7 @@ pub(super) async fn assemble(
         rules,
         retention: config.retention(),
         pressure: Arc::clone(&services.pressure),
+        quotas: Arc::clone(&quotas),
         metrics: metrics.clone(),
     });
     let draining = Arc::new(AtomicBool::new(false));
@@ -137,6 +142,7 @@ pub(super) async fn assemble(
         auth: Arc::clone(&auth),
         lanes,
         bell: Arc::clone(&bell),
+        quotas: Arc::clone(&quotas),
         rules,
         probes,
     };
@@ -150,6 +156,7 @@ pub(super) async fn assemble(
         auth,
         draining,
         bell,
+        quotas,
         services,
         door,
         api,

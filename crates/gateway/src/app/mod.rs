@@ -112,13 +112,14 @@ async fn serve(
     let control = control::Server::bind(lock.dir())?;
     let (phase, phases) = watch::channel(Phase::Serving);
     let assembled = assemble::assemble(&config, world, lock.dir(), address, files).await?;
-    let Assembled { store, world, metrics, engine, tokens, auth, draining, bell, .. } =
+    let Assembled { store, world, metrics, engine, tokens, auth, draining, bell, quotas, .. } =
         assembled.clone();
     let (mut cores, mailboxes) = assembled.start_cores(&config, shared.handle(), phases)?;
 
     let mut tasks = JoinSet::new();
     let dealing = tasks.spawn(http::deal(listener, mailboxes));
     tasks.spawn(housekeeping::run(Arc::clone(&store), world.clone(), metrics));
+    tasks.spawn(quotas.keep(Arc::clone(&store), world.clone()));
     let (lanes, clock) = (Arc::new(engine.clone()), world.clone());
     let runner = tasks::Runner { store: Arc::clone(&store), lanes, world: clock, bell };
     tasks.spawn(runner.run());

@@ -36,7 +36,7 @@ fn inside_application(reads: bool, path: &[&str]) -> Right {
         [.., "secret" | "token" | "key"] if reads => Right::Reveal,
         _ if reads => Right::View,
         // Who is limited must not move the limit.
-        ["limits"] => Right::Manage,
+        ["quota"] => Right::Manage,
         ["endpoint" | "destination", _, "secret", "rotate"] => Right::Rotate,
         ["endpoint" | "destination", _, "transformation"] => Right::Transform,
         ["endpoint", _, "recover" | "replay-missing" | "bulk-replay" | "send-example"]

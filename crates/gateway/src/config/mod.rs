@@ -27,7 +27,7 @@ use std::time::Duration;
 pub use file::{File, ReadError};
 pub use layers::Origin;
 pub use secret::{Secret, SecretKey};
-pub use sections::{Config, Delivery, Limits, Log, LogFormat, Retention, Secrets, Store};
+pub use sections::{Config, Delivery, Limits, Log, LogFormat, Quota, Retention, Secrets, Store};
 pub use value::Ports;
 
 use layers::Layers;
@@ -101,6 +101,18 @@ impl Config {
     #[must_use]
     pub fn retention(&self) -> Duration {
         Duration::from_secs(u64::from(self.retention.messages) * 86_400)
+    }
+
+    /// What each application may use unless something else is set for it.
+    #[must_use]
+    pub fn quota(&self) -> ringback_domain::quota::Quota {
+        ringback_domain::quota::Quota {
+            messages_per_second: self.quota.messages_per_second.map(u64::from),
+            messages_burst: self.quota.messages_burst.map(u64::from),
+            bytes_per_second: self.quota.bytes_per_second.map(u64::from),
+            endpoints: self.quota.endpoints.map(u64::from),
+            pending: self.quota.pending.map(u64::from),
+        }
     }
 
     /// Lays the sources over each other and checks the outcome.

@@ -26,6 +26,8 @@ settings! {
         delivery: Delivery;
         /// What is accepted, and how much of it is held at once.
         limits: Limits;
+        /// What each application may use, unless something else is set for it.
+        quota: Quota;
         /// How long things are kept.
         retention: Retention;
         /// How secrets are encrypted at rest.
@@ -120,6 +122,25 @@ settings! {
         idempotency_entries: usize = 2_000_000, between(1_000, 100_000_000);
         /// Time that attempts under way get to finish after SIGTERM, in seconds. Default 20.
         shutdown: Duration = secs(20), between(Duration::ZERO, secs(3_600));
+    }
+}
+
+settings! {
+    /// What each application may use, unless something else is set for it. What is unset is
+    /// without limit.
+    pub struct Quota in "quota" {
+        /// Messages that one application may create a second; more are answered 429.
+        /// Default: none.
+        messages_per_second: Option<u32> = None, within(1, 10_000_000);
+        /// Messages that it may create at once. Default: what it may create in a second.
+        messages_burst: Option<u32> = None, within(1, 10_000_000);
+        /// Bytes of requests that create messages, a second; more are answered 429. Default: none.
+        bytes_per_second: Option<u32> = None, within(1, u32::MAX);
+        /// Endpoints of one application; more are answered 400. Default: none.
+        endpoints: Option<u32> = None, within(1, 10_000_000);
+        /// Pending deliveries of one application; while there are as many, its messages are
+        /// answered 429. Default: none.
+        pending: Option<u32> = None, within(1, 10_000_000);
     }
 }
 

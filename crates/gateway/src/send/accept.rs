@@ -17,7 +17,7 @@ use ringback_domain::{
     access::Right,
     id::{Key, Kind},
     idempotency::Claim,
-    scope::Reference,
+    scope::{Reference, Scope},
     time::Timestamp,
 };
 use ringback_store::{Append, AppendError, Appended, Store, WriteError};
@@ -30,6 +30,7 @@ use crate::{
     auth::{Authenticator, Wish},
     core::Random,
     log::{Log, Pressure},
+    quota::Quotas,
     seam::World,
     telemetry::metrics::{Metrics, Rejection},
 };
@@ -58,6 +59,8 @@ pub struct Parts {
     pub retention: Duration,
     /// How much waits for the engine.
     pub pressure: Arc<Pressure>,
+    /// What applications may use.
+    pub quotas: Arc<Quotas>,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -203,6 +206,7 @@ impl Door {
             api::read_body(&parts.headers, body, rules.body_limit, rules.read_timeout).await?;
         // Copied: a slice would keep the connection's whole read buffer while it waits.
         let body = Bytes::copy_from_slice(&body);
+        self.0.quotas.admit(environment, &reference, body.len(), now)?;
         let claim = claim(environment, parts, &body, now)?;
         let nonce = log.nonce(world);
         let posted = PostedMessage::read(&body, rules.json_depth, nonce, now, *retention)?;
@@ -223,7 +227,10 @@ impl Door {
             Box::pin(self.create_application(environment, describe, &reference, now)).await?;
             appended = log.append(again).await;
         }
-        let out = MessageOut::appended(&posted, appended?.id, with_content);
+        let Appended { id, application, .. } = appended?;
+        let scope = Scope { environment, application };
+        self.0.quotas.learn(scope, &reference, body.len(), now);
+        let out = MessageOut::appended(&posted, id, with_content);
         Ok(api::json(StatusCode::ACCEPTED, &out))
     }
 
@@ -270,6 +277,7 @@ fn reason(error: &Error) -> Rejection {
         Error::Unauthenticated(_) | Error::Forbidden { .. } => Rejection::Unauthorized,
         Error::NotFound(_) => Rejection::NotFound,
         Error::TooLarge { .. } => Rejection::TooLarge,
+        Error::OverQuota { .. } => Rejection::Quota,
         Error::Conflict { .. } => Rejection::Conflict,
         Error::Unavailable { code: "disk_full", .. } => Rejection::DiskFull,
         Error::Unavailable { .. } => Rejection::Overload,

@@ -86,6 +86,8 @@ pub enum Rejection {
     TooLarge,
     /// The event id or the idempotency key is taken.
     Conflict,
+    /// The application has used up its quota.
+    Quota,
     /// The intake queue is full.
     Overload,
     /// The store cannot write: the disk is full.
@@ -104,6 +106,7 @@ impl Rejection {
             Self::Invalid => "invalid",
             Self::TooLarge => "too_large",
             Self::Conflict => "conflict",
+            Self::Quota => "quota",
             Self::Overload => "overload",
             Self::DiskFull => "disk_full",
             Self::Internal => "internal",

@@ -110,7 +110,15 @@ impl<'a> Bench<'a> {
             updated_at: NOW,
         };
         let secret = b"sealed secret 1".to_vec();
-        NewEndpoint { scope, endpoint, secret, headers: None, credentials: None, answer: None }
+        NewEndpoint {
+            scope,
+            endpoint,
+            secret,
+            headers: None,
+            credentials: None,
+            most: None,
+            answer: None,
+        }
     }
 
     /// Creates an endpoint that takes everything.

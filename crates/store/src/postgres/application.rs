@@ -132,7 +132,7 @@ pub(super) async fn lock(transaction: &Transaction<'_>, scope: Scope) -> Result<
 
 /// The key of an application that may be changed, locked: operational messages need the hidden one
 /// as it is.
-async fn visible(
+pub(super) async fn visible(
     transaction: &Transaction<'_>,
     environment: Key,
     reference: &Reference,

@@ -35,6 +35,7 @@ pub(super) async fn create(
         return Err(Stop::Refused(WriteError::Conflict("endpoint id")));
     }
     check_uid(transaction, new.scope, new.endpoint.uid.as_deref(), None).await?;
+    check_count(transaction, new).await?;
     let now = new.endpoint.created_at;
     let revision = transaction.next_key(now);
     let endpoint = Endpoint { revision, ..new.endpoint.clone() };
@@ -43,6 +44,18 @@ pub(super) async fn create(
     secrets::insert(transaction, key, &new.secret, now).await?;
     answer::keep(transaction, now, new.answer.as_ref()).await?;
     Ok(endpoint)
+}
+
+/// Refuses an endpoint that is one too many. The application is locked: nobody else adds one.
+async fn check_count(
+    transaction: &Transaction<'_>,
+    new: &NewEndpoint,
+) -> Result<(), Stop<WriteError>> {
+    let Some(most) = new.most else { return Ok(()) };
+    let sql = include_str!("queries/endpoints_count.sql");
+    let there = transaction.row(sql, &[int8(&new.scope.application)]).await?;
+    let there = there.map_or(0, |row| row.get::<_, i64>(0));
+    if there as u64 >= most { Err(Stop::Refused(WriteError::Limit("endpoints"))) } else { Ok(()) }
 }
 
 /// One endpoint.

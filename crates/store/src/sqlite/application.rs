@@ -134,7 +134,7 @@ pub(super) fn check_scope(connection: &Connection, scope: Scope) -> Result<(), S
 
 /// The key of an application that may be changed: operational messages need the hidden one as it
 /// is.
-fn visible(
+pub(super) fn visible(
     connection: &Connection,
     environment: Key,
     reference: &Reference,

@@ -29,6 +29,7 @@ pub(super) fn create(
         return Err(Stop::Refused(WriteError::Conflict("endpoint id")));
     }
     check_uid(connection, new.scope, new.endpoint.uid.as_deref(), None)?;
+    check_count(connection, new)?;
     let now = new.endpoint.created_at;
     let revision = transaction.memory.keys.next(now, 0);
     let endpoint = Endpoint { revision, ..new.endpoint.clone() };
@@ -38,6 +39,14 @@ pub(super) fn create(
     transaction.memory.routes.forget(new.scope.application);
     answer::keep(transaction, now, new.answer.as_ref())?;
     Ok(endpoint)
+}
+
+/// Refuses an endpoint that is one too many.
+fn check_count(connection: &Connection, new: &NewEndpoint) -> Result<(), Stop<WriteError>> {
+    let Some(most) = new.most else { return Ok(()) };
+    let mut count = connection.prepare_cached(include_str!("queries/endpoints_count.sql"))?;
+    let there: i64 = count.query_row([new.scope.application], |row| row.get(0))?;
+    if there as u64 >= most { Err(Stop::Refused(WriteError::Limit("endpoints"))) } else { Ok(()) }
 }
 
 /// One endpoint.

@@ -32,6 +32,7 @@ mod event_type;
 mod explain;
 mod import;
 mod message;
+mod quota;
 mod search;
 mod statistics;
 mod task;

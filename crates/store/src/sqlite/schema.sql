@@ -44,10 +44,13 @@ CREATE TABLE application (
   name          TEXT NOT NULL,
   metadata      TEXT NOT NULL,
   throttle_rate INTEGER,
+  quota         TEXT,             -- JSON, ringback_domain::quota::Quota
   created_at    INTEGER NOT NULL,
   updated_at    INTEGER NOT NULL,
   deleted_at    INTEGER
 ) STRICT;
+CREATE INDEX application_quota ON application (key)
+  WHERE quota IS NOT NULL AND deleted_at IS NULL;
 CREATE INDEX application_environment ON application (environment) WHERE deleted_at IS NULL;
 CREATE UNIQUE INDEX application_uid ON application (environment, uid)
   WHERE uid IS NOT NULL AND deleted_at IS NULL;

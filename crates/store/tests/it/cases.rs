@@ -77,6 +77,10 @@ macro_rules! conformance_tests {
             event_types_with_a_flag_are_for_those_who_have_it
             sessions_end_by_application_and_by_name
             environments_are_created_once_and_listed
+            quotas_are_kept
+            a_quota_needs_its_application
+            endpoints_are_limited
+            pending_deliveries_are_counted
             the_sweep_deletes_what_expired
             the_sweep_spares_what_is_pending
             the_sweep_cancels_what_was_deleted

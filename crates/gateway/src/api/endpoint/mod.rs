@@ -149,7 +149,7 @@ async fn created<Out: Shape>(
     let new = build(api, scoped, wanted)?;
     let body = render(&Out::from(new.endpoint.clone()));
     let answer = once.answer(StatusCode::CREATED, &body);
-    let created = api.store.create_endpoint(NewEndpoint { answer, ..new }).await?;
+    let created = insert(api, NewEndpoint { answer, ..new }).await?;
     api.lanes.changed(created.id.key()).await;
     Ok(rendered(StatusCode::CREATED, body))
 }
@@ -168,7 +168,7 @@ async fn upserted<Out: Shape>(
     let Some(current) = found(api.store.endpoint(scoped.scope, reference.clone()).await)? else {
         let mut wanted = body.check(&api.rules.target)?;
         wanted.uid = Some(Some(uid_for(wanted.uid, reference)?));
-        let created = api.store.create_endpoint(build(api, scoped, wanted)?).await?;
+        let created = insert(api, build(api, scoped, wanted)?).await?;
         return Ok(json(StatusCode::CREATED, &Out::from(created)));
     };
     let change = body.replacement(&api.rules.target)?.change(&current, scoped.scope, &api.vault)?;
@@ -197,6 +197,13 @@ async fn deleted(
     Ok(nothing())
 }
 
+/// Creates an endpoint, if the application's quota has room for it.
+async fn insert(api: &Api, new: NewEndpoint) -> Result<Endpoint, Error> {
+    let most = api.quotas.of(new.scope).endpoints;
+    let created = api.store.create_endpoint(NewEndpoint { most, ..new }).await;
+    created.map_err(|error| crate::api::quota::endpoint_refused(error, most))
+}
+
 /// The endpoint with everything that is sealed.
 fn build(api: &Api, Scoped { scope, now }: Scoped, wanted: Wanted) -> Result<NewEndpoint, Error> {
     let id = api.mint(now, EndpointId);
@@ -204,7 +211,7 @@ fn build(api: &Api, Scoped { scope, now }: Scoped, wanted: Wanted) -> Result<New
     let headers = headers::seal(&api.vault, scope, id.key(), &wanted.headers)?;
     let credentials = wanted.sealed_credentials(scope, id.key(), &api.vault)?;
     let endpoint = wanted.into_endpoint(id, now);
-    Ok(NewEndpoint { scope, endpoint, secret, headers, credentials, answer: None })
+    Ok(NewEndpoint { scope, endpoint, secret, headers, credentials, most: None, answer: None })
 }
 
 /// The uid of an endpoint that a PUT creates: the body's, else the path's.

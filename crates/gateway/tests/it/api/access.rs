@@ -21,7 +21,7 @@ GET /app                                             r
 POST /app                                            -
 GET /app/{}                                          r a p
 PUT PATCH DELETE /app/{}                             -
-GET PUT /app/{}/limits                               GET:r a p
+GET PUT DELETE /app/{}/quota                         GET:r a p
 POST /app/{}/autoconfig                              a
 DELETE /app/{}/autoconfig/{}                         a
 POST /app/{}/autoconfig/{}/rotate                    a

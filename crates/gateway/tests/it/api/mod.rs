@@ -11,6 +11,7 @@ mod nul;
 mod operational;
 mod parity;
 mod portal;
+mod quota;
 mod resources;
 mod task;
 mod tenancy;
@@ -32,6 +33,7 @@ use ringback::{
     auth::Authenticator,
     config::{Config, Secret},
     log::{Lanes, Log},
+    quota::Quotas,
     seam::{BoxFuture, Clock, World},
     send::{self, Door},
     telemetry::metrics::Metrics,
@@ -40,6 +42,7 @@ use ringback::{
 use ringback_domain::{
     access::Grant,
     id::{Key, TokenId},
+    quota::Quota,
     seal::{Keyring, MasterKey},
     target,
     time::Timestamp,
@@ -64,6 +67,7 @@ struct Bench {
     clock: Arc<Hand>,
     world: World,
     parts: Arc<dyn Fn() -> OpenApiRouter>,
+    quotas: Arc<Quotas>,
     token: String,
     /// What the store is, and what is kept beside it.
     kind: support::Store,
@@ -149,6 +153,11 @@ impl Lanes for Told {
 
 impl Bench {
     async fn new() -> Bench {
+        Bench::with(Quota::default()).await
+    }
+
+    /// With these quotas for each application.
+    async fn with(defaults: Quota) -> Bench {
         let directory = tempfile::tempdir().unwrap();
         let kind = support::Store::fresh();
         let mut config = Config::default();
@@ -167,6 +176,7 @@ impl Bench {
             read_timeout: Duration::from_secs(5),
             retention: Duration::from_secs(90 * 86_400),
         };
+        let quotas = Arc::new(Quotas::new(defaults));
         let metrics: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(|| "# EOF\n".to_owned());
         let api = Api::new(api::Parts {
             store: store.clone(),
@@ -175,6 +185,7 @@ impl Bench {
             auth: auth.clone(),
             lanes: lanes.clone(),
             bell: Arc::default(),
+            quotas: quotas.clone(),
             rules,
             probes: Probes { metrics, draining: Arc::new(AtomicBool::new(false)) },
         });
@@ -186,13 +197,25 @@ impl Bench {
             rules,
             retention: Duration::from_secs(90 * 86_400),
             pressure: Arc::default(),
+            quotas: quotas.clone(),
             metrics: Metrics::new(),
         });
         let router = api::router(api, send::routes(door.clone()));
         let parts = Arc::new(move || send::routes(door.clone()));
         let token = String::new();
-        let mut bench =
-            Bench { router, store, auth, lanes, clock, world, parts, token, kind, directory };
+        let mut bench = Bench {
+            router,
+            store,
+            auth,
+            lanes,
+            clock,
+            world,
+            parts,
+            quotas,
+            token,
+            kind,
+            directory,
+        };
         bench.token = bench.token_of("default").await.1;
         bench
     }

@@ -56,11 +56,14 @@ CREATE TABLE application (
   name          text NOT NULL,
   metadata      text NOT NULL,
   throttle_rate int8,
+  quota         text,             -- JSON, ringback_domain::quota::Quota
   routed        int8 NOT NULL DEFAULT 0,
   created_at    int8 NOT NULL,
   updated_at    int8 NOT NULL,
   deleted_at    int8
 );
+CREATE INDEX application_quota ON application (key)
+  WHERE quota IS NOT NULL AND deleted_at IS NULL;
 CREATE INDEX application_environment ON application (environment, key) WHERE deleted_at IS NULL;
 CREATE UNIQUE INDEX application_uid ON application (environment, uid)
   WHERE uid IS NOT NULL AND deleted_at IS NULL;

@@ -1,0 +1,1 @@
+UPDATE application SET quota = $2 WHERE key = $1
