@@ -1,9 +1,10 @@
 //! Appending messages: claims, match, message rows, delivery rows, all in one statement.
 //!
-//! The statement judges each message by what it sees (a claim made before, an event id that is
-//! taken, an application that has changed since its routes were read) and writes those that pass.
-//! If somebody else writes the same claim or event id at the same moment, a unique index stops the
-//! whole statement, and looking again shows who was first.
+//! The statement (a function, see `migrations/0002_append.sql`) writes all of them if nothing speaks
+//! against it. Otherwise it judges each message by what it sees (a claim made before, an event id
+//! that is taken, an application that has changed since its routes were read) and writes those that
+//! pass. If somebody else writes the same claim or event id at the same moment, a unique index stops
+//! it, and looking again shows who was first.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -18,7 +19,7 @@ use super::{
     Node, fault,
     routes::{self, Route},
     rows,
-    transaction::{self, Parameter, Transaction, int8},
+    transaction::{self, Parameter, Transaction, boolean, int8},
 };
 use crate::{Append, AppendError, Appended, NewMessage, Unavailable};
 
@@ -33,7 +34,10 @@ const HOUR: i64 = 3_600_000;
 pub(super) async fn run(node: Arc<Node>, batch: Vec<Append>) -> Result<Vec<Answer>, Unavailable> {
     let client = node.pool.get().await?;
     let way = Way { node: &node, client: &client, alone: true };
-    way.append(&batch).await.map_err(|error| fault::unavailable(&error))
+    match tokio::time::timeout(transaction::LIMIT, way.append(&batch)).await {
+        Ok(answers) => answers.map_err(|error| fault::unavailable(&error)),
+        Err(_) => Err(transaction::given_up(client)),
+    }
 }
 
 /// Appends one message inside a transaction that is open.
@@ -150,11 +154,11 @@ impl Way<'_> {
         let columns = Columns::of(ready);
         let parameters = columns.parameters(&self.node.epoch);
         let sql = include_str!("queries/append.sql");
-        let rows = if self.alone {
-            transaction::alone(self.client, sql, &parameters).await?
-        } else {
-            self.client.query_typed(sql, &parameters).await?
-        };
+        // If no transaction is open, a statement is one.
+        let rows = self.client.query_typed(sql, &parameters).await?;
+        if rows.is_empty() {
+            return Ok(ready.iter().map(|_| Verdict::Written).collect());
+        }
         // In the order of the input.
         Ok(rows.iter().map(Verdict::read).collect())
     }
@@ -267,8 +271,8 @@ struct Columns<'a> {
     environment: Vec<Key>,
     application: Vec<Key>,
     routed: Vec<Key>,
-    origin: Vec<i64>,
-    fanout: Vec<i64>,
+    origin: Vec<i16>,
+    fanout: Vec<i32>,
     accepted_at: Vec<i64>,
     expires_at: Vec<i64>,
     event_type: Vec<&'a str>,
@@ -282,9 +286,25 @@ struct Columns<'a> {
     bucket: Vec<Option<i64>>,
     period: Vec<Option<i64>>,
     claimed_until: Vec<Option<i64>>,
-    delivery: Vec<Key>,
-    delivery_message: Vec<Key>,
-    delivery_endpoint: Vec<Key>,
+    delivery: Deliveries,
+    /// The applications whose routes were used with what was known of each, once.
+    routes: HashSet<(Key, Key)>,
+    known: Vec<Key>,
+    known_routed: Vec<Key>,
+    claims: bool,
+    event_ids: bool,
+}
+
+/// Those of all messages of the statement.
+#[derive(Default)]
+struct Deliveries {
+    shard: Vec<i32>,
+    key: Vec<Key>,
+    message: Vec<Key>,
+    environment: Vec<Key>,
+    application: Vec<Key>,
+    endpoint: Vec<Key>,
+    due_at: Vec<i64>,
 }
 
 impl<'a> Columns<'a> {
@@ -303,8 +323,8 @@ impl<'a> Columns<'a> {
         self.environment.push(new.environment);
         self.application.push(route.application);
         self.routed.push(route.routed);
-        self.origin.push(message.origin.number());
-        self.fanout.push(route.endpoints.len() as i64);
+        self.origin.push(message.origin.number() as i16);
+        self.fanout.push(route.endpoints.len() as i32);
         self.accepted_at.push(message.accepted_at.millis());
         self.expires_at.push(message.expires_at.millis());
         self.event_type.push(&message.event_type);
@@ -319,23 +339,33 @@ impl<'a> Columns<'a> {
         self.bucket.push(bucket.map(|(bucket, _)| bucket));
         self.period.push(bucket.map(|(_, hours)| hours));
         self.claimed_until.push(new.claim.map(|claim| claim.expires_at.millis()));
+        self.claims |= new.claim.is_some();
+        self.event_ids |= message.event_id.is_some();
+        if self.routes.insert((route.application, route.routed)) {
+            self.known.push(route.application);
+            self.known_routed.push(route.routed);
+        }
         for (index, endpoint) in route.endpoints.iter().enumerate() {
-            self.delivery.push(crate::delivery_key(*id, index));
-            self.delivery_message.push(id.key());
-            self.delivery_endpoint.push(*endpoint);
+            self.delivery.shard.push(rows::shard_of(route.application));
+            self.delivery.key.push(crate::delivery_key(*id, index));
+            self.delivery.message.push(id.key());
+            self.delivery.environment.push(new.environment);
+            self.delivery.application.push(route.application);
+            self.delivery.endpoint.push(*endpoint);
+            self.delivery.due_at.push(message.accepted_at.millis());
         }
     }
 
-    fn parameters(&'a self, epoch: &'a i64) -> [Parameter<'a>; 25] {
+    fn parameters(&'a self, epoch: &'a i64) -> [Parameter<'a>; 33] {
         [
+            (&self.shard, Type::INT4_ARRAY),
             (&self.key, Type::INT8_ARRAY),
             (&self.nonce, Type::INT8_ARRAY),
-            (&self.shard, Type::INT4_ARRAY),
             (&self.environment, Type::INT8_ARRAY),
             (&self.application, Type::INT8_ARRAY),
+            (&self.origin, Type::INT2_ARRAY),
+            (&self.fanout, Type::INT4_ARRAY),
             (&self.routed, Type::INT8_ARRAY),
-            (&self.origin, Type::INT8_ARRAY),
-            (&self.fanout, Type::INT8_ARRAY),
             (&self.accepted_at, Type::INT8_ARRAY),
             (&self.expires_at, Type::INT8_ARRAY),
             (&self.event_type, Type::TEXT_ARRAY),
@@ -349,9 +379,17 @@ impl<'a> Columns<'a> {
             (&self.bucket, Type::INT8_ARRAY),
             (&self.period, Type::INT8_ARRAY),
             (&self.claimed_until, Type::INT8_ARRAY),
-            (&self.delivery, Type::INT8_ARRAY),
-            (&self.delivery_message, Type::INT8_ARRAY),
-            (&self.delivery_endpoint, Type::INT8_ARRAY),
+            (&self.delivery.shard, Type::INT4_ARRAY),
+            (&self.delivery.key, Type::INT8_ARRAY),
+            (&self.delivery.message, Type::INT8_ARRAY),
+            (&self.delivery.environment, Type::INT8_ARRAY),
+            (&self.delivery.application, Type::INT8_ARRAY),
+            (&self.delivery.endpoint, Type::INT8_ARRAY),
+            (&self.delivery.due_at, Type::INT8_ARRAY),
+            (&self.known, Type::INT8_ARRAY),
+            (&self.known_routed, Type::INT8_ARRAY),
+            boolean(&self.claims),
+            boolean(&self.event_ids),
             int8(epoch),
         ]
     }

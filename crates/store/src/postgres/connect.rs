@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{Manager, ManagerConfig, QueueMode, RecyclingMethod, Runtime, Timeouts};
 use ringback_domain::{id::Key, shard::SHARDS, time::Timestamp};
 use tokio_postgres::{Client, Config, NoTls, config::SslMode};
 
@@ -131,6 +131,8 @@ fn pool(dsn: &str, options: &Options) -> Result<Pool, OpenError> {
         Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) };
     deadpool_postgres::Pool::builder(manager)
         // One for each batch under way, and the rest for everything else.
+        // The one used last knows the plans, and so do the caches of its processor.
+        .queue_mode(QueueMode::Lifo)
         .max_size(options.connections + 2 * options.writers)
         .timeouts(timeouts)
         .runtime(Runtime::Tokio1)

@@ -91,7 +91,8 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             connections: 8,
-            writers: 2,
+            // One: while it is under way the next one grows, and large batches are cheap.
+            writers: 1,
             queue: 20_000,
             queue_bytes: 64 << 20,
             retention: Duration::from_secs(90 * 86_400),

@@ -6,14 +6,14 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use ringback_domain::{
-    attempt::{Outcome, Phase, Trigger},
+    attempt::{Outcome, Trigger},
     endpoint::State,
     id::{Key, MessageId},
     message::Origin,
     scope::Scope,
     time::Timestamp,
 };
-use tokio_postgres::{Error, types::Type};
+use tokio_postgres::{Client, Error, types::Type};
 
 use super::{
     Node, append, application, endpoint,
@@ -77,11 +77,14 @@ async fn work(
         let client = node.pool.get().await.map_err(Stop::Unavailable)?;
         let records: Vec<&Record> = plain.iter().map(|index| &batch[*index]).collect();
         let columns = Columns::of(&records);
-        let sql = include_str!("queries/record.sql");
-        let rows = transaction::alone(&client, sql, &columns.parameters(&node.epoch)).await?;
-        let applied: HashSet<Key> = rows.iter().map(|row| row.get(0)).collect();
+        // No transaction is open, so a statement is one.
+        let write = columns.write(&client, &node.epoch);
+        let Ok(applied) = tokio::time::timeout(transaction::LIMIT, write).await else {
+            return Err(Stop::Unavailable(transaction::given_up(client)));
+        };
+        let applied = applied?;
         for index in plain {
-            let applied = applied.contains(&batch[index].delivery);
+            let applied = applied.holds(batch[index].delivery);
             recorded[index] = Some(Recorded { applied, ..Recorded::default() });
         }
     }
@@ -106,10 +109,8 @@ async fn in_full(
     record: &Record,
 ) -> Result<Recorded, Stop<Unavailable>> {
     let columns = Columns::of(&[record]);
-    let epoch = transaction.epoch();
-    let sql = include_str!("queries/record.sql");
-    let applied = transaction.row(sql, &columns.parameters(&epoch)).await?.is_some();
-    if !applied {
+    let applied = columns.write(transaction.client(), &transaction.epoch()).await?;
+    if !applied.holds(record.delivery) {
         return Ok(Recorded::default());
     }
     let settled = settle_scheduled(transaction, record).await?;
@@ -117,7 +118,7 @@ async fn in_full(
         change_health(transaction, record, health).await?;
     }
     let notified = append_notices(transaction, record).await?;
-    Ok(Recorded { applied, notified, settled })
+    Ok(Recorded { applied: true, notified, settled })
 }
 
 /// A message that was resent with success need not be tried again.
@@ -198,6 +199,21 @@ async fn append_notices(
     Ok(notified)
 }
 
+/// On which deliveries a statement took effect.
+enum Applied {
+    All,
+    Only(HashSet<Key>),
+}
+
+impl Applied {
+    fn holds(&self, delivery: Key) -> bool {
+        match self {
+            Applied::All => true,
+            Applied::Only(applied) => applied.contains(&delivery),
+        }
+    }
+}
+
 /// The statement's parameters, column by column.
 #[derive(Default)]
 struct Columns<'a> {
@@ -210,17 +226,19 @@ struct Columns<'a> {
     endpoint: Vec<Key>,
     revision: Vec<Key>,
     epoch: Vec<i64>,
-    number: Vec<i64>,
-    trigger: Vec<i64>,
-    outcome: Vec<i64>,
-    status_code: Vec<i64>,
-    failed: Vec<Option<i64>>,
+    number: Vec<i32>,
+    trigger: Vec<i16>,
+    outcome: Vec<i16>,
+    status_code: Vec<i32>,
+    failed: Vec<Option<i16>>,
     reason: Vec<Option<&'a str>>,
     next_at: Vec<Option<i64>>,
     timings: Vec<Vec<u8>>,
     response: Vec<&'a [u8]>,
     delivery: Vec<Key>,
     moves: Vec<bool>,
+    /// How many of them move their delivery.
+    moving: i64,
 }
 
 impl<'a> Columns<'a> {
@@ -240,20 +258,29 @@ impl<'a> Columns<'a> {
         self.endpoint.push(record.endpoint);
         self.revision.push(record.revision);
         self.epoch.push(record.epoch);
-        self.number.push(record.number.into());
-        self.trigger.push(record.trigger as i64);
-        self.outcome.push(record.outcome.number());
+        self.number.push(record.number as i32);
+        self.trigger.push(record.trigger as i16);
+        self.outcome.push(record.outcome.number() as i16);
         self.status_code.push(record.status_code.into());
-        self.failed.push(record.failed.map(Phase::number));
+        self.failed.push(record.failed.map(|phase| phase.number() as i16));
         self.reason.push(record.reason);
         self.next_at.push(record.next_at.map(Timestamp::millis));
         self.timings.push(timings::pack(&record.timings).to_vec());
         self.response.push(&record.response);
         self.delivery.push(record.delivery);
-        self.moves.push(record.next_at.is_some() && record.trigger == Trigger::Scheduled);
+        let moves = record.next_at.is_some() && record.trigger == Trigger::Scheduled;
+        self.moves.push(moves);
+        self.moving += i64::from(moves);
     }
 
-    fn parameters(&'a self, epoch: &'a i64) -> [Parameter<'a>; 21] {
+    async fn write(&self, client: &Client, epoch: &i64) -> Result<Applied, Error> {
+        let sql = include_str!("queries/record.sql");
+        let row = client.query_typed_one(sql, &self.parameters(epoch)).await?;
+        let applied: Option<Vec<Key>> = row.get(0);
+        Ok(applied.map_or(Applied::All, |applied| Applied::Only(applied.into_iter().collect())))
+    }
+
+    fn parameters(&'a self, epoch: &'a i64) -> [Parameter<'a>; 22] {
         [
             (&self.shard, Type::INT4_ARRAY),
             (&self.key, Type::INT8_ARRAY),
@@ -264,17 +291,18 @@ impl<'a> Columns<'a> {
             (&self.endpoint, Type::INT8_ARRAY),
             (&self.revision, Type::INT8_ARRAY),
             (&self.epoch, Type::INT8_ARRAY),
-            (&self.number, Type::INT8_ARRAY),
-            (&self.trigger, Type::INT8_ARRAY),
-            (&self.outcome, Type::INT8_ARRAY),
-            (&self.status_code, Type::INT8_ARRAY),
-            (&self.failed, Type::INT8_ARRAY),
+            (&self.number, Type::INT4_ARRAY),
+            (&self.trigger, Type::INT2_ARRAY),
+            (&self.outcome, Type::INT2_ARRAY),
+            (&self.status_code, Type::INT4_ARRAY),
+            (&self.failed, Type::INT2_ARRAY),
             (&self.reason, Type::TEXT_ARRAY),
             (&self.next_at, Type::INT8_ARRAY),
             (&self.timings, Type::BYTEA_ARRAY),
             (&self.response, Type::BYTEA_ARRAY),
             (&self.delivery, Type::INT8_ARRAY),
             (&self.moves, Type::BOOL_ARRAY),
+            int8(&self.moving),
             int8(epoch),
         ]
     }

@@ -1,6 +1,9 @@
 //! One transaction, and how values go into and come out of it.
 
-use std::sync::{Mutex, PoisonError, atomic::Ordering};
+use std::{
+    sync::{Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
+};
 
 use ringback_domain::{id::Key, time::Timestamp};
 use tokio_postgres::{
@@ -13,8 +16,17 @@ use crate::{BoxFuture, Unavailable};
 
 /// Begins a transaction. The limits are set inside it, because a pooler may give the connection to
 /// somebody else afterwards.
-pub(super) const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '5s'; \
+const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '5s'; \
     SET LOCAL lock_timeout = '3s'; SET LOCAL idle_in_transaction_session_timeout = '10s'";
+
+/// How long a batch may take. It is bounded, so this passes only when the server does not answer.
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
+
+/// Gives up a connection on which the server did not answer in time: nobody else shall wait for it.
+pub(super) fn given_up(client: deadpool_postgres::Object) -> Unavailable {
+    drop(deadpool_postgres::Object::take(client));
+    Unavailable::Failed("the database did not answer in time".to_owned())
+}
 
 /// A parameter with its type: statements are not prepared, so nobody asks the server for it.
 pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -164,23 +176,4 @@ where
         rerouted.into_iter().for_each(|application| routes.forget(application));
     }
     Ok(value)
-}
-
-/// Runs one statement in a transaction of its own, in one round trip.
-pub(super) async fn alone(
-    client: &Client,
-    sql: &str,
-    parameters: &[Parameter<'_>],
-) -> Result<Vec<Row>, Error> {
-    // They are sent in this order, without waiting for each other's answers.
-    let (begun, rows, committed) = tokio::join!(
-        client.batch_execute(BEGIN),
-        client.query_typed(sql, parameters),
-        // After an error this rolls back.
-        client.batch_execute("COMMIT"),
-    );
-    begun?;
-    let rows = rows?;
-    committed?;
-    Ok(rows)
 }

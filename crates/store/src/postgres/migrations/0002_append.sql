@@ -1,33 +1,118 @@
--- Appends messages: judges each by what it sees, and writes those that pass. The arrays are columns.
+-- Appends messages: judges each by what it sees, and writes those that pass. The arrays are columns;
+-- those of `message_…` have an element for each message, those of `delivery_…` one for each delivery,
+-- and `known_…` one for each application whose endpoints were read before.
 --
--- It is a function so that a server process plans it once and not for every batch; a statement
--- that is prepared by its client would do the same, but not behind a pooler.
+-- It returns nothing if all were written, and otherwise a verdict for each message.
+--
+-- It is a function so that a server process plans its statements once and not for every batch; a
+-- statement that is prepared by its client would do the same, but not behind a pooler. Plans are
+-- made when the tables may still be empty, and kept: the settings see to it that they look rows up
+-- by their keys whatever the tables hold by then.
 CREATE FUNCTION append_1(
-  int8[], int8[], int4[], int8[], int8[], int8[], int8[], int8[],
-  int8[], int8[], text[], text[], text[], text[], text[], bytea[],
-  bytea[], bytea[], int8[], int8[], int8[], int8[], int8[], int8[],
-  int8
+  message_shard int4[], message_key int8[], message_nonce int8[], message_environment int8[],
+  message_application int8[], message_origin int2[], message_fanout int4[], message_routed int8[],
+  message_accepted_at int8[], message_expires_at int8[], message_event_type text[],
+  message_event_id text[], message_channels text[], message_tags text[], message_content_type text[],
+  message_payload bytea[],
+  claim_fingerprint bytea[], claim_body bytea[], claim_bucket int8[], claim_period int8[],
+  claim_until int8[],
+  delivery_shard int4[], delivery_key int8[], delivery_message int8[], delivery_environment int8[],
+  delivery_application int8[], delivery_endpoint int8[], delivery_due_at int8[],
+  known_application int8[], known_routed int8[],
+  claims boolean, event_ids boolean, epoch int8
 ) RETURNS TABLE (stale boolean, first int8, same_body boolean, taken int8)
-LANGUAGE plpgsql AS $function$
+LANGUAGE plpgsql
+SET lock_timeout = '3s'
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $function$
 #variable_conflict use_column
+DECLARE
+  doubtful boolean;
 BEGIN
+  -- Most batches pass as they are: nothing has changed, and nothing is there twice.
+  SELECT EXISTS (
+    SELECT FROM unnest(known_application, known_routed) AS k (application, routed)
+    WHERE NOT EXISTS (
+      SELECT FROM application AS a
+      WHERE a.key = k.application AND a.routed = k.routed AND a.deleted_at IS NULL
+    )
+  ) INTO doubtful;
+  IF claims AND NOT doubtful THEN
+    -- A claim that ends in the same bucket is found by writing this one.
+    SELECT EXISTS (
+      SELECT FROM unnest(message_shard, claim_bucket, claim_period, claim_fingerprint)
+          AS i (shard, bucket, period, fingerprint)
+        JOIN claim AS c
+          ON c.shard = i.shard AND c.bucket = i.bucket - i.period AND c.fingerprint = i.fingerprint
+    ) INTO doubtful;
+  END IF;
+  IF NOT doubtful THEN
+    BEGIN
+      INSERT INTO message (
+        shard, key, nonce, environment, application, origin, fanout, routed, expires_at, event_type,
+        event_id, channels, tags, content_type
+      )
+      SELECT shard, key, nonce, environment, application, origin, fanout, routed, expires_at,
+             event_type, event_id, channels::jsonb, tags::jsonb, content_type
+      FROM unnest(
+        message_shard, message_key, message_nonce, message_environment, message_application,
+        message_origin, message_fanout, message_routed, message_expires_at, message_event_type,
+        message_event_id, message_channels, message_tags, message_content_type
+      ) AS t (
+        shard, key, nonce, environment, application, origin, fanout, routed, expires_at, event_type,
+        event_id, channels, tags, content_type
+      );
+      INSERT INTO content (expires_at, shard, message, payload)
+      SELECT * FROM unnest(message_expires_at, message_shard, message_key, message_payload);
+      IF claims THEN
+        INSERT INTO claim (shard, bucket, fingerprint, key, body, expires_at)
+        SELECT * FROM unnest(
+          message_shard, claim_bucket, claim_fingerprint, message_key, claim_body, claim_until
+        ) AS t (shard, bucket, fingerprint, key, body, expires_at)
+        WHERE fingerprint IS NOT NULL;
+      END IF;
+      IF event_ids THEN
+        INSERT INTO message_event_id (shard, application, event_id, message)
+        SELECT * FROM unnest(message_shard, message_application, message_event_id, message_key)
+          AS t (shard, application, event_id, message)
+        WHERE event_id IS NOT NULL;
+      END IF;
+      INSERT INTO delivery (
+        shard, key, message, environment, application, endpoint, due_at, epoch, attempts, trigger
+      )
+      SELECT t.*, epoch, 0, 0 FROM unnest(
+        delivery_shard, delivery_key, delivery_message, delivery_environment, delivery_application,
+        delivery_endpoint, delivery_due_at
+      ) AS t;
+      RETURN;
+    EXCEPTION WHEN unique_violation THEN
+      -- Something is there twice: what was written here is taken back, and each judged for itself.
+    END;
+  END IF;
+
   RETURN QUERY
   WITH input AS (
     SELECT * FROM unnest(
-      $1::int8[], $2::int8[], $3::int4[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[],
-      $9::int8[], $10::int8[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
-      $16::bytea[], $17::bytea[], $18::bytea[], $19::int8[], $20::int8[], $21::int8[]
+      message_shard, message_key, message_nonce, message_environment, message_application,
+      message_origin, message_fanout, message_routed, message_accepted_at, message_expires_at,
+      message_event_type, message_event_id, message_channels, message_tags, message_content_type,
+      message_payload, claim_fingerprint, claim_body, claim_bucket, claim_period, claim_until
     ) WITH ORDINALITY AS t (
-      key, nonce, shard, environment, application, routed, origin, fanout, accepted_at, expires_at,
+      shard, key, nonce, environment, application, origin, fanout, routed, accepted_at, expires_at,
       event_type, event_id, channels, tags, content_type, payload, fingerprint, body, bucket, period,
       claimed_until, place
     )
   ), judged AS MATERIALIZED (
     SELECT i.*,
-           NOT EXISTS (
-             SELECT FROM application AS a
+           (
+             SELECT a.key FROM application AS a
              WHERE a.key = i.application AND a.routed = i.routed AND a.deleted_at IS NULL
-           ) AS stale,
+           ) IS NULL AS stale,
            c.key AS first, c.body = i.body AS same_body, v.message AS taken
     FROM input AS i
       LEFT JOIN LATERAL (
@@ -57,20 +142,23 @@ BEGIN
   ), contents AS (
     INSERT INTO content (expires_at, shard, message, payload)
     SELECT expires_at, shard, key, payload FROM fit
-  ), claims AS (
+  ), new_claims AS (
     INSERT INTO claim (shard, bucket, fingerprint, key, body, expires_at)
     SELECT shard, bucket, fingerprint, key, body, claimed_until FROM fit
     WHERE fingerprint IS NOT NULL
-  ), event_ids AS (
+  ), new_event_ids AS (
     INSERT INTO message_event_id (shard, application, event_id, message)
     SELECT shard, application, event_id, key FROM fit WHERE event_id IS NOT NULL
   ), deliveries AS (
     INSERT INTO delivery (
-      shard, key, message, environment, application, endpoint, epoch, attempts, trigger, due_at
+      shard, key, message, environment, application, endpoint, due_at, epoch, attempts, trigger
     )
-    SELECT f.shard, d.key, f.key, f.environment, f.application, d.endpoint, $25, 0, 0, f.accepted_at
-    FROM unnest($22::int8[], $23::int8[], $24::int8[]) AS d (key, message, endpoint)
-      JOIN fit AS f ON f.key = d.message
+    SELECT d.*, epoch, 0, 0
+    FROM unnest(
+      delivery_shard, delivery_key, delivery_message, delivery_environment, delivery_application,
+      delivery_endpoint, delivery_due_at
+    ) AS d (shard, key, message, environment, application, endpoint, due_at)
+    WHERE d.message IN (SELECT key FROM fit)
   )
   SELECT stale, first, coalesce(same_body, false), taken FROM judged ORDER BY place;
 END

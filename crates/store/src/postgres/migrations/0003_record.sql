@@ -1,58 +1,104 @@
--- Records how attempts ended. The arrays are columns; returns the deliveries that it took effect on.
+-- Records how attempts ended. The arrays are columns, an element for each attempt. Returns the
+-- deliveries that it took effect on, or NULL if it took effect on all.
+--
+-- A function with settings of its own for the reasons that append_1 is one.
 CREATE FUNCTION record_1(
-  int4[], int8[], int8[], int8[], int8[], int8[], int8[], int8[],
-  int8[], int8[], int8[], int8[], int8[], int8[], text[], int8[],
-  bytea[], bytea[], int8[], bool[], int8
-) RETURNS TABLE (delivery int8)
-LANGUAGE plpgsql AS $function$
+  attempt_shard int4[], attempt_key int8[], attempt_nonce int8[], attempt_environment int8[],
+  attempt_application int8[], attempt_message int8[], attempt_endpoint int8[],
+  attempt_revision int8[], attempt_epoch int8[], attempt_number int4[], attempt_trigger int2[],
+  attempt_outcome int2[], attempt_status_code int4[], attempt_failed int2[], attempt_reason text[],
+  attempt_next_at int8[], attempt_timings bytea[], attempt_response bytea[],
+  attempt_delivery int8[], attempt_moves boolean[], moving int8, own_epoch int8
+) RETURNS int8[]
+LANGUAGE plpgsql
+SET lock_timeout = '3s'
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $function$
 #variable_conflict use_column
+DECLARE
+  settled int8[] := '{}';
+  moved   int8[] := '{}';
+  applied int8[];
 BEGIN
-  RETURN QUERY
-  WITH input AS MATERIALIZED (
-    SELECT * FROM unnest(
-      $1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[],
-      $9::int8[], $10::int8[], $11::int8[], $12::int8[], $13::int8[], $14::int8[], $15::text[],
-      $16::int8[], $17::bytea[], $18::bytea[], $19::int8[], $20::bool[]
-    ) AS t (
-      shard, key, nonce, environment, application, message, endpoint, revision, epoch, number,
-      trigger, outcome, status_code, failed, reason, next_at, timings, response, delivery, moves
-    )
-  ), owned AS MATERIALIZED (
-    -- Results of a process that another one has followed change nothing; nor do this process's own,
-    -- once there is a later one.
-    SELECT i.* FROM input AS i, node AS n WHERE i.epoch >= $21 AND n.epoch = $21
-  ), settled AS (
-    DELETE FROM delivery AS d USING owned AS o
-    WHERE NOT o.moves AND d.shard = o.shard AND d.key = o.delivery AND d.epoch <= o.epoch
-      AND d.environment = o.environment AND d.application = o.application
-      AND d.message = o.message AND d.endpoint = o.endpoint
-    RETURNING d.key
-  ), moved AS (
-    UPDATE delivery AS d SET attempts = o.number, due_at = o.next_at, epoch = o.epoch
-    FROM owned AS o
-    WHERE o.moves AND d.shard = o.shard AND d.key = o.delivery AND d.epoch <= o.epoch
-      AND d.environment = o.environment AND d.application = o.application
-      AND d.message = o.message AND d.endpoint = o.endpoint AND d.attempts = o.number - 1
-    RETURNING d.key
-  ), applied AS (
-    SELECT key FROM settled UNION ALL SELECT key FROM moved
-  ), attempts AS (
+  -- Results of a process that another one has followed change nothing; nor do this process's own,
+  -- once there is a later one. (`endpoint + 0`: a delivery is to be found by its key, and never by
+  -- walking its endpoint's part of the due-index.)
+  IF (SELECT epoch FROM node WHERE only_one) = own_epoch THEN
+    IF moving < cardinality(attempt_key) THEN
+      WITH gone AS (
+        DELETE FROM delivery AS d
+        USING unnest(
+          attempt_shard, attempt_delivery, attempt_environment, attempt_application, attempt_message,
+          attempt_endpoint, attempt_epoch, attempt_moves
+        ) AS o (shard, delivery, environment, application, message, endpoint, epoch, moves)
+        WHERE NOT o.moves AND o.epoch >= own_epoch AND d.epoch <= o.epoch
+          AND d.shard = o.shard AND d.key = o.delivery
+          AND d.environment = o.environment AND d.application = o.application
+          AND d.message = o.message AND d.endpoint + 0 = o.endpoint
+        RETURNING d.key
+      )
+      SELECT coalesce(array_agg(key), '{}') INTO settled FROM gone;
+    END IF;
+    IF moving > 0 THEN
+      WITH put_off AS (
+        UPDATE delivery AS d SET attempts = o.number, due_at = o.next_at, epoch = o.epoch
+        FROM unnest(
+          attempt_shard, attempt_delivery, attempt_environment, attempt_application, attempt_message,
+          attempt_endpoint, attempt_epoch, attempt_moves, attempt_number, attempt_next_at
+        ) AS o (
+          shard, delivery, environment, application, message, endpoint, epoch, moves, number, next_at
+        )
+        WHERE o.moves AND o.epoch >= own_epoch AND d.epoch <= o.epoch
+          AND d.shard = o.shard AND d.key = o.delivery
+          AND d.environment = o.environment AND d.application = o.application
+          AND d.message = o.message AND d.endpoint + 0 = o.endpoint AND d.attempts = o.number - 1
+        RETURNING d.key
+      )
+      SELECT coalesce(array_agg(key), '{}') INTO moved FROM put_off;
+    END IF;
+  END IF;
+  IF cardinality(settled) + cardinality(moved) = cardinality(attempt_key) THEN
+    -- All of them took effect, so none of them was written before.
     INSERT INTO attempt (
       shard, key, nonce, environment, application, message, endpoint, revision, epoch, number,
       trigger, outcome, status_code, failed, reason, next_at, timings, response
     )
-    SELECT i.shard, i.key, i.nonce, i.environment, i.application, i.message, i.endpoint, i.revision,
-           i.epoch, i.number, i.trigger, i.outcome, i.status_code, i.failed, i.reason, i.next_at,
-           i.timings, i.response
-    FROM input AS i
-    -- What was applied is in its scope, as its delivery was; the rest has to show it.
-    WHERE i.delivery IN (SELECT key FROM applied) OR EXISTS (
-      SELECT FROM message AS m
-      WHERE m.shard = i.shard AND m.key = i.message
-        AND m.environment = i.environment AND m.application = i.application
-    )
-    ON CONFLICT DO NOTHING
+    SELECT * FROM unnest(
+      attempt_shard, attempt_key, attempt_nonce, attempt_environment, attempt_application,
+      attempt_message, attempt_endpoint, attempt_revision, attempt_epoch, attempt_number,
+      attempt_trigger, attempt_outcome, attempt_status_code, attempt_failed, attempt_reason,
+      attempt_next_at, attempt_timings, attempt_response
+    );
+    RETURN NULL;
+  END IF;
+  applied := settled || moved;
+  INSERT INTO attempt (
+    shard, key, nonce, environment, application, message, endpoint, revision, epoch, number, trigger,
+    outcome, status_code, failed, reason, next_at, timings, response
   )
-  SELECT key FROM applied;
+  SELECT shard, key, nonce, environment, application, message, endpoint, revision, epoch, number,
+         trigger, outcome, status_code, failed, reason, next_at, timings, response
+  FROM unnest(
+    attempt_shard, attempt_key, attempt_nonce, attempt_environment, attempt_application,
+    attempt_message, attempt_endpoint, attempt_revision, attempt_epoch, attempt_number,
+    attempt_trigger, attempt_outcome, attempt_status_code, attempt_failed, attempt_reason,
+    attempt_next_at, attempt_timings, attempt_response, attempt_delivery
+  ) AS i (
+    shard, key, nonce, environment, application, message, endpoint, revision, epoch, number, trigger,
+    outcome, status_code, failed, reason, next_at, timings, response, delivery
+  )
+  -- What was applied is in its scope, as its delivery was; the rest has to show it.
+  WHERE i.delivery = ANY (applied) OR (
+    SELECT m.key FROM message AS m
+    WHERE m.shard = i.shard AND m.key = i.message
+      AND m.environment = i.environment AND m.application = i.application
+  ) IS NOT NULL
+  ON CONFLICT DO NOTHING;
+  RETURN applied;
 END
 $function$;
