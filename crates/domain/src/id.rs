@@ -43,6 +43,8 @@ pub enum Kind {
     Token,
     /// `qtask_…`
     Task,
+    /// `audit_…`
+    Audit,
 }
 
 impl Kind {
@@ -57,6 +59,7 @@ impl Kind {
             Kind::Environment => "env_",
             Kind::Token => "tok_",
             Kind::Task => "qtask_",
+            Kind::Audit => "audit_",
         }
     }
 }
@@ -213,6 +216,8 @@ typed!(/// `tok_…`
     TokenId, Token);
 typed!(/// `qtask_…`
     TaskId, Task);
+typed!(/// `audit_…`
+    AuditId, Audit);
 
 /// Gives out row keys that grow: the clock's milliseconds, or the last key plus one.
 ///

@@ -13,12 +13,30 @@ const LOOK: Duration = Duration::from_secs(5);
 const SHARE: u32 = 100;
 /// How long a sweep that found nothing more to do is not repeated.
 const SWEEP: Duration = Duration::from_secs(60);
+/// How often old entries of the audit log are looked for.
+const FORGET: Duration = Duration::from_secs(3_600);
 /// The pause between two sweeps while there is more: room for those who wait for a commit.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Keeps house until it is dropped.
-pub async fn run(store: Arc<dyn Store>, world: World, metrics: Metrics) {
-    tokio::join!(sweep(&*store, &world), look(&*store, &world, &metrics));
+/// `audit` is how long entries of the audit log are kept.
+pub async fn run(store: Arc<dyn Store>, world: World, metrics: Metrics, audit: Duration) {
+    tokio::join!(
+        sweep(&*store, &world),
+        forget(&*store, &world, audit),
+        look(&*store, &world, &metrics)
+    );
+}
+
+/// Forgets old entries of the audit log.
+async fn forget(store: &dyn Store, world: &World, audit: Duration) {
+    loop {
+        let more = store.forget_audit(world.clock.now() - audit).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "old entries of the audit log could not be forgotten yet");
+            false
+        });
+        sleep(if more { PAUSE } else { FORGET }).await;
+    }
 }
 
 /// Deletes what is past its retention, as fast as it comes.

@@ -140,6 +140,13 @@ cases! {
         a_quota_needs_its_application
         endpoints_are_limited
         pending_deliveries_are_counted;
+    audit:
+        an_entry_comes_with_its_change
+        what_changes_nothing_leaves_no_entry
+        every_change_is_noted
+        what_the_server_does_is_noted
+        entries_are_listed_and_narrowed_down
+        entries_are_forgotten_in_steps;
     upkeep:
         the_sweep_deletes_what_expired
         the_sweep_spares_what_is_pending

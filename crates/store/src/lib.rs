@@ -7,6 +7,7 @@
 mod store;
 
 mod access;
+pub mod audit;
 mod expunge;
 mod import;
 mod quota;
@@ -25,6 +26,7 @@ mod pages;
 mod timings;
 
 pub use access::*;
+pub use audit::{Act, Actor, Audit, AuditQuery, Entry};
 pub use expunge::*;
 pub use import::*;
 pub use quota::*;

@@ -8,7 +8,7 @@ use ringback_domain::{
     scope::{Reference, check_uid},
     time::Timestamp,
 };
-use ringback_store::{ApplicationChange, NewApplication, Order, WriteError};
+use ringback_store::{ApplicationChange, NewApplication, Order, WriteError, audit};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -163,6 +163,7 @@ async fn create(
 ) -> Result<Response, Answered> {
     body.check(Problems::of_body())?;
     let application = body.describe(api.mint(caller.now, ApplicationId), caller.now, None)?;
+    audit::about("app_id", application.id.to_string());
     let existing = application.uid.clone().filter(|_| creation.get_if_exists == Some(true));
     let existing = existing.map(Reference::Uid);
     if let Some(reference) = &existing
@@ -218,6 +219,7 @@ async fn upsert(
         Err(WriteError::NotFound(_)) => {
             let id = api.mint(now, ApplicationId);
             let application = body.describe(id, now, Some(&reference))?;
+            audit::about("app_id", id.to_string());
             let new = NewApplication { environment, application, answer: None };
             let created = api.store.create_application(new).await?;
             Ok(json(StatusCode::CREATED, &ApplicationOut::from(created)))

@@ -6,7 +6,7 @@ use ringback_domain::{
     id::{EnvironmentId, Id, Kind},
     time::Timestamp,
 };
-use ringback_store::{Environment, NewEnvironment, Order};
+use ringback_store::{Environment, NewEnvironment, Order, audit};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -84,6 +84,8 @@ async fn create(
     problems.done()?;
     // The nonce is not stored: nobody asks for an environment by its id.
     let id = EnvironmentId(Id { nonce: 0, ..api.mint(now, |id| id) });
+    audit::about("environment_id", id.to_string());
+    audit::about("name", name.clone());
     let environment = Environment { id, name, created_at: now };
     let out = render(&EnvironmentOut::from(environment.clone()));
     let answer = once.answer(StatusCode::CREATED, &out);

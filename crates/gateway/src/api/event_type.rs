@@ -10,7 +10,9 @@ use ringback_domain::{
     id::EventTypeId,
     time::Timestamp,
 };
-use ringback_store::{EventTypeChange, EventTypeQuery, NewEventType, Order, Position, WriteError};
+use ringback_store::{
+    EventTypeChange, EventTypeQuery, NewEventType, Order, Position, WriteError, audit,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -212,6 +214,7 @@ async fn create(
 ) -> Result<Response, Answered> {
     let Caller { environment, now } = caller;
     let mut new = body.check(None, api.mint(now, EventTypeId), now)?;
+    audit::about("event_type_name", new.name.clone());
     // One that comes out of the archive is as old as it was.
     if let Some(old) = found(api.store.event_type(environment, new.name.clone()).await)? {
         new = EventType { id: old.id, created_at: old.created_at, ..new };

@@ -25,7 +25,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_path_to_error::Segment;
 
 use super::{
-    Api, Rules,
+    Api, Rules, audit,
     error::{Error, Problem},
 };
 use crate::auth::{Identity, Wish};
@@ -57,6 +57,7 @@ impl FromRequestParts<Api> for Caller {
         let wish = Wish { method: &parts.method, route, application: application.as_ref() };
         let header = parts.headers.get(header::AUTHORIZATION);
         let identity = api.auth.admit(header, wish, now).await?;
+        audit::note(parts, api, &identity, now).await?;
         let caller = Caller { environment: identity.environment, now };
         parts.extensions.insert(caller);
         parts.extensions.insert(Who(identity));

@@ -21,6 +21,7 @@ mod vault;
 mod application;
 mod attempt;
 mod attempted;
+mod audit;
 mod endpoint;
 mod environment;
 mod event_type;
@@ -52,6 +53,7 @@ use idempotency::Turns;
 use vault::Vault;
 
 pub use application::ApplicationIn;
+pub use audit::{Origin, act};
 pub use error::{Error, Problem};
 pub(crate) use extract::read_body;
 pub use idempotency::key as idempotency_key;

@@ -1,6 +1,6 @@
 //! The OpenAPI 3.1 document, put together from the attributes on the handlers.
 
-use axum::{Router, routing};
+use axum::{Router, middleware, routing};
 use http::StatusCode;
 use utoipa::{
     OpenApi,
@@ -13,7 +13,7 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    Api, application, attempt, attempted, endpoint, environment,
+    Api, application, attempt, attempted, audit, endpoint, environment,
     error::{ErrorOut, InvalidOut},
     event_type, explain, health, message, not_implemented, portal, quota,
     reply::{render, rendered},
@@ -44,6 +44,7 @@ const SCHEME: &str = "bearer";
         (name = "Background Task", description = "What takes longer than a request may"),
         (name = "Authentication", description = "Tokens for the portals of applications"),
         (name = "Environment", description = "Worlds apart in one installation"),
+        (name = "Audit", description = "Who changed what"),
         (name = "Health", description = "Whether the server can take work")
     )
 )]
@@ -53,9 +54,12 @@ struct Base;
 pub(super) fn assemble(door: OpenApiRouter, api: Api) -> Router {
     let (documented, document) = documented().split_for_parts();
     let (door, of_door) = door.split_for_parts();
-    let document = render(&finished(document, of_door));
+    let document = finished(document, of_door);
+    let names = audit::Names::of(&document);
+    let document = render(&document);
     let serve = async move || rendered(StatusCode::OK, document);
     documented
+        .route_layer(middleware::from_fn_with_state(names, audit::scoped))
         .merge(not_implemented::routes())
         .merge(attempted::old_routes())
         .merge(health::probes())
@@ -84,6 +88,7 @@ fn documented() -> OpenApiRouter<Api> {
         .merge(task::routes())
         .merge(portal::routes())
         .merge(environment::routes())
+        .merge(audit::routes())
         .merge(health::routes())
 }
 

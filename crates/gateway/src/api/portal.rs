@@ -14,7 +14,7 @@ use ringback_domain::{
     time::Timestamp,
     token::Token,
 };
-use ringback_store::{ExpireSessions, NewApplication, NewToken, WriteError};
+use ringback_store::{ExpireSessions, NewApplication, NewToken, WriteError, audit};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -140,8 +140,11 @@ async fn open(
     let url = format!("{}/portal#token={}", origin(headers), token.as_str());
     let out = render(&AppPortalAccessOut { url, token: token.as_str() });
     let answer = once.secret_answer(&api.vault, StatusCode::OK, &out)?;
+    let id = api.mint(now, TokenId);
+    audit::about("token_id", id.to_string());
+    audit::about("app_id", application.to_string());
     let new = NewToken {
-        id: api.mint(now, TokenId),
+        id,
         environment,
         hash: token.hash(),
         hint: token.hint(),
@@ -171,8 +174,13 @@ async fn application(
     let has = grant.role;
     grant.permits(Right::Manage).map_err(|needs| Error::Forbidden { needs, has })?;
     let application = described.describe(api.mint(now, ApplicationId), now, Some(&named))?;
+    let id = application.id.to_string();
     let new = NewApplication { environment, application, answer: None };
-    match api.store.create_application(new).await {
+    let create = async {
+        audit::about("app_id", id);
+        api.store.create_application(new).await
+    };
+    match audit::beside("application.create", create).await {
         Ok(created) => Ok(created.id),
         // Somebody else created it meanwhile.
         Err(WriteError::Conflict(_)) => Ok(api.store.application(environment, named).await?.id),

@@ -7,7 +7,7 @@ use ringback_domain::{
     task::{self, Status, Task},
     time::Timestamp,
 };
-use ringback_store::{NewTask, Order, Place, TaskQuery};
+use ringback_store::{NewTask, Order, Place, TaskQuery, audit};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -161,6 +161,7 @@ pub(super) struct Asked {
 pub(super) async fn begin(api: &Api, asked: Asked, once: &Once) -> Result<Response, Error> {
     let Asked { environment, place, kind, request, counts, since, until, now } = asked;
     let id = api.mint(now, TaskId);
+    audit::about("task_id", id.to_string());
     let data: Map<_, _> = counts.iter().map(|name| ((*name).to_owned(), 0.into())).collect();
     let body = render(&TaskOut {
         id,

@@ -25,7 +25,7 @@ use crate::{
     log::{Lanes, Log, Pressure},
     outbound::{self, Connector, Guard, Ports, Tls},
     quota::Quotas,
-    seam::{Accepted, World},
+    seam::World,
     send::Door,
     tasks::Bell,
     telemetry::metrics::Metrics,
@@ -55,7 +55,7 @@ pub(super) struct Assembled {
 }
 
 /// Where the connections for each core are posted.
-type Dealt = Vec<Arc<Mailbox<Accepted>>>;
+type Dealt = Vec<Arc<Mailbox<http::Dealt>>>;
 
 /// A core that runs.
 pub(super) struct Running {
@@ -252,7 +252,7 @@ impl Assembled {
         let mut mailboxes = Vec::new();
         let connections = config.limits.connections.div_ceil(engine.mailboxes().len());
         for (number, posts) in engine.mailboxes().iter().enumerate() {
-            let dealt: Arc<Mailbox<Accepted>> = Arc::default();
+            let dealt: Arc<Mailbox<http::Dealt>> = Arc::default();
             mailboxes.push(Arc::clone(&dealt));
             let (leaving, clients) = oneshot::channel();
             let (services, posts) = (Arc::clone(&services), Arc::clone(posts));

@@ -118,7 +118,12 @@ async fn serve(
 
     let mut tasks = JoinSet::new();
     let dealing = tasks.spawn(http::deal(listener, mailboxes));
-    tasks.spawn(housekeeping::run(Arc::clone(&store), world.clone(), metrics));
+    tasks.spawn(housekeeping::run(
+        Arc::clone(&store),
+        world.clone(),
+        metrics,
+        config.audit_retention(),
+    ));
     tasks.spawn(quotas.keep(Arc::clone(&store), world.clone()));
     let (lanes, clock) = (Arc::new(engine.clone()), world.clone());
     let runner = tasks::Runner { store: Arc::clone(&store), lanes, world: clock, bell };

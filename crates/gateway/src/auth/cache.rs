@@ -104,8 +104,14 @@ mod tests {
     use super::*;
 
     fn somebody() -> Option<Arc<Identity>> {
-        let (hint, grant) = (String::new(), Default::default());
-        Some(Arc::new(Identity { environment: 7, token: None, hint, grant, expires_at: None }))
+        Some(Arc::new(Identity {
+            environment: 7,
+            token: None,
+            name: String::new(),
+            hint: String::new(),
+            grant: Default::default(),
+            expires_at: None,
+        }))
     }
 
     fn hash(number: usize) -> Hash {

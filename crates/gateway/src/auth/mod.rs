@@ -38,6 +38,8 @@ pub struct Identity {
     pub environment: Key,
     /// The token; none for the bootstrap token.
     pub token: Option<TokenId>,
+    /// What the token is for, for people.
+    pub name: String,
     /// Enough of the token to recognise it.
     pub hint: String,
     /// What its holder may do.
@@ -102,8 +104,14 @@ impl Authenticator {
     /// Asks `store` for every token but the bootstrap token.
     pub fn new(store: Arc<dyn Store>, bootstrap: Option<Bootstrap>) -> Authenticator {
         let bootstrap = bootstrap.map(|Bootstrap { hash, environment }| {
-            let (hint, grant) = ("bootstrap".to_owned(), Grant::default());
-            let identity = Identity { environment, token: None, hint, grant, expires_at: None };
+            let identity = Identity {
+                environment,
+                token: None,
+                name: String::new(),
+                hint: "bootstrap".to_owned(),
+                grant: Grant::default(),
+                expires_at: None,
+            };
             (hash, Arc::new(identity))
         });
         Authenticator { store, bootstrap, cache: Cache::default() }
@@ -184,8 +192,8 @@ pub fn bearer(header: Option<&HeaderValue>) -> Option<&str> {
 }
 
 fn identity(row: TokenRow) -> Option<Identity> {
-    let TokenRow { id, environment, hint, grant, expires_at, revoked_at, .. } = row;
-    let identity = Identity { environment, token: Some(id), hint, grant, expires_at };
+    let TokenRow { id, environment, name, hint, grant, expires_at, revoked_at, .. } = row;
+    let identity = Identity { environment, token: Some(id), name, hint, grant, expires_at };
     revoked_at.is_none().then_some(identity)
 }
 
@@ -217,9 +225,14 @@ mod tests {
     #[test]
     fn a_token_ends_when_it_expires() {
         let identity = |end| {
-            let (hint, grant) = (String::new(), Grant::default());
-            let expires_at = Some(Timestamp(end));
-            Some(Arc::new(Identity { environment: 1, token: None, hint, grant, expires_at }))
+            Some(Arc::new(Identity {
+                environment: 1,
+                token: None,
+                name: String::new(),
+                hint: String::new(),
+                grant: Grant::default(),
+                expires_at: Some(Timestamp(end)),
+            }))
         };
         assert!(valid(identity(10), Timestamp(9)).is_ok());
         assert_eq!(valid(identity(10), Timestamp(10)), Err(AuthError::Invalid));

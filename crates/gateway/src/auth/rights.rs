@@ -15,7 +15,7 @@ pub(super) fn of(method: &Method, route: &str) -> Right {
         ["api", "v1", "auth", "logout"] => Right::Leave,
         ["api", "v1", "auth", "app-portal-access" | "dashboard-access", "{app_id}"]
         | ["api", "v1", "auth", "app", "{app_id}", "expire-all"] => Right::Own,
-        ["api", "v1", "environment", ..] => Right::Manage,
+        ["api", "v1", "environment" | "audit", ..] => Right::Manage,
         ["api", "v1", "event-type", ..] if reads => Right::Catalog,
         ["api", "v1", "app", "{app_id}"] if reads => Right::View,
         ["api", "v1", "app", "{app_id}"] => Right::Manage,

@@ -103,6 +103,12 @@ impl Config {
         Duration::from_secs(u64::from(self.retention.messages) * 86_400)
     }
 
+    /// How long entries of the audit log are kept.
+    #[must_use]
+    pub fn audit_retention(&self) -> Duration {
+        Duration::from_secs(u64::from(self.retention.audit) * 86_400)
+    }
+
     /// What each application may use unless something else is set for it.
     #[must_use]
     pub fn quota(&self) -> ringback_domain::quota::Quota {

@@ -149,6 +149,8 @@ settings! {
     pub struct Retention in "retention" {
         /// Days a message, its attempts and its event id are kept. Default 90.
         messages: u32 = 90, between(1, 3_650);
+        /// Days an entry of the audit log is kept. Default 365.
+        audit: u32 = 365, between(1, 36_500);
     }
 }
 

@@ -1,15 +1,15 @@
 //! What an operator does with API tokens, on the store: the same for the socket and for a command
 //! that holds the data directory itself.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ringback_domain::access::{Grant, Role, UnknownRole};
 use ringback_domain::id::{ApplicationId, EnvironmentId, Id, Key, Kind, SEQUENCE_BITS, TokenId};
 use ringback_domain::scope::{EnvironmentError, Reference, check_environment};
 use ringback_domain::token::Token;
 use ringback_store::{
-    Environment, Listed, NewEnvironment, NewToken, Order, Page, Position, ReadError, Store,
-    TokenRow, Unavailable, WriteError,
+    Act, Actor, Environment, Listed, NewEnvironment, NewToken, Order, Page, Position, ReadError,
+    Store, TokenRow, Unavailable, WriteError, audit,
 };
 
 use super::{EnvironmentInfo, Request, Response, TokenInfo};
@@ -64,6 +64,10 @@ impl Tokens {
 
     /// Does what is asked; a refusal is an answer, too.
     pub async fn handle(&self, request: Request) -> Response {
+        audit::scope(self.carry_out(request)).await
+    }
+
+    async fn carry_out(&self, request: Request) -> Response {
         let outcome = match request {
             Request::CreateToken { environment, name, role, application, lasts } => {
                 self.create(Asked { environment, name, role, application, lasts }).await
@@ -84,7 +88,9 @@ impl Tokens {
             return Err(Refusal::Name);
         }
         let now = self.world.clock.now();
+        audit::note(self.act("token.create"));
         let key = self.store.environment(environment.clone(), now).await?;
+        audit::inside(key);
         let application = match application {
             Some(named) => Some(self.application(key, &named).await?),
             None => None,
@@ -92,6 +98,10 @@ impl Tokens {
         let expires_at = lasts.map(|seconds| now + Duration::from_secs(seconds));
         let token = Token::mint(self.world.entropy.bytes());
         let id = self.new_id();
+        audit::about("token_id", id.to_string());
+        if let Some(application) = application {
+            audit::about("app_id", application.to_string());
+        }
         let new = NewToken {
             id,
             environment: key,
@@ -126,6 +136,15 @@ impl Tokens {
 
     async fn revoke(&self, id: &str) -> Result<Response, Refusal> {
         let token = id.parse().map_err(|error| Refusal::Id(id.to_owned(), error))?;
+        audit::note(self.act("token.revoke"));
+        let known = self.store.tokens().await?.into_iter().find(|known| known.id == token);
+        if let Some(known) = known {
+            audit::inside(known.environment);
+            audit::about("token_id", id.to_owned());
+            if let Some(application) = known.grant.application {
+                audit::about("app_id", application.to_string());
+            }
+        }
         let row = self.store.revoke_token(token, self.world.clock.now()).await?;
         Ok(Response::Revoked(row.into()))
     }
@@ -135,9 +154,27 @@ impl Tokens {
         let key = self.new_id().key();
         let id = EnvironmentId(Id { key, shard: 0, nonce: 0 });
         let environment = Environment { id, name, created_at: self.world.clock.now() };
+        audit::note(self.act("environment.create"));
+        audit::inside(key);
+        audit::about("environment_id", environment.id.to_string());
+        audit::about("name", environment.name.clone());
         let new = NewEnvironment { environment, answer: None };
         let created = self.store.create_environment(new).await?;
         Ok(Response::Environments(vec![created.into()]))
+    }
+
+    /// What a command does, in an environment that is found out later.
+    fn act(&self, operation: &str) -> Act {
+        Act {
+            environment: 0,
+            application: None,
+            actor: Actor::Command,
+            operation: operation.to_owned(),
+            resources: BTreeMap::new(),
+            request: None,
+            address: None,
+            at: self.world.clock.now(),
+        }
     }
 
     async fn environments(&self) -> Result<Response, Refusal> {

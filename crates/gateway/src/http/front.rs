@@ -1,7 +1,7 @@
 //! One core's side of the listener: it speaks HTTP, answers the hot route itself and lets the
 //! shared runtime answer everything else.
 
-use std::{cell::Cell, convert::Infallible, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::Cell, convert::Infallible, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, response::Response};
 use http::{Request, StatusCode};
@@ -11,9 +11,11 @@ use tokio::{runtime::Handle, sync::Notify, sync::watch, task::spawn_local};
 use tower::ServiceExt;
 use tracing::{Instrument, Span};
 
+use super::Dealt;
 use crate::{
+    api::Origin,
     core::{Mailbox, Phase},
-    seam::{Accepted, Entropy},
+    seam::Entropy,
     send::{self, OnCore},
     telemetry::{metrics::Metrics, trace::TraceContext},
 };
@@ -43,17 +45,17 @@ pub struct Front {
 
 /// Serves the connections that are dealt to this core; ends when it is told to stop and the last
 /// connection has.
-pub async fn serve(front: Front, mailbox: Arc<Mailbox<Accepted>>) {
+pub async fn serve(front: Front, mailbox: Arc<Mailbox<Dealt>>) {
     let front = Rc::new(front);
     let open = Rc::new(Open::default());
     let mut phase = front.phase.clone();
     loop {
         tokio::select! {
             accepted = mailbox.take() => {
-                for accepted in accepted {
+                for dealt in accepted {
                     if open.count.get() < front.connections {
                         let guard = Open::enter(&open, &front.metrics);
-                        spawn_local(connection(Rc::clone(&front), accepted, guard));
+                        spawn_local(connection(Rc::clone(&front), dealt, guard));
                     }
                 }
             }
@@ -65,14 +67,14 @@ pub async fn serve(front: Front, mailbox: Arc<Mailbox<Accepted>>) {
     }
 }
 
-async fn connection(front: Rc<Front>, accepted: Accepted, _guard: Guard) {
+async fn connection(front: Rc<Front>, (accepted, peer): Dealt, _guard: Guard) {
     let stream = match accepted() {
         Ok(stream) => stream,
         Err(error) => return tracing::warn!(%error, "a connection could not be served"),
     };
     let mut phase = front.phase.clone();
     let header_timeout = front.header_timeout;
-    let service = service_fn(move |request| respond(Rc::clone(&front), request));
+    let service = service_fn(move |request| respond(Rc::clone(&front), peer, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
@@ -90,10 +92,14 @@ async fn connection(front: Rc<Front>, accepted: Accepted, _guard: Guard) {
     let _ = connection.await;
 }
 
-async fn respond(front: Rc<Front>, request: Request<Incoming>) -> Result<Response, Infallible> {
+async fn respond(
+    front: Rc<Front>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Response, Infallible> {
     let Some(application) = send::route(&request).map(str::to_owned) else {
         // Boxed, so that the hot route does not carry its state around.
-        return Ok(Box::pin(shared(&front, request)).await);
+        return Ok(Box::pin(shared(&front, peer, request)).await);
     };
     let given = given_trace(&request);
     let span = given.map(|given| span(&request, given.child(front.entropy.bytes())));
@@ -107,12 +113,13 @@ async fn respond(front: Rc<Front>, request: Request<Incoming>) -> Result<Respons
 }
 
 /// The shared runtime answers, so that a slow list never holds up the hot route's core.
-async fn shared(front: &Front, request: Request<Incoming>) -> Response {
+async fn shared(front: &Front, peer: SocketAddr, mut request: Request<Incoming>) -> Response {
     let trace = match given_trace(&request) {
         Some(given) => given.child(front.entropy.bytes()),
         None => TraceContext::start(front.entropy.bytes()),
     };
     let span = span(&request, trace);
+    request.extensions_mut().insert(Origin { trace_id: trace.trace_id, address: peer });
     let answer = front.api.clone().oneshot(request.map(Body::new)).instrument(span);
     match front.shared.spawn(answer).await {
         Ok(Ok(response)) => response,

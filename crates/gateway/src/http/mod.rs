@@ -4,4 +4,4 @@ mod front;
 mod listen;
 
 pub use front::{Front, serve};
-pub use listen::deal;
+pub use listen::{Dealt, deal};

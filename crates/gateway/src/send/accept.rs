@@ -20,7 +20,7 @@ use ringback_domain::{
     scope::{Reference, Scope},
     time::Timestamp,
 };
-use ringback_store::{Append, AppendError, Appended, Store, WriteError};
+use ringback_store::{Append, AppendError, Appended, Store, WriteError, audit};
 use tokio::time::{Instant, sleep};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -224,7 +224,13 @@ impl Door {
             let has = identity.grant.role;
             permitted.map_err(|needs| Error::Forbidden { needs, has })?;
             let describe = described.clone();
-            Box::pin(self.create_application(environment, describe, &reference, now)).await?;
+            let origin = parts.extensions.get::<api::Origin>();
+            let act = api::act(&identity, "application.create", origin, now);
+            let create = async {
+                audit::note(act);
+                self.create_application(environment, describe, &reference, now).await
+            };
+            Box::pin(audit::scope(create)).await?;
             appended = log.append(again).await;
         }
         let Appended { id, application, .. } = appended?;
@@ -253,6 +259,7 @@ impl Door {
         let random = self.0.world.entropy.bytes();
         let id = ringback_store::mint(now, random, ringback_domain::id::ApplicationId);
         let application = described.describe(id, now, Some(reference))?;
+        audit::about("app_id", application.id.to_string());
         let new = ringback_store::NewApplication { environment, application, answer: None };
         match self.0.store.create_application(new).await {
             // Someone else's first message was quicker.

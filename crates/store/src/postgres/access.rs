@@ -21,7 +21,7 @@ impl Access for Postgres {
         &self,
         new: NewEnvironment,
     ) -> BoxFuture<'_, Result<Environment, WriteError>> {
-        self.transact(move |transaction| Box::pin(async move { create(transaction, &new).await }))
+        self.change(move |transaction| Box::pin(async move { create(transaction, &new).await }))
     }
 
     fn environments(&self, page: Page) -> BoxFuture<'_, Result<Listed<Environment>, Unavailable>> {
@@ -31,7 +31,7 @@ impl Access for Postgres {
     }
 
     fn expire_sessions(&self, expire: ExpireSessions) -> BoxFuture<'_, Result<bool, Unavailable>> {
-        self.transact(move |transaction| {
+        self.change(move |transaction| {
             Box::pin(async move { Ok(end(transaction, &expire).await?) })
         })
     }

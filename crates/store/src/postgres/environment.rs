@@ -11,20 +11,20 @@ use super::{
 /// The name under which people meet the hidden application.
 const OPERATIONAL_NAME: &str = "Operational messages";
 
-/// The key of an environment, made if it does not exist.
+/// The key of an environment, made if it does not exist, and whether it was made.
 pub(super) async fn ensure(
     transaction: &Transaction<'_>,
     name: &str,
     now: Timestamp,
-) -> Result<Key, Error> {
+) -> Result<(Key, bool), Error> {
     loop {
         let sql = include_str!("queries/environment_key.sql");
         if let Some(row) = transaction.row(sql, &[text(&name)]).await? {
-            return Ok(row.get(0));
+            return Ok((row.get(0), false));
         }
         let key = transaction.next_key(now);
         if insert(transaction, key, name, now).await? {
-            return Ok(key);
+            return Ok((key, true));
         }
         // Another process was quicker, with the name or with the key: looking again shows which.
     }

@@ -23,7 +23,8 @@ impl Expunge for Postgres {
         scope: Scope,
         messages: Vec<Reference>,
     ) -> BoxFuture<'_, Result<Expunged, Unavailable>> {
-        self.transact(move |transaction| {
+        let found = |expunged: &Expunged| expunged.found.contains(&true);
+        self.change_if(found, move |transaction| {
             Box::pin(async move {
                 let (mut found, mut keys) = (Vec::new(), Vec::new());
                 for reference in &messages {
@@ -43,7 +44,7 @@ impl Expunge for Postgres {
         message: Reference,
         attempt: AttemptId,
     ) -> BoxFuture<'_, Result<(), ReadError>> {
-        self.transact(move |transaction| {
+        self.change(move |transaction| {
             Box::pin(async move {
                 attempt::get(transaction, scope, &message, attempt).await?;
                 let (shard, key) = (rows::shard(scope), attempt.key());

@@ -14,7 +14,7 @@ use crate::{BoxFuture, Import, Imports, Others, WriteError, import::replaced};
 
 impl Imports for Postgres {
     fn import_event_types(&self, import: Import) -> BoxFuture<'_, Result<(), WriteError>> {
-        self.transact(move |transaction| Box::pin(async move { run(transaction, import).await }))
+        self.change(move |transaction| Box::pin(async move { run(transaction, import).await }))
     }
 }
 

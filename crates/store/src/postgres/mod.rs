@@ -30,6 +30,7 @@ mod sweep;
 mod access;
 mod application;
 mod attempt;
+mod audit;
 mod endpoint;
 mod environment;
 mod event_type;

@@ -32,7 +32,7 @@ impl Quotas for Postgres {
         application: Reference,
         quota: Quota,
     ) -> BoxFuture<'_, Result<Scope, WriteError>> {
-        self.transact(move |transaction| {
+        self.change(move |transaction| {
             Box::pin(async move {
                 let key = application::visible(transaction, environment, &application).await?;
                 let quota = (!quota.is_empty()).then(|| rows::json(&quota));

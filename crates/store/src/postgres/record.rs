@@ -16,12 +16,12 @@ use ringback_domain::{
 use tokio_postgres::{Client, Error, types::Type};
 
 use super::{
-    Node, append, application, endpoint,
+    Node, append, application, audit, endpoint,
     fault::{self, Stop},
     rows,
     transaction::{self, Parameter, Transaction, int4, int8},
 };
-use crate::{HealthChange, NewMessage, Record, Recorded, Unavailable, timings};
+use crate::{Act, HealthChange, NewMessage, Record, Recorded, Unavailable, timings};
 
 /// How long a result waits before it is tried again while the database is away.
 const RETRY: Duration = Duration::from_millis(250);
@@ -158,6 +158,7 @@ async fn change_health(
     let Some(state) = change.disable else { return Ok(()) };
     let at = record.id.0.created_at();
     let revision = transaction.next_key(at);
+    let disabled = state;
     let (state, enabled, at) = (state.number(), State::Enabled.number(), at.millis());
     let parameters = [
         int8(&record.endpoint),
@@ -173,6 +174,10 @@ async fn change_health(
     let sql = include_str!("queries/endpoint_disable.sql");
     if transaction.execute(sql, &parameters).await? == 1 {
         endpoint::insert_revision(transaction, application, record.endpoint).await?;
+        let sql = "SELECT nonce FROM endpoint WHERE key = $1";
+        let row = transaction.row(sql, &[int8(&record.endpoint)]).await?;
+        let nonce = row.map_or(0, |row| row.get::<_, i64>(0));
+        audit::insert(transaction, &Act::of_disabling(record, disabled, nonce as u64)).await?;
     }
     Ok(())
 }

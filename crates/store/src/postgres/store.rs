@@ -15,7 +15,7 @@ use ringback_domain::{
 };
 
 use super::{
-    Postgres, answer, application, attempt, due, endpoint, environment, event_type, explain,
+    Postgres, answer, application, attempt, audit, due, endpoint, environment, event_type, explain,
     message, resend, sweep, token,
 };
 use crate::*;
@@ -36,7 +36,7 @@ impl Store for Postgres {
     }
 
     fn resend(&self, resend: Resend) -> BoxFuture<'_, Result<Due, ResendError>> {
-        self.transact(move |transaction| {
+        self.change(move |transaction| {
             Box::pin(async move { resend::resend(transaction, &resend).await })
         })
     }
@@ -91,7 +91,7 @@ impl Store for Postgres {
         &self,
         new: NewApplication,
     ) -> BoxFuture<'_, Result<Application, WriteError>> {
-        self.transact(move |transaction| {
+        self.change(move |transaction| {
             Box::pin(async move { application::create(transaction, &new).await })
         })
     }
@@ -123,7 +123,7 @@ impl Store for Postgres {
         change: ApplicationChange,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Application, WriteError>> {
-        self.transact(move |transaction| {
+        self.change(move |transaction| {
             Box::pin(async move {
                 application::change(transaction, environment, &application, change, now).await
             })
@@ -136,7 +136,7 @@ impl Store for Postgres {
         application: Reference,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Vec<Key>, WriteError>> {
-        self.transact(move |transaction| {
+        self.change(move |transaction| {
             Box::pin(async move {
                 application::delete(transaction, environment, &application, now).await
             })
@@ -144,7 +144,7 @@ impl Store for Postgres {
     }
 
     fn create_endpoint(&self, new: NewEndpoint) -> BoxFuture<'_, Result<Endpoint, WriteError>> {
-        self.transact(move |transaction| {
+        self.change(move |transaction| {
             Box::pin(async move { endpoint::create(transaction, &new).await })
         })
     }
@@ -176,7 +176,7 @@ impl Store for Postgres {
         change: EndpointChange,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Endpoint, WriteError>> {
-        self.transact(move |transaction| {
+        self.change(move |transaction| {
             Box::pin(
                 async move { endpoint::change(transaction, scope, &endpoint, change, now).await },
             )
@@ -189,7 +189,7 @@ impl Store for Postgres {
         endpoint: Reference,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Key, WriteError>> {
-        self.transact(move |transaction| {
+        self.change(move |transaction| {
             Box::pin(async move { endpoint::delete(transaction, scope, &endpoint, now).await })
         })
     }
@@ -205,7 +205,7 @@ impl Store for Postgres {
     }
 
     fn rotate_secret(&self, rotate: RotateSecret) -> BoxFuture<'_, Result<Key, WriteError>> {
-        self.transact(move |transaction| {
+        self.change(move |transaction| {
             Box::pin(async move { endpoint::rotate(transaction, &rotate).await })
         })
     }
@@ -218,7 +218,7 @@ impl Store for Postgres {
         sealed: Option<Vec<u8>>,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Key, WriteError>> {
-        self.transact(move |transaction| {
+        self.change(move |transaction| {
             Box::pin(async move {
                 endpoint::set_headers(transaction, scope, &endpoint, (expected, sealed), now).await
             })
@@ -226,7 +226,7 @@ impl Store for Postgres {
     }
 
     fn create_event_type(&self, new: NewEventType) -> BoxFuture<'_, Result<EventType, WriteError>> {
-        self.transact(move |transaction| {
+        self.change(move |transaction| {
             Box::pin(async move { event_type::create(transaction, &new).await })
         })
     }
@@ -258,7 +258,7 @@ impl Store for Postgres {
         change: EventTypeChange,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<EventType, WriteError>> {
-        self.transact(move |transaction| {
+        self.change(move |transaction| {
             Box::pin(async move {
                 event_type::change(transaction, environment, &name, change, now).await
             })
@@ -272,7 +272,7 @@ impl Store for Postgres {
         expunge: bool,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), WriteError>> {
-        self.transact(move |transaction| {
+        self.change(move |transaction| {
             Box::pin(async move {
                 event_type::delete(transaction, environment, &name, expunge, now).await
             })
@@ -332,13 +332,21 @@ impl Store for Postgres {
     }
 
     fn environment(&self, name: String, now: Timestamp) -> BoxFuture<'_, Result<Key, Unavailable>> {
+        let act = crate::audit::current();
         self.transact(move |transaction| {
-            Box::pin(async move { Ok(environment::ensure(transaction, &name, now).await?) })
+            Box::pin(async move {
+                let (key, made) = environment::ensure(transaction, &name, now).await?;
+                if made {
+                    let act = Act::environment_made(act, key, &name, now);
+                    audit::insert(transaction, &act).await?;
+                }
+                Ok(key)
+            })
         })
     }
 
     fn create_token(&self, new: NewToken) -> BoxFuture<'_, Result<(), WriteError>> {
-        self.transact(move |transaction| {
+        self.change(move |transaction| {
             Box::pin(async move { token::create(transaction, &new).await })
         })
     }
@@ -354,7 +362,7 @@ impl Store for Postgres {
         token: TokenId,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<TokenRow, WriteError>> {
-        self.transact(move |transaction| {
+        self.change(move |transaction| {
             Box::pin(async move { token::revoke(transaction, token, now).await })
         })
     }

@@ -25,7 +25,7 @@ const BOUND: i64 = 250;
 
 impl Tasks for Postgres {
     fn create_task(&self, new: NewTask) -> BoxFuture<'_, Result<Task, TaskError>> {
-        self.transact(move |transaction| Box::pin(async move { create(transaction, &new).await }))
+        self.change(move |transaction| Box::pin(async move { create(transaction, &new).await }))
     }
 
     fn task(&self, environment: Key, task: TaskId) -> BoxFuture<'_, Result<Task, ReadError>> {

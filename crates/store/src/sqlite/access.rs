@@ -17,7 +17,7 @@ impl Access for Sqlite {
         &self,
         new: NewEnvironment,
     ) -> BoxFuture<'_, Result<Environment, WriteError>> {
-        self.write(move |transaction| create(transaction, &new))
+        self.change(move |transaction| create(transaction, &new))
     }
 
     fn environments(&self, page: Page) -> BoxFuture<'_, Result<Listed<Environment>, Unavailable>> {
@@ -25,7 +25,7 @@ impl Access for Sqlite {
     }
 
     fn expire_sessions(&self, expire: ExpireSessions) -> BoxFuture<'_, Result<bool, Unavailable>> {
-        self.write(move |transaction| Ok(end(transaction.connection, &expire)?))
+        self.change(move |transaction| Ok(end(transaction.connection, &expire)?))
     }
 }
 

@@ -8,18 +8,18 @@ use super::{rows, writer::Transaction};
 /// The name under which people meet the hidden application.
 const OPERATIONAL_NAME: &str = "Operational messages";
 
-/// The key of an environment, made if it does not exist.
+/// The key of an environment, made if it does not exist, and whether it was made.
 pub(super) fn ensure(
     transaction: &mut Transaction<'_>,
     name: &str,
     now: Timestamp,
-) -> rusqlite::Result<Key> {
+) -> rusqlite::Result<(Key, bool)> {
     if let Some(key) = key(transaction.connection, name)? {
-        return Ok(key);
+        return Ok((key, false));
     }
     let key = free_key(transaction, include_str!("queries/environment_exists.sql"), now)?;
     insert(transaction, key, name, now)?;
-    Ok(key)
+    Ok((key, true))
 }
 
 /// The key of an environment that exists.

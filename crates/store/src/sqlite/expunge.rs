@@ -20,7 +20,8 @@ impl Expunge for Sqlite {
         scope: Scope,
         messages: Vec<Reference>,
     ) -> BoxFuture<'_, Result<Expunged, Unavailable>> {
-        self.write(move |transaction| {
+        let found = |expunged: &Expunged| expunged.found.contains(&true);
+        self.change_if(found, move |transaction| {
             let connection = transaction.connection;
             let mut expunged = Expunged::default();
             for reference in &messages {
@@ -40,7 +41,7 @@ impl Expunge for Sqlite {
         message: Reference,
         attempt: AttemptId,
     ) -> BoxFuture<'_, Result<(), ReadError>> {
-        self.write(move |transaction| {
+        self.change(move |transaction| {
             let connection = transaction.connection;
             attempt::get(connection, scope, &message, attempt)?;
             connection

@@ -5,7 +5,7 @@ use crate::{BoxFuture, Import, Imports, NewEventType, Others, WriteError, import
 
 impl Imports for Sqlite {
     fn import_event_types(&self, import: Import) -> BoxFuture<'_, Result<(), WriteError>> {
-        self.write(move |transaction| run(transaction, import))
+        self.change(move |transaction| run(transaction, import))
     }
 }
 

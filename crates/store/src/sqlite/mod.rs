@@ -26,6 +26,7 @@ mod sweep;
 mod access;
 mod application;
 mod attempt;
+mod audit;
 mod endpoint;
 mod environment;
 mod event_type;

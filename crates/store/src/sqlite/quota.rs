@@ -25,7 +25,7 @@ impl Quotas for Sqlite {
         application: Reference,
         quota: Quota,
     ) -> BoxFuture<'_, Result<Scope, WriteError>> {
-        self.write(move |transaction| {
+        self.change(move |transaction| {
             let connection = transaction.connection;
             let key = application::visible(connection, environment, &application)?;
             let quota = (!quota.is_empty()).then(|| rows::json(&quota)).transpose()?;

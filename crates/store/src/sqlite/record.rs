@@ -12,8 +12,8 @@ use ringback_domain::{
 };
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{append, endpoint, message, writer::Transaction};
-use crate::{HealthChange, NewMessage, Record, Recorded, timings};
+use super::{append, audit, endpoint, message, writer::Transaction};
+use crate::{Act, HealthChange, NewMessage, Record, Recorded, timings};
 
 /// Records one attempt. If it was recorded before, or its delivery moved on or belongs to a later
 /// epoch, nothing changes but the list of attempts.
@@ -133,6 +133,9 @@ fn change_health(
         ))?;
     if disabled == 1 {
         endpoint::insert_revision(connection, record.endpoint)?;
+        let mut select = connection.prepare_cached("SELECT nonce FROM endpoint WHERE key = ?1")?;
+        let nonce: i64 = select.query_row([record.endpoint], |row| row.get(0))?;
+        audit::insert(transaction, &Act::of_disabling(record, state, nonce as u64))?;
         transaction.memory.routes.forget(application);
     }
     Ok(())

@@ -196,6 +196,25 @@ CREATE TABLE claim (
   answer      BLOB
 ) STRICT;
 
+-- Who changed what: an entry is written in the transaction of its change.
+CREATE TABLE audit (
+  key         INTEGER PRIMARY KEY,
+  environment INTEGER NOT NULL,
+  application INTEGER,
+  actor       INTEGER NOT NULL,   -- ringback_store::Actor
+  token       TEXT,
+  name        TEXT,
+  role        INTEGER,            -- ringback_domain::access::Role
+  operation   TEXT NOT NULL,
+  resources   TEXT NOT NULL,      -- JSON object
+  request     TEXT,
+  address     TEXT
+) STRICT;
+CREATE INDEX audit_environment ON audit (environment);
+CREATE INDEX audit_operation ON audit (environment, operation);
+CREATE INDEX audit_application ON audit (environment, application);
+CREATE INDEX audit_both ON audit (environment, application, operation);
+
 -- Work in the background. Every key up to the cursor is done; a step moves the cursor in the same
 -- transaction.
 CREATE TABLE task (

@@ -16,8 +16,8 @@ use ringback_domain::{
 use tokio::sync::oneshot;
 
 use super::{
-    Sqlite, answer, application, attempt, due, endpoint, environment, event_type, explain, message,
-    queue::Job, resend, sweep, token,
+    Sqlite, answer, application, attempt, audit, due, endpoint, environment, event_type, explain,
+    message, queue::Job, resend, sweep, token,
 };
 use crate::*;
 
@@ -45,7 +45,7 @@ impl Store for Sqlite {
     }
 
     fn resend(&self, resend: Resend) -> BoxFuture<'_, Result<Due, ResendError>> {
-        self.write(move |transaction| resend::resend(transaction, &resend))
+        self.change(move |transaction| resend::resend(transaction, &resend))
     }
 
     fn due(&self, query: DueQuery) -> BoxFuture<'_, Result<DuePage, Unavailable>> {
@@ -99,7 +99,7 @@ impl Store for Sqlite {
         &self,
         new: NewApplication,
     ) -> BoxFuture<'_, Result<Application, WriteError>> {
-        self.write(move |transaction| application::create(transaction, &new))
+        self.change(move |transaction| application::create(transaction, &new))
     }
 
     fn application(
@@ -125,7 +125,7 @@ impl Store for Sqlite {
         change: ApplicationChange,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Application, WriteError>> {
-        self.write(move |transaction| {
+        self.change(move |transaction| {
             application::change(transaction, environment, &application, change, now)
         })
     }
@@ -136,13 +136,13 @@ impl Store for Sqlite {
         application: Reference,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Vec<Key>, WriteError>> {
-        self.write(move |transaction| {
+        self.change(move |transaction| {
             application::delete(transaction, environment, &application, now)
         })
     }
 
     fn create_endpoint(&self, new: NewEndpoint) -> BoxFuture<'_, Result<Endpoint, WriteError>> {
-        self.write(move |transaction| endpoint::create(transaction, &new))
+        self.change(move |transaction| endpoint::create(transaction, &new))
     }
 
     fn endpoint(
@@ -168,7 +168,7 @@ impl Store for Sqlite {
         change: EndpointChange,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Endpoint, WriteError>> {
-        self.write(move |transaction| endpoint::change(transaction, scope, &endpoint, change, now))
+        self.change(move |transaction| endpoint::change(transaction, scope, &endpoint, change, now))
     }
 
     fn delete_endpoint(
@@ -177,7 +177,7 @@ impl Store for Sqlite {
         endpoint: Reference,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Key, WriteError>> {
-        self.write(move |transaction| endpoint::delete(transaction, scope, &endpoint, now))
+        self.change(move |transaction| endpoint::delete(transaction, scope, &endpoint, now))
     }
 
     fn endpoint_secrets(
@@ -189,7 +189,7 @@ impl Store for Sqlite {
     }
 
     fn rotate_secret(&self, rotate: RotateSecret) -> BoxFuture<'_, Result<Key, WriteError>> {
-        self.write(move |transaction| endpoint::rotate(transaction, &rotate))
+        self.change(move |transaction| endpoint::rotate(transaction, &rotate))
     }
 
     fn set_headers(
@@ -200,13 +200,13 @@ impl Store for Sqlite {
         sealed: Option<Vec<u8>>,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Key, WriteError>> {
-        self.write(move |transaction| {
+        self.change(move |transaction| {
             endpoint::set_headers(transaction, scope, &endpoint, (expected, sealed), now)
         })
     }
 
     fn create_event_type(&self, new: NewEventType) -> BoxFuture<'_, Result<EventType, WriteError>> {
-        self.write(move |transaction| event_type::create(transaction, &new))
+        self.change(move |transaction| event_type::create(transaction, &new))
     }
 
     fn event_type(
@@ -232,7 +232,7 @@ impl Store for Sqlite {
         change: EventTypeChange,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<EventType, WriteError>> {
-        self.write(move |transaction| {
+        self.change(move |transaction| {
             event_type::change(transaction, environment, &name, change, now)
         })
     }
@@ -244,7 +244,7 @@ impl Store for Sqlite {
         expunge: bool,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), WriteError>> {
-        self.write(move |transaction| {
+        self.change(move |transaction| {
             event_type::delete(transaction, environment, &name, expunge, now)
         })
     }
@@ -292,11 +292,18 @@ impl Store for Sqlite {
     }
 
     fn environment(&self, name: String, now: Timestamp) -> BoxFuture<'_, Result<Key, Unavailable>> {
-        self.write(move |transaction| Ok(environment::ensure(transaction, &name, now)?))
+        let act = crate::audit::current();
+        self.write(move |transaction| {
+            let (key, made) = environment::ensure(transaction, &name, now)?;
+            if made {
+                audit::insert(transaction, &Act::environment_made(act, key, &name, now))?;
+            }
+            Ok(key)
+        })
     }
 
     fn create_token(&self, new: NewToken) -> BoxFuture<'_, Result<(), WriteError>> {
-        self.write(move |transaction| token::create(transaction, &new))
+        self.change(move |transaction| token::create(transaction, &new))
     }
 
     fn tokens(&self) -> BoxFuture<'_, Result<Vec<TokenRow>, Unavailable>> {
@@ -308,7 +315,7 @@ impl Store for Sqlite {
         token: TokenId,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<TokenRow, WriteError>> {
-        self.write(move |transaction| token::revoke(transaction, token, now))
+        self.change(move |transaction| token::revoke(transaction, token, now))
     }
 
     fn token_by_hash(

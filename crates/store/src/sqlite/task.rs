@@ -20,7 +20,7 @@ const BOUND: i64 = 250;
 
 impl Tasks for Sqlite {
     fn create_task(&self, new: NewTask) -> BoxFuture<'_, Result<Task, TaskError>> {
-        self.write(move |transaction| create(transaction, new))
+        self.change(move |transaction| create(transaction, new))
     }
 
     fn task(&self, environment: Key, task: TaskId) -> BoxFuture<'_, Result<Task, ReadError>> {

@@ -15,7 +15,7 @@ use ringback_domain::{
     id::{EndpointId, Kind},
     scope::{Reference, Scope, check_uid},
 };
-use ringback_store::{EndpointChange, NewEndpoint, Order};
+use ringback_store::{EndpointChange, NewEndpoint, Order, audit};
 use serde::Serialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -207,6 +207,7 @@ async fn insert(api: &Api, new: NewEndpoint) -> Result<Endpoint, Error> {
 /// The endpoint with everything that is sealed.
 fn build(api: &Api, Scoped { scope, now }: Scoped, wanted: Wanted) -> Result<NewEndpoint, Error> {
     let id = api.mint(now, EndpointId);
+    audit::about("endpoint_id", id.to_string());
     let secret = secret::seal(api, scope, id.key(), wanted.secret.clone())?;
     let headers = headers::seal(&api.vault, scope, id.key(), &wanted.headers)?;
     let credentials = wanted.sealed_credentials(scope, id.key(), &api.vault)?;

@@ -74,7 +74,7 @@ POST /auth/stream-portal-access/{}                   -
 POST /auth/stream/{}/expire-all                      -
 GET /auth/stream/{}/sink/{}/poller/token             -
 POST /auth/stream/{}/sink/{}/poller/token/rotate     -
-GET /audit                                           r
+GET /audit                                           -
 GET /background-task                                 r
 GET /background-task/{}                              r
 GET POST /connector                                  GET:r

@@ -237,6 +237,25 @@ CREATE TABLE claim (
 ) PARTITION BY RANGE (bucket);
 CREATE TABLE claim_default PARTITION OF claim DEFAULT;
 
+-- Who changed what: an entry is written in the transaction of its change.
+CREATE TABLE audit (
+  key         int8 PRIMARY KEY,
+  environment int8 NOT NULL,
+  application int8,
+  actor       int8 NOT NULL,      -- ringback_store::Actor
+  token       text,
+  name        text,
+  role        int8,               -- ringback_domain::access::Role
+  operation   text NOT NULL,
+  resources   text NOT NULL,      -- JSON object
+  request     text,
+  address     text
+);
+CREATE INDEX audit_environment ON audit (environment, key);
+CREATE INDEX audit_operation ON audit (environment, operation, key);
+CREATE INDEX audit_application ON audit (environment, application, key);
+CREATE INDEX audit_both ON audit (environment, application, operation, key);
+
 -- Work in the background. Every key up to the cursor is done; a step moves the cursor in the same
 -- transaction.
 CREATE TABLE task (

@@ -14,4 +14,5 @@ SELECT max(key) FROM (
   UNION ALL SELECT max(key) FROM endpoint_revision
   UNION ALL SELECT max(routed) FROM application
   UNION ALL SELECT max(key) FROM environment
+  UNION ALL SELECT max(key) FROM audit
 ) AS keys

@@ -1,0 +1,313 @@
+//! The audit log: every operation that changes something leaves one entry, and nothing else does.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use http::Method;
+use ringback::seam::Clock;
+use ringback_domain::{
+    access::{Capabilities, Grant, Role},
+    attempt::{Outcome, Timings, Trigger},
+    id::{AttemptId, Id},
+};
+use ringback_store::Record;
+use serde_json::{Value, json};
+
+use super::Bench;
+
+/// Operations that leave no entry, and why.
+const WITHOUT: &[(&str, &str)] = &[
+    ("message.create", "messages are what the service is about; each is listed itself"),
+    ("message.precheck", "it changes nothing"),
+    ("endpoint.send_example", "it creates a message, which is listed"),
+];
+
+const SINCE: &str = "2020-01-01T00:00:00Z";
+
+/// What each operation is called with: its name, its path below `/api/v1`, and its body.
+fn calls(things: &Things) -> Vec<(&'static str, String, Value)> {
+    let endpoint = || json!({"url": "https://example.com/hook"});
+    let span = || json!({"since": SINCE});
+    let named = || json!({"name": "n"});
+    let described = || json!({"description": "d"});
+    let headers = || json!({"headers": {"x-a": "1"}});
+    let none = || json!({});
+    let app = |path: &str| format!("/app/mine{path}");
+    let ep = |path: &str| format!("/app/mine/endpoint/mine{path}");
+    let own = |path: &str| format!("/operational-webhook/endpoint{path}");
+    let msg = |path: &str| format!("/app/mine/msg/{}{path}", things.message);
+    let attempt = format!("/attempt/{}/content", things.attempt);
+    vec![
+        ("application.create", "/app".to_owned(), named()),
+        ("application.upsert", "/app/put".to_owned(), named()),
+        ("application.patch", app(""), named()),
+        ("application.delete", "/app/put".to_owned(), none()),
+        ("application_quota.set", app("/quota"), json!({"pending": 500})),
+        ("application_quota.delete", app("/quota"), none()),
+        ("endpoint.create", app("/endpoint"), endpoint()),
+        ("endpoint.upsert", app("/endpoint/put"), endpoint()),
+        ("endpoint.patch", ep(""), described()),
+        ("endpoint.delete", app("/endpoint/put"), none()),
+        ("endpoint.set_headers", ep("/headers"), headers()),
+        ("endpoint.patch_headers", ep("/headers"), headers()),
+        ("endpoint.pause", ep("/pause"), none()),
+        ("endpoint.resume", ep("/resume"), none()),
+        ("endpoint.rotate_secret", ep("/secret/rotate"), none()),
+        ("endpoint.recover", ep("/recover"), span()),
+        ("endpoint.replay_missing", ep("/replay-missing"), span()),
+        ("endpoint.bulk_replay", ep("/bulk-replay"), span()),
+        ("message_attempt.resend", msg("/endpoint/mine/resend"), none()),
+        ("message_attempt.expunge_attempt_content", msg(&attempt), none()),
+        ("message.expunge_content", msg("/content"), none()),
+        (
+            "message.bulk_expunge_content",
+            app("/msg/bulk-expunge"),
+            json!({"ids": [things.message]}),
+        ),
+        ("message.expunge_all_contents", app("/msg/expunge-all-contents"), none()),
+        ("authentication.app_portal_access", "/auth/app-portal-access/mine".to_owned(), none()),
+        ("authentication.dashboard_access", "/auth/dashboard-access/mine".to_owned(), none()),
+        ("authentication.expire_all", "/auth/app/mine/expire-all".to_owned(), none()),
+        ("authentication.logout", "/auth/logout".to_owned(), none()),
+        ("environment.create", "/environment".to_owned(), json!({"name": "another"})),
+        (
+            "event_type.create",
+            "/event-type".to_owned(),
+            json!({"name": "made", "description": "d"}),
+        ),
+        ("event_type.upsert", "/event-type/put".to_owned(), described()),
+        ("event_type.patch", "/event-type/made".to_owned(), described()),
+        ("event_type.delete", "/event-type/made".to_owned(), none()),
+        (
+            "event_type.import_openapi",
+            "/event-type/import/openapi".to_owned(),
+            json!({"spec": {"webhooks": {"imported": {"post": {}}}}}),
+        ),
+        ("operational_webhook_endpoint.create", own(""), endpoint()),
+        ("operational_webhook_endpoint.upsert", own("/put"), endpoint()),
+        ("operational_webhook_endpoint.set_headers", own("/put/headers"), headers()),
+        ("operational_webhook_endpoint.rotate_secret", own("/put/secret/rotate"), none()),
+        ("operational_webhook_endpoint.delete", own("/put"), none()),
+    ]
+}
+
+/// What has to be there already.
+struct Things {
+    application: String,
+    endpoint: String,
+    message: String,
+    attempt: String,
+}
+
+async fn things(bench: &Bench) -> Things {
+    let text = |value: &Value| value["id"].as_str().unwrap().to_owned();
+    let app = bench.post("/api/v1/app", json!({"name": "n", "uid": "mine"})).await.expect(201);
+    let endpoint = json!({"url": "https://example.com/hook", "uid": "mine"});
+    let endpoint = bench.post("/api/v1/app/mine/endpoint", endpoint).await.expect(201);
+    let message = json!({"eventType": "a", "payload": {"secret": "made-up"}});
+    let message = bench.post("/api/v1/app/mine/msg", message).await.expect(202);
+    let due = bench.lanes.delivered.lock().unwrap().remove(0);
+    let attempt = AttemptId(Id { key: 1, shard: 0, nonce: 1 });
+    let record = Record {
+        scope: due.scope,
+        epoch: bench.store.epoch(),
+        delivery: due.delivery,
+        message: due.content.id.key(),
+        endpoint: due.endpoint,
+        revision: 0,
+        id: attempt,
+        number: 1,
+        trigger: Trigger::Scheduled,
+        status_code: 500,
+        response: Bytes::from_static(b"no"),
+        failed: None,
+        reason: None,
+        timings: Timings::default(),
+        outcome: Outcome::Retry,
+        next_at: Some(bench.clock.now()),
+        health: None,
+        notices: Vec::new(),
+    };
+    assert!(bench.store.record(vec![record]).await.unwrap()[0].applied);
+    Things {
+        application: text(&app),
+        endpoint: text(&endpoint),
+        message: text(&message),
+        attempt: attempt.to_string(),
+    }
+}
+
+/// The method and path of every operation that may change something, by its name.
+async fn operations(bench: &Bench) -> Vec<(String, Method, String)> {
+    let document = bench.get("/api/v1/openapi.json").await.expect(200);
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap().iter() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            if let Some(name) = operation["operationId"].as_str()
+                && method != Method::GET
+            {
+                found.push((name.to_owned(), method, path.clone()));
+            }
+        }
+    }
+    found
+}
+
+/// All entries but those of the server itself, oldest first.
+async fn entries(bench: &Bench) -> Vec<Value> {
+    let listed = bench.get("/api/v1/audit?order=ascending&limit=250").await.expect(200);
+    assert_eq!(listed["done"], true);
+    let all = listed["data"].as_array().unwrap().iter();
+    all.filter(|entry| entry["actor"]["type"] != "system").cloned().collect()
+}
+
+#[tokio::test]
+async fn every_operation_that_changes_something_leaves_one_entry() {
+    let bench = Bench::new().await;
+    let things = things(&bench).await;
+    let portal = Grant {
+        role: Role::Portal,
+        application: Some(things.application.parse().unwrap()),
+        capabilities: Capabilities::all(),
+        flags: None,
+    };
+    let leaving = bench.token_for("default", portal).await.1;
+    let operations = operations(&bench).await;
+    let mut before = entries(&bench).await.len();
+    let mut called = BTreeSet::new();
+    for (name, path, body) in calls(&things) {
+        bench.clock.advance(std::time::Duration::from_millis(1));
+        let (_, method, _) = operations.iter().find(|(known, ..)| known == name).unwrap();
+        let token = if name == "authentication.logout" { &leaving } else { &bench.token };
+        let path = format!("/api/v1{path}");
+        let body = body.to_string();
+        let answer = bench.call_as(token, method.clone(), &path, &body).await;
+        assert!(answer.status.is_success(), "{name}: {answer:?}");
+        let now = entries(&bench).await;
+        assert_eq!(now.len(), before + 1, "{name} leaves one entry: {:?}", &now[before..]);
+        let entry = &now[before];
+        assert_eq!(entry["operation"], name);
+        assert_eq!(entry["outcome"], "success");
+        assert_eq!(entry["actor"]["type"], "token");
+        let role = if name == "authentication.logout" { "portal" } else { "admin" };
+        assert_eq!(entry["actor"]["role"], role, "{name}");
+        // Nothing is called by a name that may come to mean something else.
+        let told = entry["resources"].as_object().unwrap();
+        for (what, id) in told.iter().filter(|(what, _)| what.ends_with("_id")) {
+            assert!(id.as_str().unwrap().contains('_'), "{name}: {what} is {id}");
+        }
+        let inside = path.contains("/app/mine") || path.contains("portal-access/mine");
+        if inside {
+            assert_eq!(told["app_id"], things.application, "{name}");
+        }
+        if path.contains("/endpoint/mine") {
+            assert_eq!(told["endpoint_id"], things.endpoint, "{name}");
+        }
+        before = now.len();
+        called.insert(name);
+    }
+    // The document has no other operation that may change something.
+    let exempt = WITHOUT.iter().map(|(name, _)| *name);
+    let known: BTreeSet<_> = called.iter().copied().chain(exempt.clone()).collect();
+    let all: BTreeSet<_> = operations.iter().map(|(name, ..)| name.as_str()).collect();
+    assert_eq!(all, known, "an operation is in neither list");
+    assert!(exempt.clone().all(|name| !called.contains(name)));
+}
+
+#[tokio::test]
+async fn what_is_refused_or_changes_nothing_leaves_none() {
+    let bench = Bench::new().await;
+    let things = things(&bench).await;
+    let (_, reader) =
+        bench.token_for("default", Grant { role: Role::Read, ..Grant::default() }).await;
+    let before = entries(&bench).await;
+    for (name, method, path) in operations(&bench).await {
+        // It names nothing, and nothing can be made under it.
+        let unnamed = |part| if str::starts_with(part, "{") { "no%20name" } else { part };
+        let missing = path.split('/').map(unnamed).collect::<Vec<_>>().join("/");
+        // A body that is wrong everywhere, a token that may not, and nobody at all.
+        let body = r#"{"url": 5, "name": 5, "since": 5, "ids": 5, "headers": 5, "description": 5,
+            "expiry": -1, "eventType": 5, "pending": -1, "spec": 5, "key": 5}"#;
+        if name != "authentication.logout" {
+            let answer = bench.call(method.clone(), &missing, body).await;
+            assert!(answer.status.is_client_error(), "{name}: {answer:?}");
+        }
+        for token in [&reader, "made-up"] {
+            if name != "message.precheck" {
+                let answer = bench.call_as(token, method.clone(), &missing, "{}").await;
+                assert!([401, 403].contains(&answer.status.as_u16()), "{name}: {answer:?}");
+            }
+        }
+    }
+    let message = json!({"eventType": "a", "payload": {}});
+    bench.post("/api/v1/app/mine/msg", message.clone()).await.expect(202);
+    bench.post("/api/v1/app/mine/msg/precheck/active", json!({"eventType": "a"})).await;
+    let existing = json!({"name": "n", "uid": "mine"});
+    bench.post("/api/v1/app?get_if_exists=true", existing).await.expect(200);
+    bench.get("/api/v1/app/mine/endpoint/mine/secret").await.expect(200);
+    let gone = json!({"ids": ["none"]});
+    bench.post("/api/v1/app/mine/msg/bulk-expunge", gone).await.expect(200);
+    assert_eq!(entries(&bench).await, before, "{}", things.message);
+}
+
+#[tokio::test]
+async fn what_happens_once_is_noted_once() {
+    let bench = Bench::new().await;
+    for _ in 0..2 {
+        let request = bench
+            .request(Method::POST, "/api/v1/app")
+            .header("authorization", format!("Bearer {}", bench.token))
+            .header("idempotency-key", "once");
+        let body = json!({"name": "n", "uid": "mine"}).to_string();
+        bench.send(request.body(body.into()).unwrap()).await.expect(201);
+    }
+    let entries = entries(&bench).await;
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    assert!(entries[0]["resources"]["app_id"].as_str().unwrap().starts_with("app_"));
+}
+
+#[tokio::test]
+async fn an_application_that_comes_with_something_else_has_its_own_entry() {
+    let bench = Bench::new().await;
+    let described = json!({"name": "n"});
+    let message = json!({"eventType": "a", "payload": {}, "application": described});
+    bench.post("/api/v1/app/first/msg", message.clone()).await.expect(202);
+    bench.post("/api/v1/app/first/msg", message).await.expect(202);
+    let access = json!({"application": described});
+    bench.post("/api/v1/auth/app-portal-access/second", access).await.expect(200);
+    let entries = entries(&bench).await;
+    let operations: Vec<_> = entries.iter().map(|entry| entry["operation"].clone()).collect();
+    let expect = ["application.create", "application.create", "authentication.app_portal_access"];
+    assert_eq!(operations, expect);
+    assert_eq!(entries[1]["resources"]["app_id"], entries[2]["resources"]["app_id"]);
+}
+
+#[tokio::test]
+async fn the_log_is_for_admins_and_narrowed_down() {
+    let bench = Bench::new().await;
+    let things = things(&bench).await;
+    let other = bench.token_of("other").await.1;
+    let list = async |query: &str| {
+        let listed = bench.get(&format!("/api/v1/audit{query}")).await.expect(200);
+        let entries = listed["data"].as_array().unwrap().iter();
+        entries.map(|entry| entry["operation"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let both = ["endpoint.create", "application.create"];
+    assert_eq!(list("?app_id=mine").await, both);
+    assert_eq!(list(&format!("?app_id={}", things.application)).await, both);
+    assert_eq!(list("?app_id=mine&operation=endpoint.create").await, both[..1]);
+    assert_eq!(list("?operation=application.create&before=2020-01-01T00:00:00Z").await, [""; 0]);
+    assert_eq!(list("?operation=application.create&after=2020-01-01T00:00:00Z").await, both[1..]);
+    assert_eq!(list("?limit=1").await, both[..1]);
+    bench.get("/api/v1/audit?app_id=none").await.error(404, "not_found");
+    bench.get("/api/v1/audit?before=soon").await.invalid("query.before");
+    bench.delete("/api/v1/app/mine").await.expect(204);
+    let deleted = ["application.delete", both[0], both[1]];
+    assert_eq!(list(&format!("?app_id={}", things.application)).await, deleted);
+    let foreign = bench.call_as(&other, Method::GET, "/api/v1/audit", "").await.expect(200);
+    let foreign = foreign["data"].as_array().unwrap();
+    assert!(foreign.iter().all(|entry| entry["operation"] == "environment.create"), "{foreign:?}");
+    let text = bench.get("/api/v1/audit").await.text;
+    assert!(!text.contains("made-up") && !text.contains("whsec") && !text.contains("example.com"));
+}
