@@ -60,11 +60,22 @@ pub enum Kind {
     BulkReplay,
     /// Deletes the content of an application's messages. (3)
     PurgeContent,
+    /// Counts to how many endpoints the messages of applications went. (4)
+    ApplicationStats,
+    /// Lists the event types that the endpoints of applications are for. (5)
+    EventTypes,
 }
 
 impl Kind {
     /// Every kind, at the index of its stored number.
-    pub const ALL: [Kind; 4] = [Kind::Replay, Kind::Recover, Kind::BulkReplay, Kind::PurgeContent];
+    pub const ALL: [Kind; 6] = [
+        Kind::Replay,
+        Kind::Recover,
+        Kind::BulkReplay,
+        Kind::PurgeContent,
+        Kind::ApplicationStats,
+        Kind::EventTypes,
+    ];
 
     /// The stored number.
     pub fn number(self) -> i64 {
@@ -83,6 +94,8 @@ impl Kind {
             Kind::Recover => "endpoint.recover",
             Kind::BulkReplay => "endpoint.bulk-replay",
             Kind::PurgeContent => "application.purge_content",
+            Kind::ApplicationStats => "application.stats",
+            Kind::EventTypes => "event-type.aggregate",
         }
     }
 }
@@ -130,8 +143,8 @@ impl Task {
             return 100;
         }
         let Span { first, cursor, end } = self.span;
-        // An application has no messages before it was made.
-        let first = first.max(self.application.unwrap_or(first));
+        // Nothing was there before the application was made, or the environment.
+        let first = first.max(self.application.unwrap_or(self.environment));
         let whole = end.saturating_sub(first).max(1);
         let done = cursor.saturating_sub(first).clamp(0, whole);
         (i128::from(done) * 100 / i128::from(whole)) as u8
@@ -157,7 +170,7 @@ mod tests {
     fn task() -> Task {
         Task {
             id: TaskId(crate::id::Id { key: 1, shard: 0, nonce: 0 }),
-            environment: 1,
+            environment: 0,
             application: None,
             endpoint: None,
             kind: Kind::PurgeContent,
@@ -177,6 +190,8 @@ mod tests {
             (1, "endpoint.recover"),
             (2, "endpoint.bulk-replay"),
             (3, "application.purge_content"),
+            (4, "application.stats"),
+            (5, "event-type.aggregate"),
         ] {
             let kind = Kind::from_number(number).unwrap();
             assert_eq!((kind.number(), kind.name()), (number, name));
@@ -202,11 +217,17 @@ mod tests {
             (Some(100), -1, -1, 200, 0),
             (Some(100), 150, 160, 200, 20),
         ] {
-            let span = Span { first, cursor, end };
-            let task = Task { application, span, ..task() };
-            assert_eq!(task.percent(), expect, "{:?}", task.span);
-            assert_eq!(Task { status: Status::Finished, ..task }.percent(), 100);
+            check(Task { application, ..task() }, [first, cursor, end], expect);
         }
+        let young = Task { environment: 100, ..task() };
+        check(young.clone(), [-1, -1, 200], 0);
+        check(young, [-1, 150, 200], 50);
+    }
+
+    fn check(task: Task, [first, cursor, end]: [Key; 3], expect: u8) {
+        let task = Task { span: Span { first, cursor, end }, ..task };
+        assert_eq!(task.percent(), expect, "{:?}", task.span);
+        assert_eq!(Task { status: Status::Finished, ..task }.percent(), 100);
     }
 
     #[test]

@@ -33,7 +33,6 @@ LATER = [
     "/environment/import",
     "/ingest/",
     "/integration",
-    "/stats/usage",  # counts as a background task: not built yet
     "/poller/",
     "/stream",
     "/transformation",

@@ -10,6 +10,7 @@ from svix.api import (
 )
 from svix.exceptions import HTTPValidationError, HttpError
 from svix.models import (
+    AppUsageStatsIn,
     BackgroundTaskStatus,
     BackgroundTaskType,
     BulkExpungeContentsIn,
@@ -169,3 +170,33 @@ def content_is_expunged():
     attempt = tried(app, third)[0]
     equal(api.message_attempt.expunge_content(app, third, attempt.id), None)
     equal(api.message_attempt.get(app, third, attempt.id).response, "EXPUNGED")
+
+
+@case
+def usage_is_counted():
+    app, place = application(), receiver.place()
+    endpoint(app, place)
+    for n in range(2):
+        send(app, payload={"n": n})
+    until = datetime.now(timezone.utc) + timedelta(hours=1)
+    window = AppUsageStatsIn(since=since(), until=until, app_ids=[app, "nothing-has-this-name"])
+    begun = api.statistics.aggregate_app_stats(window)
+    equal(begun.unresolved_app_ids, ["nothing-has-this-name"])
+    task = ended(begun)
+    equal((task.status, task.task), (BackgroundTaskStatus.FINISHED, begun.task))
+    equal(begun.task, BackgroundTaskType.APPLICATION_STATS)
+    lines = task.data["appStats"]
+    equal([(line["appId"], line["messageDestinations"]) for line in lines], [(app, 2)])
+
+
+@case
+def event_types_of_endpoints_are_listed():
+    app, place = application(), receiver.place()
+    endpoint(app, place, event_types=["user.signup"])
+    begun = api.statistics.aggregate_event_types()
+    equal(begun.task, BackgroundTaskType.EVENT_TYPE_AGGREGATE)
+    task = ended(begun)
+    equal(task.status, BackgroundTaskStatus.FINISHED)
+    line = next(line for line in task.data["event_types"] if line["appId"] == app)
+    equal(line["explicitlySubscribedEventTypes"], ["user.signup"])
+    equal(line["hasCatchAllEndpoint"], False)

@@ -127,6 +127,11 @@ async fn claim(
 }
 
 impl Once {
+    /// Of a request that may happen as often as it comes.
+    pub(super) fn unclaimed(environment: i64) -> Once {
+        Once { claim: None, environment, _turn: None }
+    }
+
     /// The claim, where what follows from it is kept with a message.
     pub(super) fn claim(&self) -> Option<Claim> {
         self.claim

@@ -32,6 +32,7 @@ mod portal;
 mod quota;
 mod statistics;
 mod task;
+mod usage;
 
 mod edge;
 mod not_implemented;

@@ -33,8 +33,6 @@ pub(super) const OPERATIONS: &[(&str, &str)] = &[
     ("GET PUT PATCH DELETE", "/api/v1/connector/{connector_id}"),
     ("POST", "/api/v1/environment/export"),
     ("POST", "/api/v1/environment/import"),
-    ("POST", "/api/v1/stats/usage/app"),
-    ("PUT", "/api/v1/stats/usage/event-types"),
     ("GET POST", "/api/v1/stream"),
     ("GET POST", "/api/v1/stream/event-type"),
     ("GET PUT PATCH DELETE", "/api/v1/stream/event-type/{name}"),

@@ -17,7 +17,7 @@ use super::{
     error::{ErrorOut, InvalidOut},
     event_type, explain, health, message, not_implemented, portal, quota,
     reply::{render, rendered},
-    statistics, task,
+    statistics, task, usage,
 };
 
 /// Where the document is served.
@@ -41,6 +41,7 @@ const SCHEME: &str = "bearer";
         (name = "Event Type", description = "What can happen"),
         (name = "Message", description = "What happened"),
         (name = "Message Attempt", description = "How each request to an endpoint went"),
+        (name = "Statistics", description = "What applications use"),
         (name = "Background Task", description = "What takes longer than a request may"),
         (name = "Authentication", description = "Tokens for the portals of applications"),
         (name = "Environment", description = "Worlds apart in one installation"),
@@ -84,6 +85,7 @@ fn documented() -> OpenApiRouter<Api> {
         .merge(attempt::routes())
         .merge(attempted::routes())
         .merge(statistics::routes())
+        .merge(usage::routes())
         .merge(explain::routes())
         .merge(task::routes())
         .merge(portal::routes())

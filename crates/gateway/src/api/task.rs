@@ -29,8 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 }
 
 /// What the SDKs know beside what is done here: nothing of it is ever found.
-const OTHER_KINDS: [&str; 4] =
-    ["application.stats", "message.broadcast", "sdk.generate", "event-type.aggregate"];
+const OTHER_KINDS: [&str; 2] = ["message.broadcast", "sdk.generate"];
 
 /// A background task.
 #[derive(Serialize, ToSchema)]
@@ -159,11 +158,21 @@ pub(super) struct Asked {
 
 /// Notes a task, and answers with it; whoever asked need not wait for it.
 pub(super) async fn begin(api: &Api, asked: Asked, once: &Once) -> Result<Response, Error> {
+    begin_as(api, asked, once, |task| task).await
+}
+
+/// The same, with the task in another shape.
+pub(super) async fn begin_as<T: Serialize>(
+    api: &Api,
+    asked: Asked,
+    once: &Once,
+    shape: impl FnOnce(TaskOut) -> T,
+) -> Result<Response, Error> {
     let Asked { environment, place, kind, request, counts, since, until, now } = asked;
     let id = api.mint(now, TaskId);
     audit::about("task_id", id.to_string());
     let data: Map<_, _> = counts.iter().map(|name| ((*name).to_owned(), 0.into())).collect();
-    let body = render(&TaskOut {
+    let body = render(&shape(TaskOut {
         id,
         status: Status::Running.name(),
         task: kind.name(),
@@ -171,7 +180,7 @@ pub(super) async fn begin(api: &Api, asked: Asked, once: &Once) -> Result<Respon
         progress: 0,
         created_at: now,
         updated_at: now,
-    });
+    }));
     let answer = once.answer(StatusCode::ACCEPTED, &body);
     let new = NewTask { id, environment, place, kind, request, data, since, until, now, answer };
     api.store.create_task(new).await?;

@@ -126,7 +126,8 @@ async fn serve(
     ));
     tasks.spawn(quotas.keep(Arc::clone(&store), world.clone()));
     let (lanes, clock) = (Arc::new(engine.clone()), world.clone());
-    let runner = tasks::Runner { store: Arc::clone(&store), lanes, world: clock, bell };
+    let (tasks_store, retention) = (Arc::clone(&store), config.retention());
+    let runner = tasks::Runner { store: tasks_store, lanes, world: clock, bell, retention };
     tasks.spawn(runner.run());
     tasks.spawn(async move {
         let tokens = Arc::new(tokens);

@@ -12,20 +12,33 @@
 //!
 //! What rings here is a hint: without it a task begins a little later.
 
+mod usage;
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use ringback_domain::{
-    id::Key,
+    application::OPERATIONAL_UID,
+    id::{Key, TaskId},
+    message::Origin,
+    scope::Reference,
     task::{Kind, Task},
 };
-use ringback_store::{Stepped, Store, Turn, Unavailable};
+use ringback_store::{Append, NewMessage, Stepped, Store, Turn, Unavailable};
+use serde_json::json;
 use tokio::{
     sync::Notify,
     time::{Instant, sleep, timeout},
 };
 
-use crate::{log::Lanes, seam::World};
+use crate::{
+    log::{Lanes, Log},
+    seam::World,
+};
 
+pub use usage::Wanted;
+
+/// The operational message when a task has ended.
+const FINISHED: &str = "background_task.finished";
 /// How many tasks are read at a time.
 const PAGE: usize = 100;
 /// The pause after a round in which something was done: room for those who wait for a commit.
@@ -60,6 +73,8 @@ pub struct Runner {
     pub world: World,
     /// Rings when there is a new task.
     pub bell: Arc<Bell>,
+    /// How long messages about tasks are kept.
+    pub retention: Duration,
 }
 
 /// What a round came to; the greatest of its tasks counts.
@@ -130,9 +145,14 @@ impl Runner {
 
     async fn step(&self, task: Task) -> Result<Turn, Unavailable> {
         let (now, endpoint) = (self.world.clock.now(), task.endpoint);
+        let (environment, id) = (task.environment, task.id);
         let Stepped { turn, planned, canceled } = match task.kind {
             Kind::Replay | Kind::Recover | Kind::BulkReplay => self.store.replay(task, now).await?,
             Kind::PurgeContent => self.store.purge(task, now).await?,
+            Kind::ApplicationStats | Kind::EventTypes => {
+                let turn = usage::step(&*self.store, task, now).await?;
+                Stepped { turn, ..Stepped::default() }
+            }
         };
         if let Some(endpoint) = endpoint.filter(|_| planned > 0) {
             self.lanes.look(endpoint);
@@ -140,7 +160,43 @@ impl Runner {
         if !canceled.is_empty() {
             self.lanes.canceled(canceled);
         }
+        if turn == Turn::Over {
+            self.tell(environment, id).await;
+        }
         Ok(turn)
+    }
+
+    /// Tells the environment that a task has ended, with an operational message. It has the task's
+    /// id as its event id, so none is told twice; when the process ends right before, nobody is
+    /// told, and the task itself says so as ever.
+    async fn tell(&self, environment: Key, id: TaskId) {
+        let task = match self.store.task(environment, id).await {
+            Ok(task) => task,
+            Err(error) => return tracing::warn!(%error, task = %id, "its end could not be told"),
+        };
+        let now = self.world.clock.now();
+        let data = json!({
+            "taskId": id,
+            "task": task.kind.name(),
+            "status": task.status.name(),
+            "data": task.data,
+        });
+        let message = NewMessage {
+            nonce: u64::from_ne_bytes(self.world.entropy.bytes()),
+            accepted_at: now,
+            expires_at: now + self.retention,
+            origin: Origin::Operational,
+            event_type: FINISHED.to_owned(),
+            event_id: Some(id.to_string()),
+            payload: json!({ "type": FINISHED, "data": data }).to_string().into(),
+            ..NewMessage::default()
+        };
+        let application = Reference::Uid(OPERATIONAL_UID.to_owned());
+        let append = Append { environment, application, message, claim: None };
+        let log = Log::new(Arc::clone(&self.store), Arc::clone(&self.lanes));
+        for error in log.append(vec![append]).await.into_iter().filter_map(Result::err) {
+            tracing::warn!(%error, task = %id, "its end could not be told");
+        }
     }
 
     /// Forgets what ended long ago.

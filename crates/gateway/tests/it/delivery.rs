@@ -16,6 +16,7 @@ mod request;
 mod resend;
 mod restart;
 mod status;
+mod usage;
 mod wire;
 
 use std::time::Duration;

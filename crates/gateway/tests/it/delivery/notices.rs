@@ -93,3 +93,24 @@ async fn nothing_is_told_about_what_is_told() {
     let listed = bench.server.get(&format!("{OPERATIONAL}/msg")).await;
     assert_eq!(listed["data"].as_array().unwrap().len(), 1, "{listed}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_task_is_told() {
+    let operator = Receiver::ok();
+    let bench = Bench::new(schedule("3600")).await;
+    bench.server.post(TOLD, json!({ "url": operator.url() })).await;
+    let purge = bench.path("/msg/expunge-all-contents");
+    let task = bench.server.post(&purge, json!({})).await;
+    let receipts = operator.wait_for(1);
+    let body: Value = serde_json::from_slice(&receipts[0].body).unwrap();
+    let data = json!({
+        "taskId": task["id"],
+        "task": "application.purge_content",
+        "status": "finished",
+        "data": { "messagesPurged": 0, "messagesSeen": 0 },
+    });
+    assert_eq!(body, json!({ "type": "background_task.finished", "data": data }));
+    let listed = bench.server.get(&format!("{OPERATIONAL}/msg")).await;
+    assert_eq!(listed["data"].as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!(listed["data"][0]["eventId"], task["id"]);
+}
