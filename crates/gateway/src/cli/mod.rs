@@ -4,6 +4,7 @@
 //! 1 failed, 64 a wrong setting or argument (`EX_USAGE`), 75 the data directory is held by another
 //! process (`EX_TEMPFAIL`: it may work later).
 
+mod audit;
 mod dev;
 mod environment;
 mod send;
@@ -40,6 +41,8 @@ enum Command {
     /// Create and list environments
     #[command(subcommand)]
     Environment(environment::Command),
+    /// Show who changed what, newest first
+    Audit(audit::Args),
     /// Send a message through a running server
     Send(send::Args),
 }
@@ -72,6 +75,7 @@ impl Command {
             Self::Dev(args) => dev::run(args),
             Self::Token(command) => token::run(command),
             Self::Environment(command) => environment::run(command),
+            Self::Audit(args) => audit::run(args),
             Self::Send(args) => send::run(args),
         }
     }

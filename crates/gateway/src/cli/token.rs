@@ -113,6 +113,8 @@ fn show(response: &Response) -> Result<(), Failure> {
         Response::Environments(environments) => {
             environments.iter().try_for_each(|one| data(&one.name))?;
         }
+        // Of another command.
+        Response::Audit(_) => {}
         Response::Revoked(info) => note(&format!("revoked {} ({})", info.id, info.hint)),
         Response::Refused { reason } => note(reason),
     }
@@ -128,6 +130,7 @@ fn show_json(response: &Response) -> Result<(), Failure> {
         }
         Response::Tokens(tokens) => serde_json::json!(tokens),
         Response::Environments(environments) => serde_json::json!(environments),
+        Response::Audit(entries) => serde_json::json!(entries),
         Response::Revoked(info) => serde_json::json!(info),
         Response::Refused { reason } => serde_json::json!({ "detail": reason }),
     };

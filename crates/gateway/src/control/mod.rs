@@ -3,8 +3,11 @@
 //! One JSON object a line, [`Request`] in, [`Response`] out. Only the user that runs the server
 //! (and root) is served: the socket has mode 0600 and the peer's user id is checked at both ends.
 
+mod audit;
 mod socket;
 pub mod tokens;
+
+use std::collections::BTreeMap;
 
 use ringback_domain::id::EnvironmentId;
 use ringback_domain::time::Timestamp;
@@ -41,6 +44,17 @@ pub enum Request {
     },
     /// All environments, oldest first.
     ListEnvironments {},
+    /// The audit log of an environment, newest first.
+    ListAudit {
+        /// Which environment.
+        environment: String,
+        /// Only about this application, by id or uid.
+        application: Option<String>,
+        /// Only of this operation.
+        operation: Option<String>,
+        /// At most this many entries.
+        limit: usize,
+    },
     /// The end of a token.
     RevokeToken {
         /// `tok_…`
@@ -67,6 +81,8 @@ pub enum Response {
     Tokens(Vec<TokenInfo>),
     /// Environments: the one that was made, or all.
     Environments(Vec<EnvironmentInfo>),
+    /// Entries of the audit log.
+    Audit(Vec<AuditInfo>),
     /// The token is no longer accepted.
     Revoked(TokenInfo),
     /// Nothing was done, and why.
@@ -86,6 +102,26 @@ pub struct EnvironmentInfo {
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// An entry of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditInfo {
+    /// `audit_…`
+    pub id: String,
+    /// When it was.
+    pub timestamp: Timestamp,
+    /// Who did it: a token's id with its name and role, `bootstrap`, `command` or `system`.
+    pub actor: String,
+    /// What was done.
+    pub operation: String,
+    /// What it was done to.
+    pub resources: BTreeMap<String, String>,
+    /// The trace id of the request.
+    pub request_id: Option<String>,
+    /// The address that it came from.
+    pub address: Option<String>,
 }
 
 /// A token without its secret.

@@ -9,10 +9,10 @@ use ringback_domain::scope::{EnvironmentError, Reference, check_environment};
 use ringback_domain::token::Token;
 use ringback_store::{
     Act, Actor, Environment, Listed, NewEnvironment, NewToken, Order, Page, Position, ReadError,
-    Store, TokenRow, Unavailable, WriteError, audit,
+    Store, TokenRow, Unavailable, WriteError, audit as act,
 };
 
-use super::{EnvironmentInfo, Request, Response, TokenInfo};
+use super::{EnvironmentInfo, Request, Response, TokenInfo, audit};
 use crate::seam::World;
 
 /// Longest name of a token, in bytes.
@@ -30,7 +30,7 @@ pub struct Tokens {
 
 /// Why an operation did nothing.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+pub(super) enum Refusal {
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
     #[error("the name of a token has at most 64 bytes and no control characters")]
@@ -47,6 +47,8 @@ enum Refusal {
     Confined,
     #[error("tokens of portals are made by POST /api/v1/auth/app-portal-access/{{app_id}}")]
     Portal,
+    #[error("the environment {0:?} does not exist")]
+    NoEnvironment(String),
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
@@ -64,7 +66,7 @@ impl Tokens {
 
     /// Does what is asked; a refusal is an answer, too.
     pub async fn handle(&self, request: Request) -> Response {
-        audit::scope(self.carry_out(request)).await
+        act::scope(self.carry_out(request)).await
     }
 
     async fn carry_out(&self, request: Request) -> Response {
@@ -75,6 +77,10 @@ impl Tokens {
             Request::ListTokens {} => self.list().await,
             Request::CreateEnvironment { name } => self.create_environment(name).await,
             Request::ListEnvironments {} => self.environments().await,
+            Request::ListAudit { environment, application, operation, limit } => {
+                let asked = audit::Asked { application, operation, limit };
+                self.audit(&environment, asked).await
+            }
             Request::RevokeToken { id } => self.revoke(&id).await,
         };
         outcome.unwrap_or_else(|refusal| Response::Refused { reason: refusal.to_string() })
@@ -88,9 +94,9 @@ impl Tokens {
             return Err(Refusal::Name);
         }
         let now = self.world.clock.now();
-        audit::note(self.act("token.create"));
+        act::note(self.act("token.create"));
         let key = self.store.environment(environment.clone(), now).await?;
-        audit::inside(key);
+        act::inside(key);
         let application = match application {
             Some(named) => Some(self.application(key, &named).await?),
             None => None,
@@ -98,9 +104,9 @@ impl Tokens {
         let expires_at = lasts.map(|seconds| now + Duration::from_secs(seconds));
         let token = Token::mint(self.world.entropy.bytes());
         let id = self.new_id();
-        audit::about("token_id", id.to_string());
+        act::about("token_id", id.to_string());
         if let Some(application) = application {
-            audit::about("app_id", application.to_string());
+            act::about("app_id", application.to_string());
         }
         let new = NewToken {
             id,
@@ -136,13 +142,13 @@ impl Tokens {
 
     async fn revoke(&self, id: &str) -> Result<Response, Refusal> {
         let token = id.parse().map_err(|error| Refusal::Id(id.to_owned(), error))?;
-        audit::note(self.act("token.revoke"));
+        act::note(self.act("token.revoke"));
         let known = self.store.tokens().await?.into_iter().find(|known| known.id == token);
         if let Some(known) = known {
-            audit::inside(known.environment);
-            audit::about("token_id", id.to_owned());
+            act::inside(known.environment);
+            act::about("token_id", id.to_owned());
             if let Some(application) = known.grant.application {
-                audit::about("app_id", application.to_string());
+                act::about("app_id", application.to_string());
             }
         }
         let row = self.store.revoke_token(token, self.world.clock.now()).await?;
@@ -154,10 +160,10 @@ impl Tokens {
         let key = self.new_id().key();
         let id = EnvironmentId(Id { key, shard: 0, nonce: 0 });
         let environment = Environment { id, name, created_at: self.world.clock.now() };
-        audit::note(self.act("environment.create"));
-        audit::inside(key);
-        audit::about("environment_id", environment.id.to_string());
-        audit::about("name", environment.name.clone());
+        act::note(self.act("environment.create"));
+        act::inside(key);
+        act::about("environment_id", environment.id.to_string());
+        act::about("name", environment.name.clone());
         let new = NewEnvironment { environment, answer: None };
         let created = self.store.create_environment(new).await?;
         Ok(Response::Environments(vec![created.into()]))
@@ -189,6 +195,15 @@ impl Tokens {
                 _ => return Ok(Response::Environments(all)),
             }
         }
+    }
+
+    async fn audit(&self, environment: &str, asked: audit::Asked) -> Result<Response, Refusal> {
+        let Response::Environments(all) = self.environments().await? else {
+            return Err(Refusal::NoEnvironment(environment.to_owned()));
+        };
+        let known = all.into_iter().find(|known| known.name == environment);
+        let known = known.ok_or_else(|| Refusal::NoEnvironment(environment.to_owned()))?;
+        audit::list(&*self.store, known.id.key(), asked).await
     }
 
     async fn application(&self, environment: Key, named: &str) -> Result<ApplicationId, Refusal> {

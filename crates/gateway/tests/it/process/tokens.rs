@@ -147,3 +147,46 @@ async fn tokens_are_made_without_a_server_too() {
     let answer = client.call(Method::POST, &path, Some(message.into())).await.unwrap();
     assert_eq!(answer.status, 404);
 }
+
+fn audit(server: &Server, words: &[&str]) -> Vec<Value> {
+    let output = run_on(server, &[&["audit"], words, &["--json"]].concat(), &[]);
+    assert!(output.status.success(), "{words:?}: {}", stderr(&output));
+    serde_json::from_str(&stdout(&output)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_commands_and_requests_change_is_in_the_audit_log() {
+    let mut server = Server::start(Settings::default());
+    let made = token(&server, &["create", "--environment", "other", "--name", "ci"]);
+    token(&server, &["revoke", made["id"].as_str().unwrap()]);
+    let told = |entries: &[Value]| {
+        let pair = |entry: &Value| json!([entry["operation"], entry["actor"]]);
+        entries.iter().map(pair).collect::<Vec<_>>()
+    };
+    let expect = [
+        json!(["token.revoke", "command"]),
+        json!(["token.create", "command"]),
+        json!(["environment.create", "command"]),
+    ];
+    let entries = audit(&server, &["--environment", "other"]);
+    assert_eq!(told(&entries), expect);
+    assert_eq!(entries[0]["resources"], json!({ "token_id": made["id"] }));
+    let text = serde_json::to_string(&entries).unwrap();
+    assert!(!text.contains(made["token"].as_str().unwrap()));
+
+    let (app, endpoint) = server.application("http://127.0.0.1:9/").await;
+    let entries = audit(&server, &["--application", &app]);
+    let by = |operation: &str| json!([operation, "bootstrap"]);
+    assert_eq!(told(&entries), [by("endpoint.create"), by("application.create")]);
+    assert_eq!(entries[0]["resources"], json!({ "app_id": app, "endpoint_id": endpoint }));
+    assert_eq!(entries[0]["address"], "127.0.0.1");
+    assert_eq!(entries[0]["requestId"].as_str().unwrap().len(), 32);
+    let one = audit(&server, &["--operation", "application.create", "--limit", "1"]);
+    assert_eq!(one, entries[1..]);
+    let missing = run_on(&server, &["audit", "--environment", "none"], &[]);
+    assert_eq!(missing.status.code(), Some(1), "{}", stderr(&missing));
+
+    // Without a server the command reads the store itself.
+    server.stop();
+    assert_eq!(told(&audit(&server, &["--environment", "other"])), expect);
+}
