@@ -127,6 +127,10 @@ impl Gauges {
     /// The applications that sent something after `since` and are limited in pending deliveries,
     /// with the limit.
     pub(super) fn limited(&self, defaults: Quota, since: Timestamp) -> Vec<(Scope, u64)> {
+        // Where nobody is limited, nothing is walked either.
+        if defaults.pending.is_none() && self.own.values().all(|quota| quota.pending.is_none()) {
+            return Vec::new();
+        }
         let recent = self.used.iter().filter(|(_, used)| used.seen > since);
         let limit = |scope: &Scope| self.own(*scope).over(defaults).pending;
         recent.filter_map(|(scope, _)| Some((*scope, limit(scope)?))).collect()
