@@ -5,5 +5,6 @@
 #[macro_use]
 mod cases;
 
+mod entries;
 mod postgres;
 mod sqlite;

@@ -22,6 +22,16 @@ async fn conform(case: Case) {
     case.run(&open).await;
 }
 
+#[tokio::test]
+async fn nothing_is_changed_without_its_entry() {
+    let database = Database::create().unwrap();
+    let store = Postgres::open(&database.dsn(), &Options::default()).unwrap();
+    let now = ringback_domain::time::Timestamp(1_800_000_000_000);
+    let environment = store.environment("default".to_owned(), now).await.unwrap();
+    database.ask("DROP TABLE audit").unwrap();
+    crate::entries::check(&store, environment).await;
+}
+
 fn refused(url: &str) -> OpenError {
     Postgres::open(url, &Options::default()).err().unwrap()
 }

@@ -129,6 +129,16 @@ async fn dropping_finishes_what_is_queued() {
     assert_eq!(store.messages(scope, query).await.unwrap().items.len(), 50);
 }
 
+#[tokio::test]
+async fn nothing_is_changed_without_its_entry() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let environment = store.environment("default".to_owned(), NOW).await.unwrap();
+    let other = rusqlite::Connection::open(directory.path().join("ringback.sqlite")).unwrap();
+    other.execute_batch("DROP TABLE audit").unwrap();
+    crate::entries::check(&store, environment).await;
+}
+
 #[test]
 fn a_file_of_a_later_version_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
