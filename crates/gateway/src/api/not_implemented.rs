@@ -29,6 +29,7 @@ pub(super) const OPERATIONS: &[(&str, &str)] = &[
     ("POST", "/api/v1/auth/stream/{stream_id}/expire-all"),
     ("GET", "/api/v1/auth/stream/{stream_id}/sink/{sink_id}/poller/token"),
     ("POST", "/api/v1/auth/stream/{stream_id}/sink/{sink_id}/poller/token/rotate"),
+    ("GET", "/api/v1/auth/whoami"),
     ("GET POST", "/api/v1/connector"),
     ("GET PUT PATCH DELETE", "/api/v1/connector/{connector_id}"),
     ("POST", "/api/v1/environment/export"),

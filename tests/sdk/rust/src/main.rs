@@ -3,11 +3,13 @@
 //! Run by `cargo xtask test --only rust`, which starts the server. The signatures are checked with
 //! `svix` and with `standardwebhooks`.
 
+mod matrix;
 mod receiver;
 
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use matrix::Ground;
 use receiver::{Delivery, Receiver};
 use serde_json::json;
 use svix::api::{
@@ -23,16 +25,19 @@ type Outcome = Result<(), Box<dyn Error>>;
 async fn main() {
     let url = std::env::var("RINGBACK_URL").expect("RINGBACK_URL names the server");
     let token = std::env::var("RINGBACK_TOKEN").expect("RINGBACK_TOKEN is an API token");
-    let options = SvixOptions { server_url: Some(url), ..SvixOptions::default() };
-    let api = Svix::new(token, Some(options));
-    let outcomes = [
+    let options = SvixOptions { server_url: Some(url.clone()), ..SvixOptions::default() };
+    let api = Svix::new(token.clone(), Some(options));
+    let mut outcomes: Vec<(String, Outcome)> = [
         ("health", api.health().get().await.map_err(Into::into)),
         ("applications", applications(&api).await),
         ("event types", event_types(&api).await),
         ("messages and attempts", messages(&api).await),
         ("rotation", rotation(&api).await),
         ("errors", errors(&api).await),
-    ];
+    ]
+    .map(|(name, outcome)| (name.to_owned(), outcome))
+    .into();
+    outcomes.extend(matrix::matrix(&Ground { url, token, api }).await);
     let mut failed = 0;
     for (name, outcome) in &outcomes {
         match outcome {
@@ -139,8 +144,12 @@ async fn rotation(api: &Svix) -> Outcome {
     same(&(new == old), &false)?;
     api.message().create(app, MessageIn::new("a".into(), json!({})), None).await?;
     let delivery = receiver.next()?;
-    verify(&delivery, &old)?;
-    verify(&delivery, &new)
+    same(&delivery.header("webhook-signature").split(' ').count(), &2)?;
+    for secret in [old, new] {
+        verify(&delivery, &secret)?;
+        attacked(&delivery, &secret)?;
+    }
+    Ok(())
 }
 
 async fn errors(api: &Svix) -> Outcome {
@@ -172,6 +181,36 @@ fn verify(delivery: &Delivery, secret: &str) -> Outcome {
     let standard = standardwebhooks::Webhook::new(secret)?;
     standard.verify(&delivery.body, &delivery.headers)?;
     Ok(())
+}
+
+/// Neither library accepts anything that was made of the delivery.
+fn attacked(delivery: &Delivery, secret: &str) -> Outcome {
+    refused(delivery, secret, b"{ }", &[])?;
+    let (id, time) = (delivery.header("webhook-id"), delivery.header("webhook-timestamp"));
+    let time: i64 = time.parse()?;
+    refused(delivery, secret, &delivery.body, &[("id", &format!("{id}x"))])?;
+    refused(delivery, secret, &delivery.body, &[("timestamp", &(time + 1).to_string())])?;
+    // Signed well, but too long ago: somebody sends it once more.
+    for then in [time - 360, time + 360] {
+        let signature = svix::Webhook::new(secret)?.sign(id, then, &delivery.body)?;
+        let forged = [("timestamp", then.to_string()), ("signature", signature)];
+        let forged = forged.each_ref().map(|(name, value)| (*name, value.as_str()));
+        refused(delivery, secret, &delivery.body, &forged)?;
+    }
+    Ok(())
+}
+
+fn refused(delivery: &Delivery, secret: &str, body: &[u8], changes: &[(&str, &str)]) -> Outcome {
+    let mut headers = delivery.headers.clone();
+    for (name, value) in changes {
+        for family in ["svix", "webhook"] {
+            let name = http::HeaderName::from_bytes(format!("{family}-{name}").as_bytes())?;
+            headers.insert(name, value.parse()?);
+        }
+    }
+    let svix = svix::Webhook::new(secret)?.verify(body, &headers);
+    let standard = standardwebhooks::Webhook::new(secret)?.verify(body, &headers);
+    same(&(svix.is_err(), standard.is_err()), &(true, true))
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(got: &T, expected: &T) -> Outcome {
