@@ -221,6 +221,48 @@ check("a rotation keeps the old secret valid", async () => {
   verify(delivery, key);
 });
 
+check("what was changed or is old is refused by every library", async () => {
+  const app = await application();
+  const here = place();
+  const { id } = await api.endpoint.create(app, { url: here.url });
+  const old = (await api.endpoint.getSecret(app, id)).key;
+  await api.endpoint.rotateSecret(app, id, {});
+  const { key } = await api.endpoint.getSecret(app, id);
+  await api.message.create(app, { eventType: "a", payload: { n: 1 } });
+  const [{ headers, body }] = await here.wait();
+  assert.equal(headers["webhook-signature"].split(" ").length, 2);
+  for (const secret of [old, key]) attacked(headers, body.toString(), secret);
+});
+
+/** Every library takes the delivery, and nothing that was made of it. */
+function attacked(headers, body, secret) {
+  for (const [library, family] of [
+    [StandardWebhook, "webhook-"],
+    [Webhook, "webhook-"],
+    [Webhook, "svix-"],
+  ]) {
+    const webhook = new library(secret);
+    const parts = ["id", "timestamp", "signature"];
+    const whole = Object.fromEntries(parts.map((part) => [family + part, headers[family + part]]));
+    webhook.verify(body, whole);
+    const refuses = (text, changes = {}) => {
+      const forged = { ...whole };
+      for (const [part, value] of Object.entries(changes)) forged[family + part] = value;
+      assert.throws(() => webhook.verify(text, forged), { name: /Error$/ });
+    };
+    const { [`${family}id`]: msgId, [`${family}timestamp`]: time } = whole;
+    refuses(body.replace("1", "2"));
+    refuses(body, { id: `${msgId}x` });
+    refuses(body, { timestamp: String(Number(time) + 1) });
+    // Signed well, but too long ago: somebody sends it once more.
+    for (const minutes of [-6, 6]) {
+      const then = new Date(Date.now() + minutes * 60_000);
+      const timestamp = String(Math.floor(then.getTime() / 1_000));
+      refuses(body, { timestamp, signature: webhook.sign(msgId, then, body) });
+    }
+  }
+}
+
 check("Ed25519 verifies with Node's crypto", async () => {
   const app = await application();
   const here = place();
@@ -247,7 +289,17 @@ check("Ed25519 verifies with Node's crypto", async () => {
     Buffer.from(`${headers["webhook-id"]}.${headers["webhook-timestamp"]}.`),
     body,
   ]);
-  assert.ok(verifySignature(null, signed, key, Buffer.from(signature, "base64")));
+  const accepted = (message) =>
+    verifySignature(null, message, key, Buffer.from(signature, "base64"));
+  assert.ok(accepted(signed));
+  const earlier = Number(headers["webhook-timestamp"]) - 301;
+  for (const prefix of [
+    `${headers["webhook-id"]}x.${headers["webhook-timestamp"]}.`,
+    `${headers["webhook-id"]}.${earlier}.`,
+  ]) {
+    assert.ok(!accepted(Buffer.concat([Buffer.from(prefix), body])), prefix);
+  }
+  assert.ok(!accepted(Buffer.concat([signed, Buffer.from(" ")])));
 });
 
 check("pages in both directions", async () => {
