@@ -13,10 +13,13 @@ use ringback_domain::{
     time::Timestamp,
 };
 
-use crate::{AttemptQuery, BoxFuture, Listed, MessageQuery, Page, Position, ReadError, pages::Cut};
+use crate::{
+    AttemptQuery, BoxFuture, Listed, MessageQuery, Page, Position, ReadError, Unavailable,
+    pages::Cut,
+};
 
 /// The most rows that one page of a search looks at.
-pub const LOOK: usize = 5_000;
+pub const LOOK: usize = 2_000;
 
 /// Searching what an application was sent and what became of it.
 pub trait Search {
@@ -42,6 +45,13 @@ pub trait Search {
         endpoint: Reference,
         search: MessageSearch,
     ) -> BoxFuture<'_, Result<Found<AttemptedMessage>, ReadError>>;
+
+    /// The messages with these keys, without their contents, by id; what is not there is left out.
+    fn messages_of(
+        &self,
+        scope: Scope,
+        keys: Vec<Key>,
+    ) -> BoxFuture<'_, Result<Vec<Message>, Unavailable>>;
 
     /// Endpoints that a message was sent to or is to be, by id, with how far it is there; deleted
     /// ones, too.

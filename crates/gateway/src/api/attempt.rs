@@ -26,7 +26,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Api,
     error::Error,
-    extract::{self, Named, Scoped, found},
+    extract::{self, Named, Scoped},
     idempotency::{Answered, Posted},
     list::List,
     message::{MessageOut, WithContent},
@@ -407,17 +407,9 @@ async fn messages(
     scope: Scope,
     attempts: &[Attempt],
 ) -> Result<HashMap<MessageId, Message>, Error> {
-    let mut messages = HashMap::new();
-    for attempt in attempts {
-        let id = attempt.message;
-        if !messages.contains_key(&id)
-            && let Some(message) =
-                found(api.store.message(scope, Reference::Id(id.0), false).await)?
-        {
-            messages.insert(id, message);
-        }
-    }
-    Ok(messages)
+    let keys = attempts.iter().map(|attempt| attempt.message.key()).collect();
+    let messages = api.store.messages_of(scope, keys).await?;
+    Ok(messages.into_iter().map(|message| (message.id, message)).collect())
 }
 
 #[cfg(test)]

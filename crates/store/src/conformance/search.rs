@@ -248,6 +248,16 @@ async fn walk<T: Identified, F: Future<Output = Found<T>>>(
     }
 }
 
+pub(super) async fn messages_are_found_by_their_keys(bench: Bench<'_>) {
+    let scope = bench.application("one").await;
+    let first = bench.send(scope, bench.message()).await.id;
+    let second = bench.send(scope, bench.message()).await.id;
+    let keys = vec![second.key(), first.key(), second.key(), second.key() + 1];
+    let found = bench.store.messages_of(scope, keys).await.unwrap();
+    assert_eq!(found.iter().map(|message| message.id).collect::<Vec<_>>(), [first, second]);
+    assert_eq!(bench.store.messages_of(scope, vec![]).await, Ok(vec![]));
+}
+
 pub(super) async fn nobody_finds_what_belongs_to_others(bench: Bench<'_>) {
     let scope = bench.application("one").await;
     let endpoint = bench.endpoint(scope).await;
@@ -258,6 +268,8 @@ pub(super) async fn nobody_finds_what_belongs_to_others(bench: Bench<'_>) {
         assert_eq!((found.items, found.done), (vec![], true));
         let found = bench.store.attempted_messages(foreign, reference(&endpoint), all()).await;
         assert_eq!(found, Err(ReadError::NotFound("endpoint")));
+        let found = bench.store.messages_of(foreign, vec![message.key()]).await;
+        assert_eq!(found, Ok(vec![]));
         let of = Reference::Id(message.0);
         let found =
             bench.store.attempted_endpoints(foreign, of.clone(), everything(Order::Ascending));

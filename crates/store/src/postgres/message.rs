@@ -1,5 +1,7 @@
 //! Reading messages.
 
+use std::collections::HashMap;
+
 use ringback_domain::{
     id::{Key, MessageId},
     message::{Message, Origin},
@@ -10,9 +12,12 @@ use tokio_postgres::{Error, Row};
 use super::{
     fault::Stop,
     rows,
-    transaction::{Transaction, boolean, int4, int8, text, texts},
+    transaction::{Transaction, boolean, int4, int8, int8s, text, texts},
 };
 use crate::{Listed, MessageQuery, ReadError, pages::Cut};
+
+/// The column of the time at which a message of a list expires.
+const EXPIRES_AT: usize = 9;
 
 /// One message.
 pub(super) async fn get(
@@ -45,14 +50,39 @@ pub(super) async fn list(
         int8(&scope.environment),
         int8(&low),
         int8(&high),
-        boolean(&query.with_content),
         texts(&event_types),
         text(&query.channel),
         text(&query.tag),
         int8(&limit),
     ];
     let found = transaction.rows(&sql, &parameters).await?;
-    Ok(walk.page(found.iter().map(from_row).collect()))
+    Ok(walk.page(several(transaction, scope, &found, query.with_content).await?))
+}
+
+/// The messages of rows that end with when each expires. Their contents are in partitions by that
+/// time, so they are looked for apart, in as few as can be.
+pub(super) async fn several(
+    transaction: &Transaction<'_>,
+    scope: Scope,
+    found: &[Row],
+    with_content: bool,
+) -> Result<Vec<Message>, Error> {
+    let mut messages: Vec<Message> = found.iter().map(from_row).collect();
+    let expiries: Vec<i64> = found.iter().map(|row| row.get(EXPIRES_AT)).collect();
+    if let (true, Some(first), Some(last)) =
+        (with_content, expiries.iter().min(), expiries.iter().max())
+    {
+        let keys: Vec<Key> = messages.iter().map(|message| message.id.key()).collect();
+        let shard = rows::shard(scope);
+        let parameters = [int4(&shard), int8s(&keys), int8s(&expiries), int8(first), int8(last)];
+        let contents = transaction.rows(include_str!("queries/contents.sql"), &parameters).await?;
+        let mut payloads: HashMap<Key, Vec<u8>> =
+            contents.iter().map(|row| (row.get(0), row.get(1))).collect();
+        for message in &mut messages {
+            message.payload = payloads.remove(&message.id.key());
+        }
+    }
+    Ok(messages)
 }
 
 /// The key of a message, by its id or the caller's.

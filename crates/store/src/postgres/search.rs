@@ -3,7 +3,7 @@
 use ringback_domain::{
     attempt::Attempt,
     endpoint::State,
-    id::Key,
+    id::{Key, SEQUENCE_BITS},
     message::Message,
     scope::{Reference, Scope},
     time::Timestamp,
@@ -16,18 +16,18 @@ use super::{
     endpoint,
     fault::Stop,
     message, rows,
-    transaction::{Transaction, boolean, int4, int8, text, texts},
+    transaction::{Transaction, int4, int8, int8s, text, texts},
 };
 use crate::{
-    AttemptQuery, AttemptedEndpoint, AttemptedMessage, BoxFuture, DeliveryStatus, Found, Listed,
-    MessageSearch, Page, ReadError, Search,
+    AttemptQuery, AttemptedEndpoint, AttemptedMessage, BoxFuture, DeliveryStatus, Found, LOOK,
+    Listed, MessageSearch, Page, ReadError, Search, Unavailable,
     pages::Cut,
     search::{Reach, filters},
 };
 
-/// Keeps partitions from being looked into whose attempts are older than the message: no attempt is,
-/// unless the clock was wrong, and an hour is left for that.
-const AFTER: &str = "a.key > m.key - (3600000::int8 << 20)";
+/// Keeps partitions from being looked into whose attempts are older than the messages: no attempt
+/// is, unless the clock was wrong, and an hour is left for that.
+const HOUR: &str = "(3600000::int8 << 20)";
 
 impl Search for Postgres {
     fn search_messages(
@@ -63,6 +63,16 @@ impl Search for Postgres {
         })
     }
 
+    fn messages_of(
+        &self,
+        scope: Scope,
+        keys: Vec<Key>,
+    ) -> BoxFuture<'_, Result<Vec<Message>, Unavailable>> {
+        self.transact(move |transaction| {
+            Box::pin(async move { Ok(messages_of(transaction, scope, keys).await?) })
+        })
+    }
+
     fn attempted_endpoints(
         &self,
         scope: Scope,
@@ -79,6 +89,27 @@ impl Search for Postgres {
 async fn reach(transaction: &Transaction<'_>, scope: Scope, cut: Cut) -> Result<Reach, Error> {
     let sql = include_str!("queries/messages_reach.sql");
     look(transaction, sql, scope, scope.application, cut).await
+}
+
+/// The same, where it has to be looked at what became of them.
+async fn weighed(
+    transaction: &Transaction<'_>,
+    scope: Scope,
+    cut: Cut,
+    most: usize,
+) -> Result<Reach, Error> {
+    let sql = cut.walk.sql(include_str!("queries/messages_weighed.sql"));
+    let (shard, look, most) = (rows::shard(scope), LOOK as i64, most as i64);
+    let parameters = [
+        int4(&shard),
+        int8(&scope.application),
+        int8(&cut.low),
+        int8(&cut.high),
+        int8(&look),
+        int8(&most),
+    ];
+    let row = transaction.row(&sql, &parameters).await?;
+    Ok(Reach::new(cut, row.map(|row| row.get(0))))
 }
 
 async fn look(
@@ -99,6 +130,11 @@ fn whole(cut: Cut) -> Reach {
     Reach::new(cut, None)
 }
 
+/// The key that no scheduled delivery of a message before `high` has.
+fn beyond(high: Key) -> Key {
+    high.saturating_add(1 << SEQUENCE_BITS)
+}
+
 async fn messages(
     transaction: &Transaction<'_>,
     scope: Scope,
@@ -106,41 +142,34 @@ async fn messages(
 ) -> Result<Found<Message>, Error> {
     let query = &search.query;
     let cut = Cut::new(&query.page).between(query.after, query.before);
-    let reach = if search.filters() { reach(transaction, scope, cut).await? } else { whole(cut) };
+    let reach = match search.status {
+        Some(_) => weighed(transaction, scope, cut, LOOK).await?,
+        None if search.filters() => reach(transaction, scope, cut).await?,
+        None => whole(cut),
+    };
     let Cut { walk, low, high } = reach.cut;
-    let sql = walk.sql(include_str!("queries/search_messages.sql"));
-    let sql = sql
-        .replace("{status}", condition(search.status))
-        .replace("{open}", include_str!("queries/search_open.sql"))
-        .replace("{after}", AFTER);
-    let (shard, limit) = (rows::shard(scope), walk.rows());
+    let (shard, limit, beyond) = (rows::shard(scope), walk.rows(), beyond(high));
     let event_types = rows::filter(&query.event_types);
-    let parameters = [
+    let status = search.status.map(|status| i32::from(status.number()));
+    let mut parameters = vec![
         int4(&shard),
         int8(&scope.application),
         int8(&scope.environment),
         int8(&low),
         int8(&high),
-        boolean(&query.with_content),
         texts(&event_types),
         text(&query.channel),
         text(&query.tag),
         int8(&limit),
     ];
+    let sql = if status.is_some() {
+        parameters.extend([int8(&beyond), int4(&status)]);
+        walk.sql(include_str!("queries/search_messages.sql")).replace("{hour}", HOUR)
+    } else {
+        walk.sql(include_str!("queries/messages.sql"))
+    };
     let found = transaction.rows(&sql, &parameters).await?;
-    Ok(reach.page(found.iter().map(message::from_row).collect()))
-}
-
-/// That a message `m` has this status at one endpoint or more.
-fn condition(status: Option<DeliveryStatus>) -> &'static str {
-    match status {
-        None => "TRUE",
-        Some(DeliveryStatus::Success) => include_str!("queries/search_success.sql"),
-        Some(DeliveryStatus::Pending) => include_str!("queries/search_pending.sql"),
-        Some(DeliveryStatus::Fail) => include_str!("queries/search_fail.sql"),
-        Some(DeliveryStatus::Sending) => include_str!("queries/search_sending.sql"),
-        Some(DeliveryStatus::Canceled) => include_str!("queries/search_canceled.sql"),
-    }
+    Ok(reach.page(message::several(transaction, scope, &found, query.with_content).await?))
 }
 
 async fn attempts(
@@ -171,9 +200,10 @@ async fn attempted_messages(
     let endpoint = endpoint::key(transaction, scope, reference).await?.ok_or(missing)?;
     let query = &search.query;
     let cut = Cut::new(&query.page).between(query.after, query.before);
-    let reach = reach(transaction, scope, cut).await?;
+    // An attempt at another endpoint is passed over, and costs little.
+    let reach = weighed(transaction, scope, cut, 10 * LOOK).await?;
     let Cut { walk, low, high } = reach.cut;
-    let (shard, limit) = (rows::shard(scope), walk.rows());
+    let (shard, limit, beyond) = (rows::shard(scope), walk.rows(), beyond(high));
     let event_types = rows::filter(&query.event_types);
     let status = search.status.map(|status| i32::from(status.number()));
     let parameters = [
@@ -182,21 +212,43 @@ async fn attempted_messages(
         int8(&scope.environment),
         int8(&low),
         int8(&high),
-        boolean(&query.with_content),
         texts(&event_types),
         text(&query.channel),
         text(&query.tag),
+        int8(&limit),
+        int8(&beyond),
         int8(&endpoint),
         int4(&status),
-        int8(&limit),
     ];
-    let sql = walk.sql(include_str!("queries/attempted_messages.sql"));
+    let sql = walk.sql(include_str!("queries/attempted_messages.sql")).replace("{hour}", HOUR);
     let found = transaction.rows(&sql, &parameters).await?;
-    let attempted = |row: &Row| {
-        let (status, due_at) = standing(row, 9, false)?;
-        Some(AttemptedMessage { message: message::from_row(row), status, due_at })
-    };
-    Ok(reach.page(found.iter().filter_map(attempted).collect()))
+    let messages = message::several(transaction, scope, &found, query.with_content).await?;
+    let attempted = messages.into_iter().zip(&found).filter_map(|(message, row)| {
+        let (status, due_at) = standing(row, 10, false)?;
+        Some(AttemptedMessage { message, status, due_at })
+    });
+    Ok(reach.page(attempted.collect()))
+}
+
+async fn messages_of(
+    transaction: &Transaction<'_>,
+    scope: Scope,
+    mut keys: Vec<Key>,
+) -> Result<Vec<Message>, Error> {
+    keys.sort_unstable();
+    keys.dedup();
+    let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
+    let shard = rows::shard(scope);
+    let parameters = [
+        int4(&shard),
+        int8(&scope.application),
+        int8(&scope.environment),
+        int8s(&keys),
+        int8(first),
+        int8(last),
+    ];
+    let found = transaction.rows(include_str!("queries/messages_of.sql"), &parameters).await?;
+    message::several(transaction, scope, &found, false).await
 }
 
 async fn attempted_endpoints(
@@ -209,7 +261,7 @@ async fn attempted_endpoints(
     let Cut { walk, low, high } = Cut::new(page);
     let (shard, limit) = (rows::shard(scope), walk.rows());
     let parameters = [int4(&shard), int8(&message), int8(&low), int8(&high), int8(&limit)];
-    let sql = walk.sql(include_str!("queries/attempted_endpoints.sql"));
+    let sql = walk.sql(include_str!("queries/attempted_endpoints.sql")).replace("{hour}", HOUR);
     let found = transaction.rows(&sql, &parameters).await?;
     let attempted = |row: &Row| {
         let endpoint = endpoint::from_row(row);

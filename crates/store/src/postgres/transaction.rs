@@ -16,8 +16,12 @@ use crate::{BoxFuture, Unavailable};
 
 /// Begins a transaction. The limits are set inside it, because a pooler may give the connection to
 /// somebody else afterwards.
+///
+/// Nothing is compiled: many partitions make a query of a few milliseconds look like a long one, and
+/// compiling it takes a second.
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '5s'; \
-    SET LOCAL lock_timeout = '3s'; SET LOCAL idle_in_transaction_session_timeout = '10s'";
+    SET LOCAL lock_timeout = '3s'; SET LOCAL idle_in_transaction_session_timeout = '10s'; \
+    SET LOCAL jit = off";
 
 /// How long a batch may take. It is bounded, so this passes only when the server does not answer.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
@@ -34,6 +38,11 @@ pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 /// A parameter of type `bigint`.
 pub(super) fn int8<'a>(value: &'a (impl ToSql + Sync)) -> Parameter<'a> {
     (value, Type::INT8)
+}
+
+/// A parameter of type `bigint[]`.
+pub(super) fn int8s<'a>(value: &'a (impl ToSql + Sync)) -> Parameter<'a> {
+    (value, Type::INT8_ARRAY)
 }
 
 /// A parameter of type `integer`.

@@ -18,8 +18,8 @@ use super::{
     message, rows,
 };
 use crate::{
-    AttemptQuery, AttemptedEndpoint, AttemptedMessage, BoxFuture, DeliveryStatus, Found, Listed,
-    MessageSearch, Page, ReadError, Search,
+    AttemptQuery, AttemptedEndpoint, AttemptedMessage, BoxFuture, DeliveryStatus, Found, LOOK,
+    Listed, MessageSearch, Page, ReadError, Search, Unavailable,
     pages::Cut,
     search::{Reach, filters},
 };
@@ -50,6 +50,14 @@ impl Search for Sqlite {
         self.read(move |connection| attempted_messages(connection, scope, &endpoint, &search))
     }
 
+    fn messages_of(
+        &self,
+        scope: Scope,
+        keys: Vec<Key>,
+    ) -> BoxFuture<'_, Result<Vec<Message>, Unavailable>> {
+        self.read(move |connection| Ok(messages_of(connection, scope, keys)?))
+    }
+
     fn attempted_endpoints(
         &self,
         scope: Scope,
@@ -63,6 +71,20 @@ impl Search for Sqlite {
 /// The part of the application's messages that a page looks at.
 fn reach(connection: &Connection, scope: Scope, cut: Cut) -> rusqlite::Result<Reach> {
     look(connection, include_str!("queries/messages_reach.sql"), scope.application, cut)
+}
+
+/// The same, where it has to be looked at what became of them.
+fn weighed(
+    connection: &Connection,
+    scope: Scope,
+    cut: Cut,
+    most: usize,
+) -> rusqlite::Result<Reach> {
+    let sql = cut.walk.sql(include_str!("queries/messages_weighed.sql"));
+    let mut select = connection.prepare_cached(&sql)?;
+    let parameters = (scope.application, cut.low, cut.high, LOOK as i64, most as i64);
+    let mut found = select.query_map(parameters, |row| row.get::<_, Key>(0))?;
+    Ok(Reach::new(cut, found.next().transpose()?))
 }
 
 fn look(connection: &Connection, sql: &str, of: Key, cut: Cut) -> rusqlite::Result<Reach> {
@@ -86,7 +108,11 @@ fn messages(
     let snapshot = connection.unchecked_transaction()?;
     let query = &search.query;
     let cut = Cut::new(&query.page).between(query.after, query.before);
-    let reach = if search.filters() { reach(&snapshot, scope, cut)? } else { whole(cut) };
+    let reach = match search.status {
+        Some(_) => weighed(&snapshot, scope, cut, LOOK)?,
+        None if search.filters() => reach(&snapshot, scope, cut)?,
+        None => whole(cut),
+    };
     let Cut { walk, low, high } = reach.cut;
     let sql = walk.sql(include_str!("queries/search_messages.sql"));
     let sql = sql
@@ -161,7 +187,9 @@ fn attempted_messages(
     let missing = Stop::Refused(ReadError::NotFound("endpoint"));
     let endpoint = endpoint::key(&snapshot, scope, reference)?.ok_or(missing)?;
     let query = &search.query;
-    let reach = reach(&snapshot, scope, Cut::new(&query.page).between(query.after, query.before))?;
+    let cut = Cut::new(&query.page).between(query.after, query.before);
+    // An attempt at another endpoint is passed over, and costs little.
+    let reach = weighed(&snapshot, scope, cut, 10 * LOOK)?;
     let mut attempted = Vec::new();
     for (key, status, due_at) in keys(&snapshot, scope, endpoint, search, reach.cut)? {
         let message = message::by_key(&snapshot, key, query.with_content)?;
@@ -204,6 +232,23 @@ fn keys(
         }
     }
     Ok(keys)
+}
+
+fn messages_of(
+    connection: &Connection,
+    scope: Scope,
+    mut keys: Vec<Key>,
+) -> rusqlite::Result<Vec<Message>> {
+    let snapshot = connection.unchecked_transaction()?;
+    keys.sort_unstable();
+    keys.dedup();
+    let mut messages = Vec::new();
+    for key in keys {
+        if message::is_in_scope(&snapshot, scope, key)? {
+            messages.extend(message::by_key(&snapshot, key, false)?);
+        }
+    }
+    Ok(messages)
 }
 
 fn attempted_endpoints(

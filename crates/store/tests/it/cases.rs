@@ -63,6 +63,7 @@ macro_rules! conformance_tests {
             one_endpoint_is_not_another
             every_endpoint_of_a_message_is_listed
             a_page_looks_at_a_bounded_number
+            messages_are_found_by_their_keys
             nobody_finds_what_belongs_to_others
             a_message_counts_once
             windows_have_a_first_and_no_last

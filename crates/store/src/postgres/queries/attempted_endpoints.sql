@@ -4,7 +4,7 @@ SELECT e.key, e.nonce, e.uid, e.url, e.description, e.event_types, e.channels, e
 FROM (
   SELECT endpoint, bool_or(succeeded) AS succeeded, min(due_at) AS due_at FROM (
     SELECT endpoint, outcome = 0 AS succeeded, NULL::int8 AS due_at FROM attempt
-    WHERE shard = $1 AND message = $2
+    WHERE shard = $1 AND message = $2 AND key > $2 - {hour}
     UNION ALL
     SELECT endpoint, NULL, due_at FROM delivery
     WHERE shard = $1 AND key > $2 AND message = $2

@@ -1,14 +1,41 @@
-SELECT m.key, m.nonce, m.event_id, m.event_type, m.channels::text, m.tags::text, m.content_type,
-       m.origin,
-       CASE WHEN $6 THEN (
-         SELECT payload FROM content
-         WHERE shard = m.shard AND message = m.key AND expires_at = m.expires_at
-       ) END
-FROM message AS m
-WHERE m.shard = $1 AND m.application = $2 AND m.environment = $3 AND m.key > $4 AND m.key < $5
-  AND ($7 IS NULL OR m.event_type = ANY ($7))
-  AND ($8 IS NULL OR m.channels ? $8)
-  AND ($9 IS NULL OR m.tags ? $9)
-  AND {status}
-ORDER BY m.key {direction}
-LIMIT $10
+-- Messages that have a status at one endpoint or more; it is worked out as DeliveryStatus says.
+--
+-- What was tried and what is open is read for all messages that are looked at together: a look-up
+-- for each would go through the partitions of every later day. $10 is beyond the last delivery.
+WITH looked AS MATERIALIZED (
+  SELECT * FROM message
+  WHERE shard = $1 AND application = $2 AND environment = $3 AND key > $4 AND key < $5
+    AND ($6 IS NULL OR event_type = ANY ($6))
+    AND ($7 IS NULL OR channels ? $7)
+    AND ($8 IS NULL OR tags ? $8)
+), tried AS MATERIALIZED (
+  SELECT message, endpoint, bool_or(outcome = 0) AS succeeded FROM attempt
+  WHERE shard = $1 AND message > $4 AND message < $5 AND key > $4 - {hour}
+  GROUP BY message, endpoint
+), open AS MATERIALIZED (
+  SELECT d.message, d.endpoint, e.deleted_at IS NOT NULL AS deleted
+  FROM (
+    SELECT message, endpoint FROM delivery
+    WHERE shard = $1 AND key > $4 AND key < $10 AND message > $4 AND message < $5
+    UNION
+    SELECT message, endpoint FROM delivery
+    WHERE shard = $1 AND message > $4 AND message < $5 AND trigger = 1
+  ) AS d
+    JOIN endpoint AS e ON e.key = d.endpoint
+), standing AS (
+  SELECT message,
+         CASE
+           WHEN t.succeeded THEN 0
+           WHEN o.deleted THEN 4
+           WHEN t.succeeded IS NULL THEN 1
+           WHEN o.deleted IS NULL THEN 2
+           ELSE 3
+         END AS status
+  FROM tried AS t FULL JOIN open AS o USING (message, endpoint)
+)
+SELECT key, nonce, event_id, event_type, channels::text, tags::text, content_type, origin,
+       NULL::bytea, expires_at
+FROM looked
+WHERE key IN (SELECT message FROM standing WHERE status = $11)
+ORDER BY key {direction}
+LIMIT $9

@@ -1,0 +1,1 @@
+SELECT a.key, a.message FROM {attempt} AS a WHERE {where}
