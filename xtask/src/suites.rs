@@ -185,6 +185,14 @@ pub(crate) fn deny(root: &Path) -> Result<(), String> {
     }
 }
 
+/// Fills a store and measures every list of it.
+pub(crate) fn lists(root: &Path, choices: &[&str]) -> Result<(), String> {
+    needs::meet()?;
+    let bench = ["bench", "--profile", "release", "-p", "ringback-store", "--bench", "lists", "--"];
+    let done = stream(cargo(root).args(bench).args(choices))?;
+    if done.success { Ok(()) } else { Err("a list is too slow, or was not measured".to_owned()) }
+}
+
 /// Every Rust test; those of the store on both stores, those of the gateway on SQLite.
 fn unit(ground: Ground<'_>) -> Result<Count, String> {
     let mut command = nextest(ground)?;

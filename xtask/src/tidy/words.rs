@@ -69,7 +69,7 @@ pub(super) const RULES: &[Rule] = &[
         name: "cluster-for-tests",
         why: "what ships starts no database server",
         within: &["crates/"],
-        except: &["crates/pg-cluster/"],
+        except: &["crates/pg-cluster/", "crates/store/benches/"],
         view: View::Code,
         words: &["ringback_pg_cluster"],
     },

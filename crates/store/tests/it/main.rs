@@ -6,5 +6,6 @@
 mod cases;
 
 mod entries;
+mod lists;
 mod postgres;
 mod sqlite;
