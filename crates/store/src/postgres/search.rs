@@ -29,6 +29,13 @@ use crate::{
 /// is, unless the clock was wrong, and an hour is left for that.
 const HOUR: &str = "(3600000::int8 << 20)";
 
+/// The most attempts, or deliveries, that are read at once although other applications' are among
+/// them.
+const MANY: i64 = 20_000;
+
+/// The most messages of a page that are looked up one by one.
+const LOOK_EACH: usize = 250;
+
 impl Search for Postgres {
     fn search_messages(
         &self,
@@ -91,15 +98,46 @@ async fn reach(transaction: &Transaction<'_>, scope: Scope, cut: Cut) -> Result<
     look(transaction, sql, scope, scope.application, cut).await
 }
 
+/// The part of a page that is looked at where it matters what became of the messages, and how that
+/// is read.
+struct Weighed {
+    reach: Reach,
+    attempts: &'static str,
+    deliveries: &'static str,
+}
+
 /// The same, where it has to be looked at what became of them.
+///
+/// Usually that is read for all between the first and the last at once. An application that is quiet
+/// in a shard with a busy one would read what belongs to the other; it gets shorter pages, and each
+/// message is looked up.
 async fn weighed(
     transaction: &Transaction<'_>,
     scope: Scope,
     cut: Cut,
     most: usize,
+) -> Result<Weighed, Error> {
+    let reach = heaviest(transaction, scope, cut, (LOOK, most)).await?;
+    if !crowded(transaction, scope, reach.cut).await? {
+        let attempts = include_str!("queries/became_of_all_attempts.sql");
+        let deliveries = include_str!("queries/became_of_all_deliveries.sql");
+        return Ok(Weighed { reach, attempts, deliveries });
+    }
+    let reach = heaviest(transaction, scope, cut, (LOOK_EACH, most)).await?;
+    let attempts = include_str!("queries/became_of_each_attempts.sql");
+    let deliveries = include_str!("queries/became_of_each_deliveries.sql");
+    Ok(Weighed { reach, attempts, deliveries })
+}
+
+/// As far as so many messages go, or so many deliveries of them.
+async fn heaviest(
+    transaction: &Transaction<'_>,
+    scope: Scope,
+    cut: Cut,
+    (look, most): (usize, usize),
 ) -> Result<Reach, Error> {
     let sql = cut.walk.sql(include_str!("queries/messages_weighed.sql"));
-    let (shard, look, most) = (rows::shard(scope), LOOK as i64, most as i64);
+    let (shard, look, most) = (rows::shard(scope), look as i64, most as i64);
     let parameters = [
         int4(&shard),
         int8(&scope.application),
@@ -110,6 +148,21 @@ async fn weighed(
     ];
     let row = transaction.row(&sql, &parameters).await?;
     Ok(Reach::new(cut, row.map(|row| row.get(0))))
+}
+
+async fn crowded(transaction: &Transaction<'_>, scope: Scope, cut: Cut) -> Result<bool, Error> {
+    let sql = include_str!("queries/became_of_many.sql").replace("{hour}", HOUR);
+    let (shard, beyond, many) = (rows::shard(scope), beyond(cut.high), MANY);
+    let parameters = [int4(&shard), int8(&cut.low), int8(&cut.high), int8(&beyond), int8(&many)];
+    transaction.holds(&sql, &parameters).await
+}
+
+impl Weighed {
+    fn sql(&self, template: &str) -> String {
+        let sql = self.reach.cut.walk.sql(template);
+        let sql = sql.replace("{attempts}", self.attempts).replace("{deliveries}", self.deliveries);
+        sql.replace("{hour}", HOUR)
+    }
 }
 
 async fn look(
@@ -142,8 +195,12 @@ async fn messages(
 ) -> Result<Found<Message>, Error> {
     let query = &search.query;
     let cut = Cut::new(&query.page).between(query.after, query.before);
-    let reach = match search.status {
-        Some(_) => weighed(transaction, scope, cut, LOOK).await?,
+    let weighed = match search.status {
+        Some(_) => Some(weighed(transaction, scope, cut, LOOK).await?),
+        None => None,
+    };
+    let reach = match &weighed {
+        Some(weighed) => weighed.reach,
         None if search.filters() => reach(transaction, scope, cut).await?,
         None => whole(cut),
     };
@@ -162,11 +219,12 @@ async fn messages(
         text(&query.tag),
         int8(&limit),
     ];
-    let sql = if status.is_some() {
-        parameters.extend([int8(&beyond), int4(&status)]);
-        walk.sql(include_str!("queries/search_messages.sql")).replace("{hour}", HOUR)
-    } else {
-        walk.sql(include_str!("queries/messages.sql"))
+    let sql = match &weighed {
+        Some(weighed) => {
+            parameters.extend([int8(&beyond), int4(&status)]);
+            weighed.sql(include_str!("queries/search_messages.sql"))
+        }
+        None => walk.sql(include_str!("queries/messages.sql")),
     };
     let found = transaction.rows(&sql, &parameters).await?;
     Ok(reach.page(message::several(transaction, scope, &found, query.with_content).await?))
@@ -201,7 +259,8 @@ async fn attempted_messages(
     let query = &search.query;
     let cut = Cut::new(&query.page).between(query.after, query.before);
     // An attempt at another endpoint is passed over, and costs little.
-    let reach = weighed(transaction, scope, cut, 10 * LOOK).await?;
+    let weighed = weighed(transaction, scope, cut, 10 * LOOK).await?;
+    let reach = weighed.reach;
     let Cut { walk, low, high } = reach.cut;
     let (shard, limit, beyond) = (rows::shard(scope), walk.rows(), beyond(high));
     let event_types = rows::filter(&query.event_types);
@@ -220,7 +279,7 @@ async fn attempted_messages(
         int8(&endpoint),
         int4(&status),
     ];
-    let sql = walk.sql(include_str!("queries/attempted_messages.sql")).replace("{hour}", HOUR);
+    let sql = weighed.sql(include_str!("queries/attempted_messages.sql"));
     let found = transaction.rows(&sql, &parameters).await?;
     let messages = message::several(transaction, scope, &found, query.with_content).await?;
     let attempted = messages.into_iter().zip(&found).filter_map(|(message, row)| {

@@ -23,6 +23,7 @@ use std::{
 use ringback_domain::{
     id::{Id, Key},
     scope::{Reference, Scope},
+    shard,
     time::Timestamp,
 };
 use ringback_pg_cluster::Database;
@@ -75,12 +76,34 @@ async fn postgres_lists_what_it_was_filled_with_in_time() {
     let mut filler = postgres::Filler::new(&database.dsn(), environment).await;
     filler.catalog(&plan).await;
     filler.write(&rows).await;
+    // A busy application that shares the shard of a quiet one is not read for its lists.
+    let (quiet, crowd) = (rows::SPARSE, crowd(&plan, rows::SPARSE));
+    filler.write(&crowd).await;
     filler.finish(&plan).await;
     check(open(), &plan, &rows, environment).await;
+    let (store, quiet) = (open() as Arc<dyn Store>, Filled::new(&plan, &rows, quiet, environment));
+    quiet.messages(&store).await;
+    quiet.attempted(&store).await;
+    store.close().await;
+}
+
+/// Attempts of an application that is in the same shard as another.
+fn crowd(plan: &Plan, beside: usize) -> Rows {
+    const MANY: i64 = 25_000;
+    let shard = shard::of(plan.applications[beside].key);
+    let application = (1..).find(|key| shard::of(*key) == shard).unwrap();
+    let step = (plan.key(plan.messages) - plan.key(0)) / MANY;
+    let attempt = |number| {
+        let key = plan.key(0) + number * step;
+        let (message, endpoint) = (key - 1, application + 1);
+        let (number, trigger, outcome, status_code) = (1, 0, 0, 200);
+        rows::Attempt { key, application, message, endpoint, number, trigger, outcome, status_code }
+    };
+    Rows { attempts: (0..MANY).map(attempt).collect(), ..Rows::default() }
 }
 
 async fn check(store: Arc<dyn Store>, plan: &Plan, rows: &Rows, environment: Key) {
-    let filled = Filled::new(plan, rows, environment);
+    let filled = Filled::new(plan, rows, rows::BIG, environment);
     filled.messages(&store).await;
     filled.attempted(&store).await;
     let mut all = Vec::new();
@@ -96,7 +119,7 @@ async fn check(store: Arc<dyn Store>, plan: &Plan, rows: &Rows, environment: Key
     assert!(*time < LIMIT, "the slowest are {:#?}", &all[all.len() * 95 / 100..]);
 }
 
-/// What was filled in for the largest application.
+/// What was filled in for an application.
 struct Filled<'a> {
     scope: Scope,
     endpoints: &'a [Key],
@@ -105,8 +128,8 @@ struct Filled<'a> {
 }
 
 impl Filled<'_> {
-    fn new<'a>(plan: &'a Plan, rows: &Rows, environment: Key) -> Filled<'a> {
-        let application = &plan.applications[rows::BIG];
+    fn new<'a>(plan: &'a Plan, rows: &Rows, of: usize, environment: Key) -> Filled<'a> {
+        let application = &plan.applications[of];
         let scope = Scope { environment, application: application.key };
         let mut standing = BTreeMap::new();
         let of_it = |application: Key| application == scope.application;
@@ -142,7 +165,9 @@ impl Filled<'_> {
     }
 
     async fn attempted(&self, store: &Arc<dyn Store>) {
-        for endpoint in [self.endpoints[0], self.endpoints[rows::BACKLOG]] {
+        for endpoint in
+            [self.endpoints[0], *self.endpoints.get(rows::BACKLOG).unwrap_or(&self.endpoints[1])]
+        {
             let of = Reference::Id(Id { key: endpoint, shard: 0, nonce: 7 });
             for status in DeliveryStatus::ALL {
                 let found = walk(|page| {

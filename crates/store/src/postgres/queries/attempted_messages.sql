@@ -1,9 +1,7 @@
 -- How far a message is follows from whether an attempt succeeded and from what is open, as
 -- DeliveryStatus says; it is here as a number, so that a page can be searched for one.
 --
--- What was tried and what is open is read for all messages that are looked at together: a look-up
--- for each would go through the partitions of every later day. $10 is beyond the last delivery.
--- The sums keep the deliveries from being looked up by their endpoint, which may have a million.
+-- What was tried and what is open comes from became_of_*.sql.
 WITH looked AS MATERIALIZED (
   SELECT * FROM message
   WHERE shard = $1 AND application = $2 AND environment = $3 AND key > $4 AND key < $5
@@ -11,19 +9,13 @@ WITH looked AS MATERIALIZED (
     AND ($7 IS NULL OR channels ? $7)
     AND ($8 IS NULL OR tags ? $8)
 ), tried AS MATERIALIZED (
-  SELECT message, bool_or(outcome = 0) AS succeeded FROM attempt
-  WHERE shard = $1 AND message > $4 AND message < $5 AND key > $4 - {hour} AND endpoint = $11
+  SELECT message, bool_or(outcome = 0) AS succeeded FROM ({attempts}) AS attempts
+  WHERE endpoint = $11
   GROUP BY message
 ), open AS MATERIALIZED (
   SELECT message, coalesce(min(due_at) FILTER (WHERE trigger = 0), min(due_at)) AS due_at
-  FROM (
-    SELECT message, trigger, due_at FROM delivery
-    WHERE shard = $1 AND key > $4 AND key < $10 AND message > $4 AND message < $5
-      AND endpoint + 0 = $11
-    UNION ALL
-    SELECT message, trigger, due_at FROM delivery
-    WHERE shard = $1 AND message > $4 AND message < $5 AND trigger = 1 AND endpoint + 0 = $11
-  ) AS each
+  FROM ({deliveries}) AS deliveries
+  WHERE endpoint + 0 = $11
   GROUP BY message
 ), standing AS (
   SELECT message, t.succeeded, o.due_at,

@@ -1,7 +1,6 @@
 -- Messages that have a status at one endpoint or more; it is worked out as DeliveryStatus says.
 --
--- What was tried and what is open is read for all messages that are looked at together: a look-up
--- for each would go through the partitions of every later day. $10 is beyond the last delivery.
+-- What was tried and what is open comes from became_of_*.sql.
 WITH looked AS MATERIALIZED (
   SELECT * FROM message
   WHERE shard = $1 AND application = $2 AND environment = $3 AND key > $4 AND key < $5
@@ -9,18 +8,11 @@ WITH looked AS MATERIALIZED (
     AND ($7 IS NULL OR channels ? $7)
     AND ($8 IS NULL OR tags ? $8)
 ), tried AS MATERIALIZED (
-  SELECT message, endpoint, bool_or(outcome = 0) AS succeeded FROM attempt
-  WHERE shard = $1 AND message > $4 AND message < $5 AND key > $4 - {hour}
+  SELECT message, endpoint, bool_or(outcome = 0) AS succeeded FROM ({attempts}) AS attempts
   GROUP BY message, endpoint
 ), open AS MATERIALIZED (
   SELECT d.message, d.endpoint, e.deleted_at IS NOT NULL AS deleted
-  FROM (
-    SELECT message, endpoint FROM delivery
-    WHERE shard = $1 AND key > $4 AND key < $10 AND message > $4 AND message < $5
-    UNION
-    SELECT message, endpoint FROM delivery
-    WHERE shard = $1 AND message > $4 AND message < $5 AND trigger = 1
-  ) AS d
+  FROM ({deliveries}) AS d
     JOIN endpoint AS e ON e.key = d.endpoint
 ), standing AS (
   SELECT message,
