@@ -38,6 +38,7 @@ usage: cargo xtask <task>
                        how long a page of 250 takes in every list with millions of attempts stored;
                        fails where p95 is over 50 ms. STORE is sqlite, postgres or both, N is 10
                        million. Wants 12 GB on the disk for temporary files and half an hour
+  held [SECONDS]       how fast PostgreSQL stays beside dumps and an old snapshot, for 600 s
   tidy                 the source rules that no compiler checks
   deny                 licences, banned crates and sources of the dependencies
   tools                install the pinned tools and SDKs into target/ and stop
@@ -54,6 +55,8 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test", choices @ ..] if choices.len() % 2 == 0 => test(&root, choices),
         ["lists", choices @ ..] => suites::lists(&root, choices),
+        ["held"] => suites::held(&root, "600"),
+        ["held", seconds] => suites::held(&root, seconds),
         ["tidy"] => tidy::run(&root),
         ["deny"] => suites::deny(&root),
         ["tools"] => suites::install(&root),

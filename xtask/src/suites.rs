@@ -211,7 +211,16 @@ fn postgres_store(ground: Ground<'_>) -> Result<Count, String> {
 fn postgres(ground: Ground<'_>) -> Result<Count, String> {
     let mut command = nextest(ground)?;
     command.env(STORE.0, STORE.1);
-    filtered(&mut command, "binary_id(ringback::it) & not test(/^(sqlite|outbound)::/)")
+    filtered(&mut command, "binary_id(ringback::it) & not test(/^(sqlite|outbound|held)::/)")
+}
+
+/// Holds a PostgreSQL back for this long, in seconds, with messages arriving all the time.
+pub(crate) fn held(root: &Path, seconds: &str) -> Result<(), String> {
+    needs::meet()?;
+    let mut test = cargo(root);
+    test.args(["test", "--release", "--package", "ringback", "--test", "it", "--", "held::"]);
+    let done = stream(test.arg("--nocapture").env("RINGBACK_TEST_HELD_SECONDS", seconds))?;
+    if done.success { Ok(()) } else { Err("it did not keep up".to_owned()) }
 }
 
 fn filtered(command: &mut Command, filter: &str) -> Result<Count, String> {

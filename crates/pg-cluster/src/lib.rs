@@ -10,11 +10,13 @@
 
 mod cluster;
 mod database;
+mod held;
 mod janitor;
 mod programs;
 mod run;
 
 pub use cluster::{Cluster, Options};
 pub use database::{Database, psql};
+pub use held::Held;
 pub use programs::{OLDEST, available};
 pub use run::VARIABLE;

@@ -11,6 +11,7 @@ mod api;
 mod crash;
 mod delivery;
 mod fairness;
+mod held;
 mod outbound;
 mod overload;
 mod process;

@@ -109,25 +109,31 @@ impl Kept<'_> {
     ) -> Result<(), tokio_postgres::Error> {
         let past = |table| there[&table].iter().copied().filter(|day| *day < self.today);
         for day in past(Table::Claim) {
-            self.change(Table::Claim, day, &drop(Table::Claim, day, "")).await;
+            self.drop(Table::Claim, day, "").await;
         }
         for day in past(Table::Content) {
-            let sql = drop(Table::Content, day, include_str!("queries/content_spare.sql"));
-            self.change(Table::Content, day, &sql).await;
+            self.drop(Table::Content, day, include_str!("queries/content_spare.sql")).await;
         }
         for day in past(Table::Message) {
             if !self.is_over(day).await? {
                 // The later ones are not over either, and attempts go after their messages.
                 return Ok(());
             }
-            let spared = include_str!("queries/event_ids_delete.sql");
-            self.change(Table::Message, day, &drop(Table::Message, day, spared)).await;
+            self.drop(Table::Message, day, include_str!("queries/event_ids_delete.sql")).await;
         }
         let oldest = there[&Table::Message].first().copied().unwrap_or(self.today);
         for day in past(Table::Attempt).filter(|day| *day < oldest) {
-            self.change(Table::Attempt, day, &drop(Table::Attempt, day, "")).await;
+            self.drop(Table::Attempt, day, "").await;
         }
         Ok(())
+    }
+
+    /// `between` runs when the partition is detached, as `over`, and not dropped yet.
+    async fn drop(&self, table: Table, day: i64, between: &str) {
+        if self.change(table, day, &drop(table, day, between)).await {
+            let partition = table.partition(day);
+            tracing::info!(partition, "dropped what is over");
+        }
     }
 
     /// Whether every message of that day has expired and none is pending.
@@ -140,10 +146,10 @@ impl Kept<'_> {
         Ok(row.get(0))
     }
 
-    /// Runs a change of partitions, if the locks can be had at once.
-    async fn change(&self, table: Table, day: i64, sql: &str) {
+    /// Runs a change of partitions, if the locks can be had at once; whether it was made.
+    async fn change(&self, table: Table, day: i64, sql: &str) -> bool {
         let sql = format!("BEGIN; SET LOCAL lock_timeout = '50ms'; {sql} COMMIT");
-        let Err(error) = self.client.batch_execute(&sql).await else { return };
+        let Err(error) = self.client.batch_execute(&sql).await else { return true };
         let _ = self.client.batch_execute("ROLLBACK").await;
         let partition = table.partition(day);
         match error.code() {
@@ -158,6 +164,7 @@ impl Kept<'_> {
                 tracing::warn!(partition, error = described(&error), "a partition was not changed")
             }
         }
+        false
     }
 }
 
@@ -171,7 +178,6 @@ fn make(table: Table, day: i64) -> String {
     )
 }
 
-/// `between` runs when the partition is detached, as `over`, and not dropped yet.
 fn drop(table: Table, day: i64, between: &str) -> String {
     let (name, partition) = (table.name(), table.partition(day));
     let between = between.replace("{over}", &partition);

@@ -125,6 +125,11 @@ impl Receiver {
         self.shared.seen.lock().unwrap().receipts.clone()
     }
 
+    /// How many requests arrived until now.
+    pub(crate) fn count(&self) -> usize {
+        self.shared.seen.lock().unwrap().receipts.len()
+    }
+
     /// How often each message arrived.
     pub(crate) fn by_id(&self) -> HashMap<String, usize> {
         self.shared.seen.lock().unwrap().by_id.clone()
