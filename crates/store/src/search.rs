@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The most rows that one page of a search looks at.
-pub const LOOK: usize = 2_000;
+pub const LOOK: usize = 1_000;
 
 /// Searching what an application was sent and what became of it.
 pub trait Search {

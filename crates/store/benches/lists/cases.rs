@@ -25,8 +25,8 @@ pub(crate) struct List {
     span: (Key, Key),
     /// Reads a page; how many it has.
     ask: Ask,
-    /// It has pages.
-    pages: bool,
+    /// Whether it is a list, whose pages have to be fast. Figures are measured, too.
+    pub(crate) pages: bool,
 }
 
 type Ask = Box<dyn Fn(Arc<dyn Store>, Page) -> BoxFuture<'static, usize> + Send + Sync>;
