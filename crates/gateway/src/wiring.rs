@@ -9,6 +9,7 @@ use ringback_store::{
     postgres::Postgres,
     sqlite,
     sqlite::{Commit, Sqlite},
+    transfer::{Leftovers, Transfer},
 };
 use tokio::runtime::{Handle, RuntimeFlavor};
 
@@ -31,6 +32,8 @@ pub fn world(name_servers: &[SocketAddr], shared: Handle) -> Result<World, Resol
     })
 }
 
+pub use ringback_store::transfer::Error as TransferError;
+
 /// Why the store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -48,10 +51,36 @@ pub enum OpenError {
 /// # Errors
 /// When its files or its server cannot be used.
 pub fn store(config: &Config, data: &Path, metrics: &Metrics) -> Result<Arc<dyn Store>, OpenError> {
-    let open = || match &config.store.url {
+    opened(|| match &config.store.url {
         Some(url) => Ok(Arc::new(Postgres::open(url.expose(), &on_a_server(config))?) as _),
         None => Ok(Arc::new(Sqlite::open(data, &embedded(config, metrics))?) as _),
-    };
+    })
+}
+
+/// The same store for a command, beside whose work a server on the same database goes on.
+///
+/// # Errors
+/// As [`store`].
+pub fn visited(config: &Config, data: &Path) -> Result<Arc<dyn Store>, OpenError> {
+    let metrics = Metrics::new();
+    opened(|| match &config.store.url {
+        Some(url) => Ok(Arc::new(Postgres::visit(url.expose(), &on_a_server(config))?) as _),
+        // Its lock is held, so there is no server.
+        None => Ok(Arc::new(Sqlite::open(data, &embedded(config, &metrics))?) as _),
+    })
+}
+
+/// A copy of what is in the data directory, whose lock is held, into the database at `url`.
+///
+/// # Errors
+/// When one of them cannot be used.
+pub fn transfer(data: &Path, url: &str, leftovers: Leftovers) -> Result<Transfer, TransferError> {
+    Transfer::open(data, url, leftovers)
+}
+
+fn opened(
+    open: impl FnOnce() -> Result<Arc<dyn Store>, OpenError>,
+) -> Result<Arc<dyn Store>, OpenError> {
     // A runtime of one thread has nobody else to tell.
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(open),

@@ -19,6 +19,7 @@ mod task;
 pub mod conformance;
 pub mod postgres;
 pub mod sqlite;
+pub mod transfer;
 
 mod change;
 mod matching;

@@ -90,7 +90,7 @@ pub fn control(config: &Config, lock: DataLock, request: Request) -> Result<Resp
     let shared = Shared::start(1)?;
     let response = shared.run(async {
         let world = wiring::world(&[], shared.handle())?;
-        let store = wiring::store(config, lock.dir(), &telemetry::metrics::Metrics::new())?;
+        let store = wiring::visited(config, lock.dir())?;
         let response = Tokens::new(Arc::clone(&store), world).handle(request).await;
         store.close().await;
         Ok(response)

@@ -7,6 +7,7 @@
 mod audit;
 mod dev;
 mod environment;
+mod migrate;
 mod send;
 mod serve;
 mod settings;
@@ -43,6 +44,9 @@ enum Command {
     Environment(environment::Command),
     /// Show who changed what, newest first
     Audit(audit::Args),
+    /// Move an installation from one store to another
+    #[command(subcommand)]
+    Migrate(migrate::Command),
     /// Send a message through a running server
     Send(send::Args),
 }
@@ -76,6 +80,7 @@ impl Command {
             Self::Token(command) => token::run(command),
             Self::Environment(command) => environment::run(command),
             Self::Audit(args) => audit::run(args),
+            Self::Migrate(command) => migrate::run(command),
             Self::Send(args) => send::run(args),
         }
     }

@@ -37,6 +37,12 @@ pub enum OpenError {
         /// Its value.
         value: String,
     },
+    /// It holds a part of an installation.
+    #[error(
+        "an installation is being copied into this database, or the copy did not finish: \
+         `ringback migrate sqlite-to-postgres --restart` begins it again"
+    )]
+    Unfinished,
     /// The schema was written by a later version.
     #[error("the database has schema version {found}; this program knows up to {known}")]
     Newer {
@@ -97,13 +103,39 @@ pub(super) struct Start {
     pub(super) now: Timestamp,
 }
 
-/// Connects, checks the server, brings the schema up to date and takes the next epoch.
-pub(super) async fn start(dsn: &str, options: &Options) -> Result<Start, OpenError> {
+/// Who connects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The process that works on the database from now on.
+    Server,
+    /// Somebody who changes a few rows beside it.
+    Guest,
+}
+
+impl Role {
+    fn epoch(self) -> &'static str {
+        match self {
+            Role::Server => include_str!("queries/epoch_next.sql"),
+            Role::Guest => include_str!("queries/epoch.sql"),
+        }
+    }
+}
+
+/// Connects, checks the server and brings the schema up to date.
+pub(super) async fn reach(dsn: &str, options: &Options) -> Result<Pool, OpenError> {
     let pool = pool(dsn, options)?;
     let client = pool.0.get().await.map_err(|error| OpenError::Server(described(&error)))?;
     check(&client).await?;
     migrate::migrate(&client).await?;
-    let row = client.query_typed_one(include_str!("queries/epoch_next.sql"), &[]).await?;
+    drop(client);
+    Ok(pool)
+}
+
+/// Connects and finds out where the last process stopped; a server takes the next epoch.
+pub(super) async fn start(dsn: &str, options: &Options, role: Role) -> Result<Start, OpenError> {
+    let pool = reach(dsn, options).await?;
+    let client = pool.get().await?;
+    let row = client.query_typed_opt(role.epoch(), &[]).await?.ok_or(OpenError::Unfinished)?;
     let (epoch, known_key, known_attempt): (i64, Key, Key) = (row.get(0), row.get(1), row.get(2));
     let last_key = last(&client, include_str!("queries/last_key.sql"), known_key).await?;
     let last_attempt =

@@ -48,6 +48,8 @@ mod rows;
 
 mod store;
 
+pub(crate) mod transfer;
+
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
@@ -60,9 +62,10 @@ use ringback_domain::id::{Key, KeySequence};
 use tokio::runtime::{Handle, Runtime};
 
 pub use self::connect::OpenError;
+pub(crate) use self::partitions::DIVIDED;
 use self::{
     batches::{Batches, Room},
-    connect::Pool,
+    connect::{Pool, Role},
     fault::Stop,
     routes::Routes,
     transaction::{Transaction, int8},
@@ -107,9 +110,7 @@ pub struct Postgres {
     appends: Batches<Append, Result<Appended, AppendError>>,
     records: Batches<Record, Recorded>,
     last_attempt: Key,
-    /// Drives the connections. Gone once the store is closed.
-    runtime: Mutex<Option<Runtime>>,
-    handle: Handle,
+    runtime: Driver,
 }
 
 /// What this process knows about the database.
@@ -125,25 +126,29 @@ struct Node {
 }
 
 impl Postgres {
-    /// Connects, brings the schema up to date and takes the next epoch. It blocks until that is
-    /// done.
+    /// Connects, brings the schema up to date and takes the next epoch: from now on, results of a
+    /// process that did so before change nothing. It blocks until that is done.
     ///
     /// # Errors
     /// [`OpenError`] says whether the address is wrong, the server cannot be reached, is too old or
     /// is set up so that it could lose what it acknowledged.
     pub fn open(dsn: &str, options: &Options) -> Result<Postgres, OpenError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("store-pg")
-            .enable_all()
-            .build()
-            .map_err(|error| OpenError::Runtime(error.to_string()))?;
-        let (told, started) = std::sync::mpsc::sync_channel(1);
+        Postgres::connect(dsn, options, Role::Server)
+    }
+
+    /// The same for a short visit beside a server that works on the database, which goes on
+    /// undisturbed. A visitor looks after the catalogue; it records no attempts.
+    ///
+    /// # Errors
+    /// As [`Postgres::open`].
+    pub fn visit(dsn: &str, options: &Options) -> Result<Postgres, OpenError> {
+        Postgres::connect(dsn, options, Role::Guest)
+    }
+
+    fn connect(dsn: &str, options: &Options, role: Role) -> Result<Postgres, OpenError> {
+        let runtime = Driver::start()?;
         let (dsn, sizes) = (dsn.to_owned(), options.clone());
-        runtime.spawn(async move {
-            let _ = told.send(connect::start(&dsn, &sizes).await);
-        });
-        let start = started.recv().map_err(|error| OpenError::Runtime(error.to_string()))??;
+        let start = runtime.wait(async move { connect::start(&dsn, &sizes, role).await })??;
         let node = Arc::new(Node {
             pool: start.pool,
             epoch: start.epoch,
@@ -153,27 +158,20 @@ impl Postgres {
             size: AtomicU64::new(start.size),
             retention_days: (options.retention.as_secs() / 86_400) as i64,
         });
-        let handle = runtime.handle().clone();
-        let (told, kept) = std::sync::mpsc::sync_channel(1);
-        handle.spawn({
-            let node = Arc::clone(&node);
-            async move {
-                let _ = told.send(partitions::keep(&node, start.now).await);
-            }
-        });
-        kept.recv().map_err(|error| OpenError::Runtime(error.to_string()))??;
+        let kept = Arc::clone(&node);
+        runtime.wait(async move { partitions::keep(&kept, start.now).await })??;
+        let handle = &runtime.handle;
         let room = Room { count: options.queue, bytes: options.queue_bytes };
-        let appends = Batches::start(&handle, options.writers, Some(room), {
+        let appends = Batches::start(handle, options.writers, Some(room), {
             let node = Arc::clone(&node);
             move |batch| append::run(Arc::clone(&node), batch)
         });
-        let records = Batches::start(&handle, options.writers, None, {
+        let records = Batches::start(handle, options.writers, None, {
             let node = Arc::clone(&node);
             move |batch| record::run(Arc::clone(&node), batch)
         });
         let last_attempt = start.last_attempt;
-        let runtime = Mutex::new(Some(runtime));
-        Ok(Postgres { node, appends, records, last_attempt, runtime, handle })
+        Ok(Postgres { node, appends, records, last_attempt, runtime })
     }
 
     /// Runs an operation in a transaction of its own; resolves after its commit.
@@ -187,7 +185,8 @@ impl Postgres {
     {
         let node = Arc::clone(&self.node);
         // Spawned, so that nobody who stops waiting leaves a transaction half done.
-        let running = self.handle.spawn(async move { transaction::run(&node, operation).await });
+        let running =
+            self.runtime.handle.spawn(async move { transaction::run(&node, operation).await });
         Box::pin(async move { running.await.unwrap_or_else(|_| Err(Unavailable::Closed.into())) })
     }
 }
@@ -206,10 +205,7 @@ impl Postgres {
         }
         self.node.closed.store(true, Ordering::Release);
         self.node.pool.close();
-        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(runtime) = runtime {
-            runtime.shutdown_background();
-        }
+        self.runtime.end();
     }
 
     async fn note_keys(&self) -> Result<(), Unavailable> {
@@ -253,10 +249,56 @@ impl Node {
 impl Drop for Postgres {
     fn drop(&mut self) {
         self.node.closed.store(true, Ordering::Release);
+    }
+}
+
+/// Drives the connections, on a thread of its own, until it is dropped or the store is closed.
+pub(crate) struct Driver {
+    handle: Handle,
+    /// Gone once it has ended.
+    runtime: Mutex<Option<Runtime>>,
+}
+
+impl Driver {
+    pub(crate) fn start() -> Result<Driver, OpenError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("store-pg")
+            .enable_all()
+            .build()
+            .map_err(|error| OpenError::Runtime(error.to_string()))?;
+        let handle = runtime.handle().clone();
+        Ok(Driver { handle, runtime: Mutex::new(Some(runtime)) })
+    }
+
+    /// Runs something to its end, whichever thread asks.
+    pub(crate) fn wait<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, OpenError> {
+        let (told, done) = std::sync::mpsc::sync_channel(1);
+        self.handle.spawn(async move {
+            let _ = told.send(work.await);
+        });
+        done.recv().map_err(|error| OpenError::Runtime(error.to_string()))
+    }
+
+    /// Runs something on this thread; the caller is in no runtime.
+    fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.handle.block_on(work)
+    }
+
+    fn end(&self) {
         let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
         // Dropping it here would block, which the caller's runtime does not allow.
         if let Some(runtime) = runtime {
             runtime.shutdown_background();
         }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.end();
     }
 }

@@ -5,7 +5,7 @@
 //! What is written for a time without a partition goes into the default one, where the sweep
 //! deletes it row by row.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ringback_domain::{id::SEQUENCE_BITS, shard::SHARDS, time::Timestamp};
 use tokio_postgres::{Client, error::SqlState};
@@ -21,6 +21,11 @@ use crate::Unavailable;
 const DAY: i64 = 86_400_000;
 /// How many days ahead partitions are made.
 const AHEAD: i64 = 3;
+/// The most days of one table that partitions are made for at once.
+const MOST: usize = 1_000;
+
+/// The tables that are divided by days.
+pub(crate) const DIVIDED: [&str; 4] = ["message", "attempt", "content", "claim"];
 
 /// A table that is divided by days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,6 +67,24 @@ pub(super) async fn keep(node: &Node, now: Timestamp) -> Result<(), Unavailable>
     let client = node.pool.get().await?;
     let kept = Kept { client: &client, today: now.millis().div_euclid(DAY), now };
     kept.keep(node.retention_days).await.map_err(|error| Unavailable::Failed(described(&error)))
+}
+
+/// Makes partitions for these days, by table: what is copied there is dropped by the day like
+/// everything else. What is older than all of them goes into the default one.
+pub(super) async fn make_for(
+    client: &Client,
+    days: &BTreeMap<&'static str, Vec<i64>>,
+) -> Result<(), tokio_postgres::Error> {
+    let kept = Kept { client, today: 0, now: Timestamp(0) };
+    let there = kept.days().await?;
+    for table in Table::ALL {
+        let needed = days.get(table.name()).map_or(&[][..], Vec::as_slice);
+        let missing = needed.iter().filter(|day| !there[&table].contains(day));
+        for day in missing.rev().take(MOST) {
+            kept.change(table, *day, &make(table, *day)).await;
+        }
+    }
+    Ok(())
 }
 
 struct Kept<'a> {

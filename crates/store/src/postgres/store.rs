@@ -72,7 +72,7 @@ impl Store for Postgres {
     fn sweep(&self, now: Timestamp) -> BoxFuture<'_, Result<bool, Unavailable>> {
         Box::pin(async move {
             let node = Arc::clone(&self.node);
-            let swept = self.handle.spawn(async move { sweep::sweep(&node, now).await });
+            let swept = self.runtime.handle.spawn(async move { sweep::sweep(&node, now).await });
             swept.await.unwrap_or(Err(Unavailable::Closed))
         })
     }

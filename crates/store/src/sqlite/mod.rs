@@ -46,6 +46,8 @@ mod rows;
 
 mod store;
 
+pub(crate) mod transfer;
+
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},

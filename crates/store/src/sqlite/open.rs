@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::Unavailable;
 
 /// The version of the schema that this program reads and writes.
-const SCHEMA_VERSION: i64 = 1;
+pub(super) const SCHEMA_VERSION: i64 = 1;
 
 /// Bytes of a page of a new database. Measured, interleaved: half as many writes to the log as with
 /// SQLite's own 4 KiB take 5 % off the CPU of a message; 16 KiB only write more.

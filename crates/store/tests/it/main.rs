@@ -9,3 +9,4 @@ mod entries;
 mod lists;
 mod postgres;
 mod sqlite;
+mod transfer;

@@ -14,7 +14,9 @@ CREATE TABLE node (
   only_one     boolean PRIMARY KEY DEFAULT true CHECK (only_one),
   epoch        int8 NOT NULL,
   last_key     int8 NOT NULL,
-  last_attempt int8 NOT NULL
+  last_attempt int8 NOT NULL,
+  -- An installation is being copied into this database, or was and the copy did not finish.
+  copying      boolean NOT NULL DEFAULT false
 );
 INSERT INTO node (epoch, last_key, last_attempt) VALUES (0, 0, 0);
 
