@@ -57,7 +57,7 @@ async fn look(store: &dyn Store, world: &World, metrics: &Metrics) {
         let begun = Instant::now();
         let space = store.space();
         metrics.store.set(space.used as i64);
-        metrics.disk_free.set(space.free.unwrap_or(0) as i64);
+        metrics.disk_free.set(space.free);
         if let Ok(backlog) = store.backlog().await {
             metrics.backlog.set(backlog.pending as i64);
             let now = world.clock.now();

@@ -5,10 +5,10 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 use aws_lc_rs::rand;
 use ringback_domain::time::Timestamp;
 use ringback_store::{
-    Store, postgres,
+    Commit, Observer, Store, postgres,
     postgres::Postgres,
     sqlite,
-    sqlite::{Commit, Sqlite},
+    sqlite::Sqlite,
     transfer::{Leftovers, Transfer},
 };
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -52,7 +52,9 @@ pub enum OpenError {
 /// When its files or its server cannot be used.
 pub fn store(config: &Config, data: &Path, metrics: &Metrics) -> Result<Arc<dyn Store>, OpenError> {
     opened(|| match &config.store.url {
-        Some(url) => Ok(Arc::new(Postgres::open(url.expose(), &on_a_server(config))?) as _),
+        Some(url) => {
+            Ok(Arc::new(Postgres::open(url.expose(), &on_a_server(config, metrics))?) as _)
+        }
         None => Ok(Arc::new(Sqlite::open(data, &embedded(config, metrics))?) as _),
     })
 }
@@ -64,7 +66,9 @@ pub fn store(config: &Config, data: &Path, metrics: &Metrics) -> Result<Arc<dyn 
 pub fn visited(config: &Config, data: &Path) -> Result<Arc<dyn Store>, OpenError> {
     let metrics = Metrics::new();
     opened(|| match &config.store.url {
-        Some(url) => Ok(Arc::new(Postgres::visit(url.expose(), &on_a_server(config))?) as _),
+        Some(url) => {
+            Ok(Arc::new(Postgres::visit(url.expose(), &on_a_server(config, &metrics))?) as _)
+        }
         // Its lock is held, so there is no server.
         None => Ok(Arc::new(Sqlite::open(data, &embedded(config, &metrics))?) as _),
     })
@@ -89,11 +93,6 @@ fn opened(
 }
 
 fn embedded(config: &Config, metrics: &Metrics) -> sqlite::Options {
-    let metrics = metrics.clone();
-    let observer = move |commit: Commit| {
-        metrics.commit.observe(commit.took);
-        metrics.commit_batch.count(u32::try_from(commit.writes).unwrap_or(u32::MAX));
-    };
     sqlite::Options {
         cache_bytes: u64::from(config.store.cache_mib) << 20,
         log_bytes: u64::from(config.store.checkpoint_mib) << 20,
@@ -101,18 +100,27 @@ fn embedded(config: &Config, metrics: &Metrics) -> sqlite::Options {
         queue: config.limits.intake_queue,
         queue_bytes: config.limits.intake_bytes,
         claims: config.limits.idempotency_entries,
-        observer: Arc::new(observer),
+        observer: observer(metrics),
     }
 }
 
-fn on_a_server(config: &Config) -> postgres::Options {
+fn on_a_server(config: &Config, metrics: &Metrics) -> postgres::Options {
     postgres::Options {
         connections: config.store.connections,
         queue: config.limits.intake_queue,
         queue_bytes: config.limits.intake_bytes,
         retention: config.retention(),
+        observer: observer(metrics),
         ..postgres::Options::default()
     }
+}
+
+fn observer(metrics: &Metrics) -> Observer {
+    let metrics = metrics.clone();
+    Arc::new(move |commit: Commit| {
+        metrics.commit.observe(commit.took);
+        metrics.commit_batch.count(u32::try_from(commit.writes).unwrap_or(u32::MAX));
+    })
 }
 
 /// How many cores there are to run on.

@@ -101,6 +101,10 @@ cases! {
         environments_are_made_once
         tokens_are_found_until_the_end
         answers_are_kept_with_what_they_answer;
+    race:
+        one_of_many_gets_a_name
+        one_of_many_appends_with_an_event_id
+        one_of_many_makes_a_claim;
     import:
         an_import_creates_and_replaces
         an_import_archives_what_it_does_not_name

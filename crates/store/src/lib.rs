@@ -22,12 +22,14 @@ pub mod sqlite;
 pub mod transfer;
 
 mod change;
+mod commit;
 mod matching;
 mod pages;
 mod timings;
 
 pub use access::*;
 pub use audit::{Act, Actor, Audit, AuditQuery, Entry};
+pub use commit::*;
 pub use expunge::*;
 pub use import::*;
 pub use quota::*;

@@ -337,6 +337,12 @@ pub enum AppendError {
     Unavailable(#[from] Unavailable),
 }
 
+/// A request whose claim was made by another one since it looked: nothing is done, as that one was
+/// answered, and this one's repetition gets the same answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a request with the same idempotency key came first: repeat this one to get its answer")]
+pub struct Repeated;
+
 /// Why a resend was not planned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResendError {
@@ -349,6 +355,9 @@ pub enum ResendError {
     /// The message's content no longer exists.
     #[error("the message's content no longer exists")]
     NoContent,
+    /// Another request with the same claim was answered.
+    #[error(transparent)]
+    Repeated(#[from] Repeated),
     /// Nothing can be written now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -377,6 +386,9 @@ pub enum WriteError {
     /// There are too many of it; the word says of what.
     #[error("there are too many {0}")]
     Limit(&'static str),
+    /// Another request with the same claim was answered.
+    #[error(transparent)]
+    Repeated(#[from] Repeated),
     /// Nothing can be written now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

@@ -8,7 +8,7 @@ use ringback_domain::{
 };
 use serde_json::{Map, Value};
 
-use crate::{Answer, BoxFuture, Listed, Page, ReadError, Unavailable};
+use crate::{Answer, BoxFuture, Listed, Page, ReadError, Repeated, Unavailable};
 
 /// Tasks: asked for once, done step by step.
 ///
@@ -112,6 +112,9 @@ pub enum TaskError {
     /// The id is taken.
     #[error("the task exists already")]
     Conflict,
+    /// Another request with the same claim was answered.
+    #[error(transparent)]
+    Repeated(#[from] Repeated),
     /// Nothing can be written now.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

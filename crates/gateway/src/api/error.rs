@@ -238,6 +238,7 @@ impl From<WriteError> for Error {
             WriteError::NotFound(what) => Error::NotFound(what),
             WriteError::Conflict(_) => Error::Conflict { code: "conflict", detail },
             WriteError::Limit(_) => Error::Refused { code: "limit_reached", detail },
+            WriteError::Repeated(_) => Error::Conflict { code: "idempotency_conflict", detail },
             WriteError::Unavailable(unavailable) => unavailable.into(),
         }
     }
@@ -250,6 +251,7 @@ impl From<ResendError> for Error {
             ResendError::NotFound(what) => Error::NotFound(what),
             ResendError::State(_) => Error::Conflict { code: "endpoint_disabled", detail },
             ResendError::NoContent => Error::Refused { code: "missing_payload", detail },
+            ResendError::Repeated(_) => Error::Conflict { code: "idempotency_conflict", detail },
             ResendError::Unavailable(unavailable) => unavailable.into(),
         }
     }
@@ -263,6 +265,7 @@ impl From<TaskError> for Error {
             TaskError::State(_) => Error::Conflict { code: "endpoint_disabled", detail },
             TaskError::Limit => Error::Refused { code: "limit_reached", detail },
             TaskError::Conflict => Error::Conflict { code: "conflict", detail },
+            TaskError::Repeated(_) => Error::Conflict { code: "idempotency_conflict", detail },
             TaskError::Unavailable(unavailable) => unavailable.into(),
         }
     }

@@ -4,6 +4,7 @@
 //! series is bounded; recording never blocks and never fails.
 
 mod histogram;
+mod known;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use prometheus_client::registry::{Metric, Registry};
 use ringback_domain::attempt::{Outcome, Phase};
 
 pub use histogram::Histogram;
+pub use known::Known;
 
 /// The media type of [`Metrics::encode`]'s text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -58,8 +60,8 @@ pub struct Metrics {
     pub client_connections_open: Gauge,
     /// Endpoints whose lane is suspect: recent failures or time-outs.
     pub lanes_suspect: Gauge,
-    /// Space left where the data directory is.
-    pub disk_free: Gauge,
+    /// Space left where the data directory is, if that is where the store is.
+    pub disk_free: Known,
     /// Size of the store's files.
     pub store: Gauge,
     /// One commit of the store, `fsync` included, in seconds.
@@ -267,11 +269,11 @@ mod tests {
             "connections_open",
             "client_connections_open",
             "lanes_suspect",
-            "disk_free_bytes",
             "store_bytes",
             "commit_seconds_count",
         ] {
             has(&text, &format!("ringback_{name} 0"));
         }
+        assert!(!text.contains("\nringback_disk_free_bytes"), "nobody knows it yet: {text}");
     }
 }

@@ -5,16 +5,18 @@ use tokio_postgres::Error;
 
 use super::{
     append,
+    fault::Stop,
     transaction::{Transaction, bytea, int4, int8},
 };
-use crate::{Answer, Claimed};
+use crate::{Answer, Claimed, Repeated};
 
-/// Stores an answer, if the request had a claim.
-pub(super) async fn keep(
+/// Stores an answer, if the request had a claim. Who finds the claim made by somebody else, perhaps
+/// after waiting for that one's end, has done nothing.
+pub(super) async fn keep<E: From<Repeated>>(
     transaction: &Transaction<'_>,
     now: Timestamp,
     answer: Option<&Answer>,
-) -> Result<(), Error> {
+) -> Result<(), Stop<E>> {
     let Some(Answer { claim, status, body }) = answer else { return Ok(()) };
     let key = transaction.next_key(now);
     let Place { shard, bucket, fingerprint, .. } = Place::of(*claim, now);
@@ -30,8 +32,8 @@ pub(super) async fn keep(
         int4(&status),
         bytea(body),
     ];
-    transaction.execute(include_str!("queries/claim_insert.sql"), &parameters).await?;
-    Ok(())
+    let made = transaction.execute(include_str!("queries/claim_insert.sql"), &parameters).await?;
+    if made == 0 { Err(Stop::Refused(Repeated.into())) } else { Ok(()) }
 }
 
 /// What a claim was answered with.

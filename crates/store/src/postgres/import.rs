@@ -42,7 +42,7 @@ async fn run(transaction: &Transaction<'_>, import: Import) -> Result<(), Stop<W
         }
     }
     write(transaction, environment, now, changed, new).await?;
-    Ok(answer::keep(transaction, now, answer.as_ref()).await?)
+    answer::keep(transaction, now, answer.as_ref()).await
 }
 
 /// Writes what is changed and what is new. What somebody else made new since it was looked for is

@@ -70,13 +70,16 @@ use self::{
     routes::Routes,
     transaction::{Transaction, int8},
 };
-use crate::{Append, AppendError, Appended, BoxFuture, Record, Recorded, Space, Unavailable};
+use crate::{
+    Append, AppendError, Appended, BoxFuture, Commit, Observer, Record, Recorded, Space,
+    Unavailable,
+};
 
 /// How long closing waits for what is queued.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How the store is sized.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// Connections for everything but the two queues.
     pub connections: usize,
@@ -89,6 +92,8 @@ pub struct Options {
     pub queue_bytes: usize,
     /// How long content is usually kept: partitions are made for the days on which it expires.
     pub retention: Duration,
+    /// Is told of every commit that wrote something.
+    pub observer: Observer,
 }
 
 impl Default for Options {
@@ -100,6 +105,7 @@ impl Default for Options {
             queue: 20_000,
             queue_bytes: 64 << 20,
             retention: Duration::from_secs(90 * 86_400),
+            observer: Arc::new(|_| {}),
         }
     }
 }
@@ -123,6 +129,7 @@ struct Node {
     /// Bytes of the database when it was measured last.
     size: AtomicU64,
     retention_days: i64,
+    observer: Observer,
 }
 
 impl Postgres {
@@ -157,6 +164,7 @@ impl Postgres {
             closed: AtomicBool::new(false),
             size: AtomicU64::new(start.size),
             retention_days: (options.retention.as_secs() / 86_400) as i64,
+            observer: Arc::clone(&options.observer),
         });
         let kept = Arc::clone(&node);
         runtime.wait(async move { partitions::keep(&kept, start.now).await })??;
@@ -164,11 +172,11 @@ impl Postgres {
         let room = Room { count: options.queue, bytes: options.queue_bytes };
         let appends = Batches::start(handle, options.writers, Some(room), {
             let node = Arc::clone(&node);
-            move |batch| append::run(Arc::clone(&node), batch)
+            move |batch| watched(Arc::clone(&node), batch, append::run)
         });
         let records = Batches::start(handle, options.writers, None, {
             let node = Arc::clone(&node);
-            move |batch| record::run(Arc::clone(&node), batch)
+            move |batch| watched(Arc::clone(&node), batch, record::run)
         });
         let last_attempt = start.last_attempt;
         Ok(Postgres { node, appends, records, last_attempt, runtime })
@@ -244,6 +252,21 @@ impl Node {
     fn routes(&self) -> std::sync::MutexGuard<'_, Routes> {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Commits a batch, and tells how long it took.
+async fn watched<Q, T, F>(
+    node: Arc<Node>,
+    batch: Vec<Q>,
+    commit: impl FnOnce(Arc<Node>, Vec<Q>) -> F,
+) -> Result<T, Unavailable>
+where
+    F: Future<Output = Result<T, Unavailable>>,
+{
+    let (writes, begun) = (batch.len(), transaction::begun());
+    let done = commit(Arc::clone(&node), batch).await?;
+    (node.observer)(Commit { writes, took: begun.elapsed() });
+    Ok(done)
 }
 
 impl Drop for Postgres {

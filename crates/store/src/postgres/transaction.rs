@@ -1,8 +1,11 @@
 //! One transaction, and how values go into and come out of it.
 
 use std::{
-    sync::{Mutex, PoisonError, atomic::Ordering},
-    time::Duration,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use ringback_domain::{id::Key, time::Timestamp};
@@ -12,7 +15,7 @@ use tokio_postgres::{
 };
 
 use super::{Node, fault::Stop};
-use crate::{BoxFuture, Unavailable};
+use crate::{BoxFuture, Commit, Unavailable};
 
 /// Begins a transaction. The limits are set inside it, because a pooler may give the connection to
 /// somebody else afterwards.
@@ -76,6 +79,8 @@ pub(super) struct Transaction<'a> {
     node: &'a Node,
     /// The applications whose routes it changes.
     rerouted: Mutex<Vec<Key>>,
+    /// Whether it has written something, as far as is seen here.
+    wrote: AtomicBool,
 }
 
 impl Transaction<'_> {
@@ -112,7 +117,9 @@ impl Transaction<'_> {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<u64, Error> {
-        self.client.execute_typed(sql, parameters).await
+        let changed = self.client.execute_typed(sql, parameters).await?;
+        self.wrote.fetch_or(changed > 0, Ordering::Relaxed);
+        Ok(changed)
     }
 
     /// The next key.
@@ -132,6 +139,7 @@ impl Transaction<'_> {
 
     /// The connection, for statements that are built elsewhere.
     pub(super) fn client(&self) -> &Client {
+        self.wrote.store(true, Ordering::Relaxed);
         self.client
     }
 
@@ -171,14 +179,25 @@ where
     }
 }
 
+/// The beginning of something that is timed.
+pub(super) fn begun() -> Instant {
+    #[allow(clippy::disallowed_methods, reason = "it is measured, nothing is decided by it")]
+    Instant::now()
+}
+
 async fn attempt<T, E, F>(node: &Node, client: &Client, operation: F) -> Result<T, Stop<E>>
 where
     F: for<'t> FnOnce(&'t Transaction<'t>) -> BoxFuture<'t, Result<T, Stop<E>>> + Send,
 {
+    let begun = begun();
     client.batch_execute(BEGIN).await?;
-    let transaction = Transaction { client, node, rerouted: Mutex::default() };
+    let (rerouted, wrote) = (Mutex::default(), AtomicBool::new(false));
+    let transaction = Transaction { client, node, rerouted, wrote };
     let value = operation(&transaction).await?;
     client.batch_execute("COMMIT").await?;
+    if transaction.wrote.into_inner() {
+        (node.observer)(Commit { writes: 1, took: begun.elapsed() });
+    }
     let rerouted = transaction.rerouted.into_inner().unwrap_or_default();
     if !rerouted.is_empty() {
         let mut routes = node.routes();

@@ -2,18 +2,22 @@
 
 use ringback_domain::{idempotency::Claim, time::Timestamp};
 
-use super::{append, writer::Transaction};
-use crate::{Answer, Claimed};
+use super::{append, fault::Stop, writer::Transaction};
+use crate::{Answer, Claimed, Repeated};
 
-/// Stores an answer, if the request had a claim.
-pub(super) fn keep(
+/// Stores an answer, if the request had a claim. Who finds the claim made by somebody else has done
+/// nothing.
+pub(super) fn keep<E: From<Repeated>>(
     transaction: &mut Transaction<'_>,
     now: Timestamp,
     answer: Option<&Answer>,
-) -> rusqlite::Result<()> {
+) -> Result<(), Stop<E>> {
     let Some(Answer { claim, status, body }) = answer else { return Ok(()) };
+    if transaction.memory.claims.find(transaction.connection, *claim, now)?.is_some() {
+        return Err(Stop::Refused(Repeated.into()));
+    }
     let key = transaction.memory.keys.next(now, 0);
-    append::make_claim(transaction, key, *claim, Some((*status, body)))
+    Ok(append::make_claim(transaction, key, *claim, Some((*status, body)))?)
 }
 
 /// What a claim was answered with. It asks the writer, as the index of claims is there; a

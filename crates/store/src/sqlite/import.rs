@@ -35,5 +35,5 @@ fn run(transaction: &mut Transaction<'_>, import: Import) -> Result<(), Stop<Wri
             }
         }
     }
-    Ok(answer::keep(transaction, now, answer.as_ref())?)
+    answer::keep(transaction, now, answer.as_ref())
 }

@@ -52,7 +52,6 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
-    time::Duration,
 };
 
 pub use open::OpenError;
@@ -68,24 +67,12 @@ use self::{
     routes::Routes,
     writer::{Call, Memory, Transaction, Writer},
 };
-use crate::{BoxFuture, Unavailable};
+use crate::{BoxFuture, Observer, Unavailable};
 
 /// The file in the data directory that holds everything.
 pub const FILE: &str = "ringback.sqlite";
 
 const CHECKPOINT_THREAD: &str = "store-checkpoint";
-
-/// One commit, for those who count them.
-#[derive(Clone, Copy, Debug)]
-pub struct Commit {
-    /// How many messages, records and other writes it was for.
-    pub writes: usize,
-    /// From its beginning to the end of its sync.
-    pub took: Duration,
-}
-
-/// Is told of every commit.
-pub type Observer = Arc<dyn Fn(Commit) + Send + Sync>;
 
 /// How the store is sized.
 #[derive(Clone)]

@@ -15,12 +15,11 @@ use ringback_domain::id::KeySequence;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{Commit, Observer};
 use super::{
     append, checkpoint::Turn, claims::Claims, fault, fault::Stop, queue::AppendReply, queue::Job,
     queue::Queue, queue::RecordReply, queue::Task, record, routes::Routes,
 };
-use crate::{AppendError, Appended, Recorded, Unavailable};
+use crate::{AppendError, Appended, Commit, Observer, Recorded, Unavailable};
 
 /// The most messages and records of one transaction; more would make the first wait for the last.
 const BATCH: usize = 512;

@@ -3,12 +3,20 @@
 
 use std::sync::Arc;
 
+use ringback_domain::{
+    application::{Application, Metadata},
+    id::{ApplicationId, Id},
+    idempotency::Claim,
+    time::Timestamp,
+};
 use ringback_pg_cluster::{Cluster, Database};
 use ringback_store::{
-    Store,
+    Answer, NewApplication, Repeated, Store, WriteError,
     conformance::Case,
     postgres::{OpenError, Options, Postgres},
 };
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
 conformance_tests!();
 
@@ -64,5 +72,61 @@ fn an_address_that_leads_nowhere_is_told_without_its_password() {
     for place in ["127.0.0.1:1/x", "127.0.0.1:port/x", "%zz/x", "?nope=1"] {
         let error = refused(&format!("postgres://made-up:made-up-password@{place}")).to_string();
         assert!(error.contains("database") && !error.contains("made-up"), "{place}: {error}");
+    }
+}
+
+/// The runtime that the store made for itself is given up where nothing may block.
+#[tokio::test]
+async fn a_failed_start_is_told_inside_a_runtime() {
+    let error = refused("postgres://made-up@127.0.0.1:1/x");
+    assert!(matches!(error, OpenError::Server(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_visitor_leaves_the_epoch_alone() {
+    let database = Database::create().unwrap();
+    let open = || Postgres::open(&database.dsn(), &Options::default()).unwrap();
+    let server = open();
+    let visitor = Postgres::visit(&database.dsn(), &Options::default()).unwrap();
+    assert_eq!(visitor.epoch(), server.epoch());
+    visitor.close().await;
+    assert_eq!(open().epoch(), server.epoch() + 1);
+}
+
+/// What the suite checks within one process, between two.
+#[tokio::test]
+async fn one_of_two_processes_makes_a_claim() {
+    let database = Database::create().unwrap();
+    let one = Arc::new(Postgres::open(&database.dsn(), &Options::default()).unwrap());
+    let two = Arc::new(Postgres::visit(&database.dsn(), &Options::default()).unwrap());
+    let environment = one.environment("default".to_owned(), NOW).await.unwrap();
+    for round in 0..20 {
+        let key = format!("key {round}");
+        let claim = Claim::new(environment, "POST", "/somewhere", &key, b"body", NOW).unwrap();
+        let create = |store: &Arc<Postgres>, number: i64| {
+            let answer = Some(Answer { claim, status: 201, body: b"answer".to_vec() });
+            let id = ApplicationId(Id { key: 1_000 + 2 * round + number, shard: 0, nonce: 7 });
+            let application = Application {
+                id,
+                uid: None,
+                name: key.clone(),
+                metadata: Metadata::default(),
+                throttle_rate: None,
+                created_at: NOW,
+                updated_at: NOW,
+            };
+            let store = Arc::clone(store);
+            async move {
+                let new = NewApplication { environment, application, answer };
+                store.create_application(new).await
+            }
+        };
+        let told = tokio::join!(create(&one, 0), create(&two, 1));
+        let lost = WriteError::Repeated(Repeated);
+        let fair = match &told {
+            (Ok(_), Err(error)) | (Err(error), Ok(_)) => *error == lost,
+            _ => false,
+        };
+        assert!(fair, "{told:?}");
     }
 }

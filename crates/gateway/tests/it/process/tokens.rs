@@ -1,14 +1,15 @@
 //! `ringback token`: through the server's socket, and without a server.
 
-use std::os::unix::fs::PermissionsExt;
+use std::{os::unix::fs::PermissionsExt, sync::Arc};
 
 use http::Method;
 use ringback::control;
+use ringback_pg_cluster::Database;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep};
 
-use super::{run_on, stderr, stdout};
-use crate::support::{Server, Settings};
+use super::{run, run_on, stderr, stdout};
+use crate::support::{Receiver, Server, Settings, Store};
 
 /// Runs `ringback token …` with `--json` on the server's data.
 fn token(server: &Server, words: &[&str]) -> Value {
@@ -189,4 +190,41 @@ async fn what_commands_and_requests_change_is_in_the_audit_log() {
     // Without a server the command reads the store itself.
     server.stop();
     assert_eq!(told(&audit(&server, &["--environment", "other"])), expect);
+}
+
+/// A command with a data directory of its own, as on another machine, works on the database itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_beside_a_server_on_the_database_does_not_disturb_it() {
+    let receiver = Receiver::ok();
+    let database = Arc::new(Database::create().unwrap());
+    let store = Some(Store::Postgres(Arc::clone(&database)));
+    let server = Server::start(Settings { store, ..Settings::default() });
+    let (app, _) = server.application(&receiver.url()).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let data = elsewhere.path().to_str().unwrap();
+    let url = database.dsn();
+    let command = |words: &[&str]| {
+        let words = [words, &["--data", data, "--json"]].concat();
+        let output = run(&words, &[("RINGBACK_STORE", &url)]);
+        assert!(output.status.success(), "{words:?}: {}", stderr(&output));
+        serde_json::from_str::<Value>(&stdout(&output)).unwrap()
+    };
+    let epoch = database.ask("SELECT epoch FROM node").unwrap();
+    let made = command(&["token", "create", "--name", "made up"]);
+    command(&["environment", "create", "other"]);
+    assert_eq!(command(&["token", "list"]).as_array().unwrap().len(), 1);
+    assert_eq!(status(&server, made["token"].as_str().unwrap(), "/api/v1/app").await, 200);
+    assert_eq!(database.ask("SELECT epoch FROM node").unwrap(), epoch);
+
+    // Results that are written now still take effect.
+    let message = json!({ "eventType": "a", "payload": {} });
+    server.post(&format!("/api/v1/app/{app}/msg"), message).await;
+    receiver.wait_for(1);
+    let begun = Instant::now();
+    while database.ask("SELECT count(*) FROM delivery").unwrap() != "0" {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the result was not recorded");
+        sleep(Duration::from_millis(20)).await;
+    }
+    let attempts = database.ask("SELECT count(*) FROM attempt").unwrap();
+    assert_eq!(attempts, "1");
 }

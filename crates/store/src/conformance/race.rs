@@ -1,0 +1,121 @@
+//! Races: of those who ask for the same at the same moment, exactly one gets it, and the others are
+//! told so as if they had come later.
+
+use std::{fmt::Debug, future::Future, sync::Arc};
+
+use tokio::task::JoinSet;
+
+use super::bench::{Bench, NOW, at, reference};
+use crate::*;
+
+/// How many ask at the same time.
+const TWINS: u64 = 8;
+
+/// What they are all told.
+async fn race<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    bench: &Bench<'_>,
+    each: impl Fn(Arc<dyn Store>) -> F,
+) -> Vec<T> {
+    let mut under_way = JoinSet::new();
+    for _ in 0..TWINS {
+        under_way.spawn(each(Arc::clone(&bench.store)));
+    }
+    under_way.join_all().await
+}
+
+/// Checks that one has won and all others were told `lost`; returns what the winner got.
+fn winner<T: Debug, E: Debug + PartialEq>(told: Vec<Result<T, E>>, lost: &E) -> T {
+    let (won, rest): (Vec<_>, Vec<_>) = told.into_iter().partition(Result::is_ok);
+    assert_eq!((won.len(), rest.len() as u64), (1, TWINS - 1), "{won:?} {rest:?}");
+    assert!(rest.iter().all(|told| told.as_ref().is_err_and(|error| error == lost)), "{rest:?}");
+    won.into_iter().next().unwrap().unwrap()
+}
+
+pub(super) async fn one_of_many_gets_a_name(bench: Bench<'_>) {
+    for round in 0..5 {
+        let uid = format!("application {round}");
+        let told = race(&bench, |store| {
+            let new = bench.new_application(&uid);
+            async move { store.create_application(new).await }
+        });
+        winner(told.await, &WriteError::Conflict("application uid"));
+
+        let scope = bench.application(&format!("with endpoints {round}")).await;
+        let told = race(&bench, |store| {
+            let mut new = bench.new_endpoint(scope);
+            new.endpoint.uid = Some("mine".to_owned());
+            async move { store.create_endpoint(new).await }
+        });
+        winner(told.await, &WriteError::Conflict("endpoint uid"));
+
+        let name = format!("type.{round}");
+        let told = race(&bench, |store| {
+            let new = bench.new_event_type(&name);
+            async move { store.create_event_type(new).await }
+        });
+        winner(told.await, &WriteError::Conflict("event type"));
+    }
+}
+
+pub(super) async fn one_of_many_appends_with_an_event_id(bench: Bench<'_>) {
+    let scope = bench.application("one").await;
+    let endpoint = bench.endpoint(scope).await;
+    for round in 0..5 {
+        let told = race(&bench, |store| {
+            let event_id = Some(format!("event {round}"));
+            let append = bench.to(scope, NewMessage { event_id, ..bench.message() });
+            async move { store.append(vec![append]).await.remove(0) }
+        });
+        let told = told.await;
+        let first = told.iter().find_map(|told| told.as_ref().ok()).unwrap().id;
+        winner(told, &AppendError::EventIdTaken { existing: first });
+    }
+    assert_eq!(bench.due_all(&endpoint, at(1)).await.len(), 5, "the others wrote nothing");
+}
+
+pub(super) async fn one_of_many_makes_a_claim(bench: Bench<'_>) {
+    let scope = bench.application("one").await;
+    let endpoint = bench.endpoint(scope).await;
+    for round in 0..5 {
+        let claim = bench.claim(&format!("key {round}"), "body");
+        let told = race(&bench, |store| {
+            let append = Append { claim: Some(claim), ..bench.to(scope, bench.message()) };
+            async move { store.append(vec![append]).await.remove(0).unwrap() }
+        });
+        let told = told.await;
+        assert_eq!(told.iter().filter(|told| !told.repeated).count(), 1, "{told:?}");
+        assert!(told.iter().all(|other| other.id == told[0].id), "{told:?}");
+    }
+    assert_eq!(bench.due_all(&endpoint, at(1)).await.len(), 5, "the others wrote nothing");
+
+    for round in 0..5 {
+        let claim = bench.claim(&format!("answer {round}"), "body");
+        let answer = Answer { claim, status: 201, body: b"answer".to_vec() };
+        let told = race(&bench, |store| {
+            let mut new = bench.new_application("unused");
+            (new.application.uid, new.answer) = (None, Some(answer.clone()));
+            async move { store.create_application(new).await }
+        });
+        let created = winner(told.await, &WriteError::Repeated(Repeated));
+        let kept = bench.store.claimed(claim, NOW).await.unwrap().unwrap();
+        assert_eq!((kept.same_body, kept.status), (true, 201));
+        let id = ringback_domain::scope::Reference::Id(created.id.0);
+        assert!(bench.store.application(bench.environment, id).await.is_ok());
+    }
+    let page = super::bench::everything(Order::Ascending);
+    let all = bench.store.applications(bench.environment, page).await.unwrap().items;
+    assert_eq!(all.len(), 6, "who came later has created nothing");
+
+    let message = bench.send(scope, bench.message()).await.id;
+    let claim = bench.claim("resend", "body");
+    let answer = Answer { claim, status: 202, body: Vec::new() };
+    let told = race(&bench, |store| {
+        let mut resend = bench.resend(scope, message, &endpoint);
+        resend.answer = Some(answer.clone());
+        async move { store.resend(resend).await }
+    });
+    let told: Vec<_> = told.await;
+    winner(told, &ResendError::Repeated(Repeated));
+    let endpoint = reference(&endpoint);
+    assert!(bench.store.endpoint(scope, endpoint).await.is_ok());
+}
