@@ -5,7 +5,9 @@
 //! instead of by bytes, a time zone far from UTC, and a role that may create databases and no more.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -42,6 +44,9 @@ pub struct Options {
     pub within: Option<PathBuf>,
     /// Settings as in `postgresql.conf`; they win over those that every cluster here has.
     pub settings: Vec<(String, String)>,
+    /// Files that settings name, as their names and contents. The server finds them one folder
+    /// above its data: `../NAME`.
+    pub files: Vec<(String, String)>,
 }
 
 /// A running server; dropping it stops the server and removes its directory.
@@ -66,8 +71,7 @@ impl Cluster {
         let directory = within.join(format!("ringback-pg-{}", random()));
         fs::create_dir_all(&directory)
             .map_err(|error| format!("cannot make {}: {error}", directory.display()))?;
-        let settings = options.settings.clone();
-        Cluster::launch(directory.clone(), Owner::Holder, settings).inspect_err(|_| {
+        Cluster::launch(directory.clone(), Owner::Holder, options).inspect_err(|_| {
             // The janitor has done it, unless it was never hired.
             let _ = fs::remove_dir_all(&directory);
         })
@@ -77,7 +81,7 @@ impl Cluster {
     pub(crate) fn launch(
         directory: PathBuf,
         owner: Owner,
-        settings: Vec<(String, String)>,
+        options: &Options,
     ) -> Result<Cluster, String> {
         let programs = Programs::find()?;
         let user = User::unprivileged(&directory)?;
@@ -87,6 +91,10 @@ impl Cluster {
         }
         let janitor = Janitor::hire(&directory, owner, &programs, user)?;
         initialise(&directory, &programs, user)?;
+        for (name, content) in &options.files {
+            place(&directory.join(name), content, user)?;
+        }
+        let settings = options.settings.clone();
         let (server, port) = (None, 0);
         let mut cluster =
             Cluster { directory, programs, user, settings, port, server, _janitor: janitor };
@@ -252,6 +260,19 @@ impl Drop for Cluster {
         // Whatever does not stop here is the janitor's, who comes next.
         let _ = self.stop();
     }
+}
+
+/// Writes a file for the server alone: it refuses a key that others can read.
+fn place(path: &Path, content: &str, user: Option<User>) -> Result<(), String> {
+    let write = || {
+        let mut file = fs::File::options().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(content.as_bytes())?;
+        match user {
+            Some(User { uid, gid }) => std::os::unix::fs::chown(path, Some(uid), Some(gid)),
+            None => Ok(()),
+        }
+    };
+    write().map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
 /// Creates the cluster's files; not synced, as there is nothing in them to lose yet.

@@ -63,7 +63,7 @@ fn start(directory: &Path) -> Result<String, String> {
     // What a test left that failed at this point.
     let _ = fs::remove_dir_all(directory.join("data"));
     let owner = Owner::Process(parent_id());
-    let cluster = Cluster::launch(directory.to_owned(), owner, Vec::new())?;
+    let cluster = Cluster::launch(directory.to_owned(), owner, &Options::default())?;
     let url = cluster.dsn();
     // The end of this test is not the end of the server.
     std::mem::forget(cluster);

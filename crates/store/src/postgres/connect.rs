@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, QueueMode, RecyclingMethod, Runtime, Timeouts};
 use ringback_domain::{id::Key, shard::SHARDS, time::Timestamp};
-use tokio_postgres::{Client, Config, NoTls, config::SslMode};
+use tokio_postgres::{Client, Config};
 
-use super::{Options, migrate};
+use super::{Options, migrate, tls};
 use crate::Unavailable;
 
 /// The oldest server that is supported, as `server_version_num` counts.
@@ -23,6 +23,9 @@ pub enum OpenError {
     /// The server cannot be reached, or refuses.
     #[error("the database cannot be used: {0}")]
     Server(String),
+    /// The connection cannot be protected as the address asks.
+    #[error("the certificates of the database cannot be checked: {0}")]
+    Tls(String),
     /// The server is too old.
     #[error("the server is PostgreSQL {found}; 15 or later is needed")]
     Old {
@@ -147,18 +150,17 @@ pub(super) async fn start(dsn: &str, options: &Options, role: Role) -> Result<St
 }
 
 fn pool(dsn: &str, options: &Options) -> Result<Pool, OpenError> {
+    let (dsn, tls) = tls::Wanted::take(dsn)?;
     let mut config: Config = dsn.parse().map_err(|error| OpenError::Address(described(&error)))?;
-    if config.get_ssl_mode() == SslMode::Require {
-        let reason = "sslmode=require is not supported yet; use a local proxy that speaks TLS";
-        return Err(OpenError::Address(reason.to_owned()));
-    }
+    config.ssl_mode(tls.ssl_mode());
     config.connect_timeout(PATIENCE);
     config.keepalives_idle(Duration::from_secs(30));
     if config.get_application_name().is_none() {
         config.application_name("ringback");
     }
     let recycling_method = RecyclingMethod::Fast;
-    let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method });
+    let manager =
+        Manager::from_config(config, tls.connector()?, ManagerConfig { recycling_method });
     let timeouts =
         Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) };
     deadpool_postgres::Pool::builder(manager)

@@ -12,6 +12,7 @@
 
 mod connect;
 mod migrate;
+mod tls;
 
 mod batches;
 mod routes;

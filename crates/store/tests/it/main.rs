@@ -9,4 +9,5 @@ mod entries;
 mod lists;
 mod postgres;
 mod sqlite;
+mod tls;
 mod transfer;

@@ -1,0 +1,384 @@
+//! TLS to the server, with the words of PostgreSQL's own clients: `sslmode` and `sslrootcert`
+//! (<https://www.postgresql.org/docs/current/libpq-ssl.html>).
+//!
+//! The driver knows three modes and no certificates, so these two are taken out of the address, and
+//! what they say is done here.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_postgres::{
+    config::SslMode,
+    tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream},
+};
+use tokio_rustls::TlsConnector;
+
+use super::connect::OpenError;
+
+/// How the connection is protected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Mode {
+    Disable,
+    /// Encrypted if the server can; whoever answers is believed.
+    #[default]
+    Prefer,
+    /// Encrypted; whoever answers is believed, unless authorities are named.
+    Require,
+    /// Encrypted, to a server with a certificate of a trusted authority.
+    VerifyCa,
+    /// Encrypted, to the server that the address names.
+    VerifyFull,
+}
+
+impl Mode {
+    fn parse(text: &str) -> Option<Mode> {
+        Some(match text {
+            "disable" => Mode::Disable,
+            "prefer" => Mode::Prefer,
+            "require" => Mode::Require,
+            "verify-ca" => Mode::VerifyCa,
+            "verify-full" => Mode::VerifyFull,
+            _ => return None,
+        })
+    }
+}
+
+/// What an address says about TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    mode: Mode,
+    /// The file of the authorities that are trusted; the system's if there is none.
+    authorities: Option<String>,
+}
+
+impl Wanted {
+    /// Takes the parameters out of an address.
+    pub(super) fn take(dsn: &str) -> Result<(String, Wanted), OpenError> {
+        let mut wanted = Wanted::default();
+        let Some((start, query)) = dsn.split_once('?') else {
+            return Ok((dsn.to_owned(), wanted));
+        };
+        let mut rest = Vec::new();
+        for parameter in query.split('&') {
+            match parameter.split_once('=') {
+                Some(("sslmode", mode)) => {
+                    let unknown = "sslmode is disable, prefer, require, verify-ca or verify-full";
+                    let unknown = || OpenError::Address(unknown.to_owned());
+                    wanted.mode = Mode::parse(mode).ok_or_else(unknown)?;
+                }
+                Some(("sslrootcert", "system")) => wanted.authorities = None,
+                Some(("sslrootcert", path)) => wanted.authorities = Some(decoded(path)?),
+                _ => rest.push(parameter),
+            }
+        }
+        // As PostgreSQL's own clients do: who names authorities wants them to count.
+        if wanted.mode == Mode::Require && wanted.authorities.is_some() {
+            wanted.mode = Mode::VerifyCa;
+        }
+        let mark = if rest.is_empty() { "" } else { "?" };
+        Ok((format!("{start}{mark}{}", rest.join("&")), wanted))
+    }
+
+    /// The same as the driver knows it.
+    pub(super) fn ssl_mode(&self) -> SslMode {
+        match self.mode {
+            Mode::Disable => SslMode::Disable,
+            Mode::Prefer => SslMode::Prefer,
+            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => SslMode::Require,
+        }
+    }
+
+    /// What shakes hands.
+    pub(super) fn connector(&self) -> Result<Connector, OpenError> {
+        let failed = |error: &dyn std::fmt::Display| OpenError::Tls(error.to_string());
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier: Arc<dyn ServerCertVerifier> = match self.mode {
+            Mode::Disable | Mode::Prefer | Mode::Require => {
+                Arc::new(Anybody(Arc::clone(&provider)))
+            }
+            Mode::VerifyCa | Mode::VerifyFull => {
+                let roots = Arc::new(self.roots()?);
+                let verifier =
+                    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
+                        .build()
+                        .map_err(|error| failed(&error))?;
+                match self.mode {
+                    Mode::VerifyCa => Arc::new(AnyName(verifier)),
+                    _ => verifier,
+                }
+            }
+        };
+        // "Dangerous" is what rustls calls a verifier other than its own.
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(|error| failed(&error))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        Ok(Connector(TlsConnector::from(Arc::new(config))))
+    }
+
+    fn roots(&self) -> Result<RootCertStore, OpenError> {
+        let mut roots = RootCertStore::empty();
+        let Some(path) = &self.authorities else {
+            // A system's list may hold certificates that cannot be used; the others still count.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            return Ok(roots);
+        };
+        let failed = |error: &dyn std::fmt::Display| OpenError::Tls(format!("{path}: {error}"));
+        let pem = std::fs::read(path).map_err(|error| failed(&error))?;
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            let certificate = certificate.map_err(|error| failed(&error))?;
+            roots.add(certificate).map_err(|error| failed(&error))?;
+        }
+        if roots.is_empty() { Err(failed(&"there is no certificate in it")) } else { Ok(roots) }
+    }
+}
+
+/// A path as it stands in a URL.
+fn decoded(text: &str) -> Result<String, OpenError> {
+    let wrong = || OpenError::Address("sslrootcert is no path".to_owned());
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digits = [rest.next().ok_or_else(wrong)?, rest.next().ok_or_else(wrong)?];
+        let digits = std::str::from_utf8(&digits).map_err(|_| wrong())?;
+        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| wrong())?);
+    }
+    String::from_utf8(bytes).map_err(|_| wrong())
+}
+
+/// Believes anybody; what is said is still signed with the key of the certificate that was shown.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(
+            message,
+            certificate,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(
+            message,
+            certificate,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Judges as rustls does, but for the name: that is compared last, so a wrong name says that all
+/// the rest is right.
+#[derive(Debug)]
+struct AnyName(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verdict =
+            self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match verdict {
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+/// Shakes hands for the driver.
+#[derive(Clone)]
+pub(super) struct Connector(TlsConnector);
+
+impl<S> MakeTlsConnect<S> for Connector
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Stream = Stream<S>;
+    type TlsConnect = Handshake;
+    type Error = io::Error;
+
+    fn make_tls_connect(&mut self, domain: &str) -> io::Result<Handshake> {
+        Ok(Handshake { connector: self.0.clone(), domain: domain.to_owned() })
+    }
+}
+
+/// A handshake with a server of this name.
+pub(super) struct Handshake {
+    connector: TlsConnector,
+    domain: String,
+}
+
+impl<S> TlsConnect<S> for Handshake
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Stream = Stream<S>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Stream<S>>> + Send>>;
+
+    fn connect(self, stream: S) -> Self::Future {
+        Box::pin(async move {
+            // Not before it is needed: a Unix socket has no name, and no TLS.
+            let name = ServerName::try_from(self.domain).map_err(io::Error::other)?;
+            self.connector.connect(name, stream).await.map(Stream)
+        })
+    }
+}
+
+/// An encrypted connection.
+pub(super) struct Stream<S>(tokio_rustls::client::TlsStream<S>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Stream<S> {
+    fn channel_binding(&self) -> ChannelBinding {
+        // The password's proof is not bound to the certificate; `verify-full` checks that.
+        ChannelBinding::none()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_are_taken_out_of_the_address() {
+        let check = |dsn, rest: &str, mode, authorities: Option<&str>| {
+            let wanted = Wanted { mode, authorities: authorities.map(str::to_owned) };
+            assert_eq!(Wanted::take(dsn).unwrap(), (rest.to_owned(), wanted), "{dsn}");
+        };
+        check("postgres://h/d", "postgres://h/d", Mode::Prefer, None);
+        check("postgres://h/d?sslmode=disable", "postgres://h/d", Mode::Disable, None);
+        check(
+            "postgres://h/d?a=b&sslmode=require&c=d",
+            "postgres://h/d?a=b&c=d",
+            Mode::Require,
+            None,
+        );
+        check(
+            "postgres://h/d?sslrootcert=%2Fa%20b.pem&sslmode=verify-full",
+            "postgres://h/d",
+            Mode::VerifyFull,
+            Some("/a b.pem"),
+        );
+        check(
+            "postgres://h/d?sslmode=require&sslrootcert=/a",
+            "postgres://h/d",
+            Mode::VerifyCa,
+            Some("/a"),
+        );
+        check(
+            "postgres://h/d?sslmode=verify-ca&sslrootcert=system",
+            "postgres://h/d",
+            Mode::VerifyCa,
+            None,
+        );
+        for wrong in ["sslmode=allow", "sslmode=", "sslrootcert=%zz", "sslrootcert=%2"] {
+            assert!(Wanted::take(&format!("postgres://h/d?{wrong}")).is_err(), "{wrong}");
+        }
+    }
+}
