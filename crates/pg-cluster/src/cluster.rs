@@ -141,11 +141,23 @@ impl Cluster {
     /// # Errors
     /// When it does not stop.
     pub fn stop(&mut self) -> Result<(), String> {
+        self.stop_as("fast")
+    }
+
+    /// Stops the server at once; it recovers at the next start.
+    ///
+    /// # Errors
+    /// When it does not stop.
+    pub fn stop_immediately(&mut self) -> Result<(), String> {
+        self.stop_as("immediate")
+    }
+
+    fn stop_as(&mut self, mode: &str) -> Result<(), String> {
         if self.server.is_none() {
             return Ok(());
         }
         let mut pg_ctl = self.programs.command("pg_ctl", self.user);
-        let words = ["stop", "--silent", "--mode", "fast", "--pgdata", "data"];
+        let words = ["stop", "--silent", "--mode", mode, "--pgdata", "data"];
         output(pg_ctl.args(words).current_dir(&self.directory))?;
         self.reap()
     }
@@ -155,15 +167,36 @@ impl Cluster {
     /// # Errors
     /// When it is not running.
     pub fn kill(&mut self) -> Result<(), String> {
+        self.signal("KILL")?;
+        self.reap()
+    }
+
+    /// Makes every process of the server stand still: its connections stay, and nobody answers.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn freeze(&self) -> Result<(), String> {
+        self.signal("STOP")
+    }
+
+    /// Lets them go on.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn thaw(&self) -> Result<(), String> {
+        self.signal("CONT")
+    }
+
+    fn signal(&self, signal: &str) -> Result<(), String> {
         let pid = self.pid().ok_or("the server is not running")?;
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
             .map_err(|error| format!("cannot list the processes of the server: {error}"))?;
         // The parent goes first: it would only start others in their place. A child that has ended
         // meanwhile is no failure. `kill` of the shell: a signal needs no dependency.
         let mut kill = Command::new("/bin/sh");
-        kill.args(["-c", "kill -KILL \"$@\"", "kill"]).arg(pid.to_string());
+        kill.args(["-c", "kill -\"$0\" \"$@\"", signal]).arg(pid.to_string());
         let _ = output(kill.args(children.split_whitespace()));
-        self.reap()
+        Ok(())
     }
 
     /// Starts the server again, on the same port.
@@ -257,7 +290,8 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // Whatever does not stop here is the janitor's, who comes next.
+        // What stands still cannot stop. Whatever else does not is the janitor's, who comes next.
+        let _ = self.thaw();
         let _ = self.stop();
     }
 }

@@ -8,5 +8,9 @@ if [ -n "$owner" ]; then
 else
   read -r _
 fi
+# What a test made stand still has to hear that it shall stop.
+if read -r server 2>/dev/null <"$directory/data/postmaster.pid"; then
+  kill -CONT "$server" $(cat "/proc/$server/task/$server/children") 2>/dev/null
+fi
 cd "$directory" && "$@" stop --silent --mode fast --pgdata data
 cd / && rm -rf "$directory"

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
 
 mod commands;
+mod database;
 mod migrate;
 mod operations;
 mod secrets;
@@ -11,11 +12,15 @@ mod stop;
 mod tokens;
 
 use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
     path::Path,
     process::{Command, Output, Stdio},
 };
 
-use crate::support::Server;
+use serde_json::Value;
+
+use crate::support::{PATIENCE, Server, TOKEN};
 
 /// The program with these words and variables, and none of ours.
 fn command(words: &[&str], env: &[(&str, &str)]) -> Command {
@@ -36,6 +41,26 @@ fn run(words: &[&str], env: &[(&str, &str)]) -> Output {
 fn run_on(server: &Server, words: &[&str], env: &[(&str, &str)]) -> Output {
     let mut command = command(words, env);
     command.arg("--data").arg(server.data()).envs(server.store().env()).output().unwrap()
+}
+
+/// Posts with these header lines; the status, the head of the answer and its body.
+fn raw(server: &Server, path: &str, lines: &str, body: &Value) -> (u16, String, Value) {
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n{lines}\
+         content-type: application/json\r\nconnection: close\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head.to_ascii_lowercase(), serde_json::from_str(body).unwrap_or(Value::Null))
 }
 
 fn stdout(output: &Output) -> String {

@@ -97,6 +97,8 @@ impl Pool {
 /// What the store needs to go on where the last process stopped.
 pub(super) struct Start {
     pub(super) pool: Pool,
+    /// One connection more, to ask whether the server is there.
+    pub(super) line: Pool,
     pub(super) epoch: i64,
     pub(super) last_key: Key,
     pub(super) last_attempt: Key,
@@ -126,7 +128,8 @@ impl Role {
 
 /// Connects, checks the server and brings the schema up to date.
 pub(super) async fn reach(dsn: &str, options: &Options) -> Result<Pool, OpenError> {
-    let pool = pool(dsn, options)?;
+    // One for each batch under way, and the rest for everything else.
+    let pool = pool(dsn, options.connections + 2 * options.writers)?;
     let client = pool.0.get().await.map_err(|error| OpenError::Server(described(&error)))?;
     check(&client).await?;
     migrate::migrate(&client).await?;
@@ -146,15 +149,18 @@ pub(super) async fn start(dsn: &str, options: &Options, role: Role) -> Result<St
     let row = client.query_typed_one(include_str!("queries/moment.sql"), &[]).await?;
     let (size, now) = (row.get::<_, i64>(0) as u64, Timestamp(row.get(1)));
     drop(client);
-    Ok(Start { pool, epoch, last_key, last_attempt, size, now })
+    let line = self::pool(dsn, 1)?;
+    Ok(Start { pool, line, epoch, last_key, last_attempt, size, now })
 }
 
-fn pool(dsn: &str, options: &Options) -> Result<Pool, OpenError> {
+fn pool(dsn: &str, connections: usize) -> Result<Pool, OpenError> {
     let (dsn, tls) = tls::Wanted::take(dsn)?;
     let mut config: Config = dsn.parse().map_err(|error| OpenError::Address(described(&error)))?;
     config.ssl_mode(tls.ssl_mode());
     config.connect_timeout(PATIENCE);
     config.keepalives_idle(Duration::from_secs(30));
+    // What a network swallowed is given up in this time, not in the quarter of an hour of the system.
+    config.tcp_user_timeout(2 * PATIENCE);
     if config.get_application_name().is_none() {
         config.application_name("ringback");
     }
@@ -164,10 +170,9 @@ fn pool(dsn: &str, options: &Options) -> Result<Pool, OpenError> {
     let timeouts =
         Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) };
     deadpool_postgres::Pool::builder(manager)
-        // One for each batch under way, and the rest for everything else.
         // The one used last knows the plans, and so do the caches of its processor.
         .queue_mode(QueueMode::Lifo)
-        .max_size(options.connections + 2 * options.writers)
+        .max_size(connections)
         .timeouts(timeouts)
         .runtime(Runtime::Tokio1)
         .build()

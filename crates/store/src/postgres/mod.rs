@@ -11,6 +11,7 @@
 //! No transaction is open while something else than the database is waited for.
 
 mod connect;
+mod health;
 mod migrate;
 mod tls;
 
@@ -68,6 +69,7 @@ use self::{
     batches::{Batches, Room},
     connect::{Pool, Role},
     fault::Stop,
+    health::Health,
     routes::Routes,
     transaction::{Transaction, int8},
 };
@@ -123,6 +125,7 @@ pub struct Postgres {
 /// What this process knows about the database.
 struct Node {
     pool: Pool,
+    health: Health,
     epoch: i64,
     keys: Mutex<KeySequence>,
     routes: Mutex<Routes>,
@@ -159,6 +162,7 @@ impl Postgres {
         let start = runtime.wait(async move { connect::start(&dsn, &sizes, role).await })??;
         let node = Arc::new(Node {
             pool: start.pool,
+            health: Health::default(),
             epoch: start.epoch,
             keys: Mutex::new(KeySequence::after(start.last_key)),
             routes: Mutex::default(),
@@ -170,6 +174,7 @@ impl Postgres {
         let kept = Arc::clone(&node);
         runtime.wait(async move { partitions::keep(&kept, start.now).await })??;
         let handle = &runtime.handle;
+        handle.spawn(health::mind(Arc::clone(&node), start.line));
         let room = Room { count: options.queue, bytes: options.queue_bytes };
         let appends = Batches::start(handle, options.writers, Some(room), {
             let node = Arc::clone(&node);

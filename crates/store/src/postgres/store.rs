@@ -24,9 +24,9 @@ impl Store for Postgres {
     fn append(&self, batch: Vec<Append>) -> BoxFuture<'_, Vec<Result<Appended, AppendError>>> {
         Box::pin(async move {
             let count = batch.len();
-            match self.appends.ask(batch).await {
-                Ok(answers) => answers,
-                Err(reason) => vec![Err(reason.into()); count],
+            match self.node.health.minded(self.appends.ask(batch)).await {
+                Ok(Ok(answers)) => answers,
+                Ok(Err(reason)) | Err(reason) => vec![Err(reason.into()); count],
             }
         })
     }

@@ -167,10 +167,15 @@ where
     if node.is_closed() {
         return Err(Unavailable::Closed.into());
     }
-    let client = node.pool.get().await?;
-    match attempt(node, &client, operation).await {
-        Ok(value) => Ok(value),
-        Err(stop) => {
+    let client = node.health.minded(node.pool.get()).await??;
+    match node.health.minded(attempt(node, &client, operation)).await {
+        Ok(Ok(value)) => Ok(value),
+        Err(away) => {
+            // In the middle of a transaction, or after it: nobody goes on with it.
+            drop(deadpool_postgres::Object::take(client));
+            Err(away.into())
+        }
+        Ok(Err(stop)) => {
             // Whether it succeeds or not: a connection that cannot roll back is broken, and the
             // pool does not give it out again.
             let _ = client.batch_execute("ROLLBACK").await;

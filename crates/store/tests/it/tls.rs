@@ -85,7 +85,8 @@ fn who_is_believed_depends_on_the_mode() {
 /// A server without TLS is talked to in the clear only where that was not excluded.
 #[test]
 fn what_must_be_encrypted_is_not_sent_in_the_clear() {
-    let database = Database::create().unwrap();
+    let cluster = Cluster::start(&Default::default()).unwrap();
+    let database = Database::create_on(&cluster.dsn()).unwrap();
     for (mode, expect) in
         [("disable", true), ("prefer", true), ("require", false), ("verify-full", false)]
     {

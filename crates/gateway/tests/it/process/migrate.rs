@@ -2,8 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    io::{Read as _, Write as _},
-    net::TcpStream,
     path::Path,
     sync::{
         Arc,
@@ -16,8 +14,8 @@ use ringback_pg_cluster::Database;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep};
 
-use super::{run, run_on, stderr, stdout, text};
-use crate::support::{Answer, PATIENCE, Receiver, Server, Settings, Store, TOKEN};
+use super::{raw, run, run_on, stderr, stdout, text};
+use crate::support::{Answer, PATIENCE, Receiver, Server, Settings, Store};
 
 /// What is asked of the server before and after: everything that lists something.
 const LISTS: &[&str] = &[
@@ -44,21 +42,8 @@ async fn lists(server: &Server) -> Vec<(&'static str, Value)> {
 
 /// Posts with an idempotency key; the status and the body.
 fn post_once(server: &Server, path: &str, key: &str, body: &Value) -> (u16, Value) {
-    let body = body.to_string();
-    let mut stream = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).unwrap();
-    write!(
-        stream,
-        "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\
-         idempotency-key: {key}\r\ncontent-type: application/json\r\nconnection: close\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    let (status, _, body) = raw(server, path, &format!("idempotency-key: {key}\r\n"), body);
+    (status, body)
 }
 
 /// The store's files and what is in them.
