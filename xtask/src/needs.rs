@@ -73,6 +73,12 @@ const NEEDS: &[Need] = &[
         packages: &["postgresql"],
         why: "every test of the store and of the API runs on PostgreSQL, too",
     },
+    Need {
+        name: "pgbouncer",
+        probe: Probe::Search(ringback_pg_cluster::pooler_available),
+        packages: &["pgbouncer"],
+        why: "the store's rules hold behind a pooler, too",
+    },
 ];
 
 /// Makes sure every need is met, installing what may be installed.

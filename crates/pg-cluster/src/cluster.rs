@@ -336,7 +336,7 @@ fn is_ready(directory: &Path, pid: u32) -> bool {
     own && lines.last().is_some_and(|status| status.trim() == "ready")
 }
 
-fn free_port() -> Result<u16, String> {
+pub(crate) fn free_port() -> Result<u16, String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     let address = listener.and_then(|listener| listener.local_addr());
     address.map(|address| address.port()).map_err(|error| format!("there is no free port: {error}"))

@@ -12,11 +12,13 @@ mod cluster;
 mod database;
 mod held;
 mod janitor;
+mod pooler;
 mod programs;
 mod run;
 
 pub use cluster::{Cluster, Options};
 pub use database::{Database, psql};
 pub use held::Held;
+pub use pooler::{Pooler, pooler_available};
 pub use programs::{OLDEST, available};
 pub use run::VARIABLE;

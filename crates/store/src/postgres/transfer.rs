@@ -84,7 +84,7 @@ impl Target {
         let columns = Cells::of(table, rows);
         self.run(async move |client| {
             let parameters: Vec<Parameter<'_>> = columns.iter().map(Cells::parameter).collect();
-            transaction::alone(client, &sql, &parameters).await?;
+            client.execute_typed(&sql, &parameters).await?;
             Ok(())
         })
     }

@@ -7,6 +7,7 @@ mod cases;
 
 mod entries;
 mod lists;
+mod pooled;
 mod postgres;
 mod sqlite;
 mod tls;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::Method;
-use ringback_pg_cluster::{Cluster, Database};
+use ringback_pg_cluster::{Cluster, Database, Pooler};
 use serde_json::json;
 use tokio::time::{Duration, Instant, sleep};
 
@@ -123,4 +123,42 @@ async fn a_database_that_hangs_holds_nobody_up() {
     bench.cluster.thaw().unwrap();
     bench.is_back().await;
     bench.server.wait_for_log("the database does not answer");
+}
+
+/// A connection is ours for one transaction only; messages, retries, lists and a restart all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_works_behind_a_pooler() {
+    let cluster = Cluster::start(&Default::default()).unwrap();
+    let pooler = Pooler::start(&cluster.dsn()).unwrap();
+    let database = Arc::new(Database::create_on(&cluster.dsn()).unwrap());
+    let receiver = Receiver::with(|_, before| Answer::status(if before == 0 { 503 } else { 204 }));
+    let store = Some(Store::Postgres(Arc::clone(&database)));
+    let settings = Settings { store, ..Settings::default() }
+        .env("RINGBACK_STORE", &pooler.dsn(&database.dsn()))
+        .env("RINGBACK_DELIVERY_RETRY_SCHEDULE", "0.2,0.2")
+        .env("RINGBACK_DELIVERY_RETRY_JITTER", "0");
+    let mut server = Server::start(settings);
+    let (app, endpoint) = server.application(&receiver.url()).await;
+    let path = format!("/api/v1/app/{app}/msg");
+    for round in 1..=2 {
+        for _ in 0..50 {
+            server.post(&path, json!({ "eventType": "a", "payload": {} })).await;
+        }
+        receiver.wait_until(|_, by_id| {
+            by_id.len() == 50 * round && by_id.values().all(|times| *times >= 2)
+        });
+        let listed = server.get(&format!("{path}?limit=250")).await;
+        assert_eq!(listed["data"].as_array().unwrap().len(), 50 * round);
+        assert!(server.stop().success());
+        server.restart();
+    }
+    let message = server.get(&format!("{path}?limit=1")).await["data"][0]["id"].clone();
+    let resend = format!("{path}/{}/endpoint/{endpoint}/resend", message.as_str().unwrap());
+    assert_eq!(server.call(Method::POST, &resend, None).await.0, 202);
+    receiver.wait_until(|receipts, _| receipts.len() > 200);
+    // It has more connections to the pooler than the pooler has for it.
+    let used = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ringback'";
+    let used: u32 = database.ask(used).unwrap().parse().unwrap();
+    assert!((1..=4).contains(&used), "{used}");
+    assert!(server.stop().success());
 }
