@@ -20,6 +20,7 @@ const LARGE: &[&str] = &[
     "the_sweep_deletes_what_expired",
 ];
 
+#[allow(clippy::print_stdout, reason = "which case it was is the report")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_rule_holds_behind_a_pooler() {
     let cluster = Cluster::start(&Default::default()).unwrap();
