@@ -28,6 +28,7 @@ const FILLING: &[&str] = &[
     "sessions_end_by_application_and_by_name",
     "tasks_are_kept",
     "a_purge_empties_what_was_there",
+    "every_change_is_noted",
 ];
 
 /// Runs a case on the embedded store and leaves its rows in the directory.
@@ -51,7 +52,8 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 #[tokio::test]
 async fn whatever_a_store_makes_is_the_same_afterwards() {
     let mut seen = std::collections::BTreeMap::new();
-    for case in FILLING {
+    let filling = CASES.iter().map(|case| case.name).filter(|name| FILLING.contains(name));
+    for case in filling {
         let directory = tempfile::tempdir().unwrap();
         fill(directory.path(), case).await;
         let tables = blocking(move || {
