@@ -12,7 +12,7 @@ use super::{
     Driver, Options,
     connect::{self, Pool, described},
     partitions,
-    transaction::{self, Parameter, int8},
+    transaction::{Parameter, int8},
 };
 use crate::transfer::{Column, Error, Kind, Leftovers, Sum, Table, Value};
 
@@ -65,7 +65,7 @@ impl Target {
     pub(crate) fn begin(&self, tables: &[Table], leftovers: Leftovers) -> Result<(), Error> {
         let names: Vec<String> = tables.iter().map(|table| quoted(&table.name)).collect();
         self.run(async move |client| {
-            client.batch_execute(transaction::BEGIN).await?;
+            client.batch_execute("BEGIN").await?;
             let begun = begin(client, &names, leftovers).await;
             client.batch_execute(if begun.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
             begun
