@@ -20,11 +20,11 @@ use crate::{BoxFuture, Commit, Unavailable};
 /// Begins a transaction. The limits are set inside it, because a pooler may give the connection to
 /// somebody else afterwards.
 ///
-/// Nothing is compiled: many partitions make a query of a few milliseconds look like a long one, and
-/// compiling it takes a second.
+/// Nothing is compiled or divided among workers: many partitions make a query of a few milliseconds
+/// look like a long one, compiling it takes a second, and starting workers longer than it does.
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '5s'; \
     SET LOCAL lock_timeout = '3s'; SET LOCAL idle_in_transaction_session_timeout = '10s'; \
-    SET LOCAL jit = off";
+    SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0";
 
 /// How long a batch may take. It is bounded, so this passes only when the server does not answer.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
