@@ -78,7 +78,7 @@ cases! {
         a_resend_needs_an_endpoint_that_takes_messages
         a_failing_endpoint_is_disabled
         notices_come_with_their_record
-        waiting_endpoints_are_walked_by_key
+        waiting_endpoints_are_each_found_once
         the_backlog_counts_what_is_attempted
         a_lane_knows_its_endpoint
         attempt_keys_go_on_after_a_restart;

@@ -78,7 +78,8 @@ pub trait Store:
     /// The deliveries of one endpoint that are due, oldest first, with their messages.
     fn due(&self, query: DueQuery) -> BoxFuture<'_, Result<DuePage, Unavailable>>;
 
-    /// Endpoints with pending deliveries, by growing key, after `after`.
+    /// Endpoints with pending deliveries, in an order of the store's own, after `after`: the last one
+    /// of the page before, or 0.
     fn waiting_endpoints(
         &self,
         after: Key,

@@ -68,7 +68,7 @@ fn one(row: &Row) -> Due {
     }
 }
 
-/// Endpoints with pending deliveries, by growing key.
+/// Endpoints with pending deliveries, by shard and key.
 pub(super) async fn waiting(
     transaction: &Transaction<'_>,
     after: Key,

@@ -5,6 +5,7 @@
 mod access;
 mod audit;
 mod document;
+mod hints;
 mod idempotency;
 mod import;
 mod limits;
@@ -159,6 +160,10 @@ impl Bench {
 
     /// With these quotas for each application.
     async fn with(defaults: Quota) -> Bench {
+        Bench::make(defaults, true).await
+    }
+
+    async fn make(defaults: Quota, require_https: bool) -> Bench {
         let directory = tempfile::tempdir().unwrap();
         let kind = support::Store::fresh();
         let mut config = Config::default();
@@ -170,7 +175,7 @@ impl Bench {
         let auth = Arc::new(Authenticator::new(store.clone(), None));
         let lanes = Arc::new(Told::default());
         let rules = Rules {
-            target: target::Rules { require_https: true },
+            target: target::Rules { require_https },
             rotation_overlap: Duration::from_secs(86_400),
             body_limit: BODY_LIMIT,
             json_depth: 64,

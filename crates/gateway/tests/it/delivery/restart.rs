@@ -31,6 +31,25 @@ async fn pending_retries_are_made_at_their_time_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_sent_and_not_recorded_when_the_process_died_is_sent_again() {
+    // The first request arrives, and is still open when the process dies.
+    let answer = |before| if before == 0 { Answer::Never } else { Answer::status(204) };
+    let receiver = Receiver::with(move |_, before| answer(before));
+    let mut bench = Bench::new(Settings::default()).await;
+    bench.endpoint(&receiver.url()).await;
+    let message = bench.send("restart.test").await;
+    receiver.wait_for(1);
+    bench.server.kill();
+    bench.server.restart();
+    let attempts = bench.attempts(&message, 1).await;
+    assert_eq!(attempts.len(), 1, "the attempt that nobody saw the end of is not made up");
+    assert_eq!(attempts[0]["attemptNumber"], 1);
+    let receipts = receiver.receipts();
+    assert_eq!(receipts.len(), 2);
+    assert_eq!(receipts[0].id(), receipts[1].id(), "a receiver can tell that it is the same");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_sent_twice_over_clean_restarts() {
     // Slower than messages are accepted, whatever the store.
     let receiver = Receiver::with(|_, _| Answer::Slowly(204, Duration::from_millis(150)));

@@ -1,11 +1,18 @@
--- From the endpoints, each of which is looked up in the due-index: how many deliveries one of them
--- has does not matter.
-SELECT e.key, d.due_at
-FROM endpoint AS e CROSS JOIN LATERAL (
-  SELECT delivery.due_at FROM delivery
-  WHERE delivery.shard = e.shard AND delivery.endpoint = e.key
-  ORDER BY delivery.due_at LIMIT 1
-) AS d
-WHERE e.key > $1
-ORDER BY e.key
-LIMIT $2
+-- Jumps through the due-index from one endpoint to the next: how many deliveries one of them has does
+-- not matter, nor how many endpoints have none.
+WITH RECURSIVE waiting AS (
+  (
+    SELECT shard, endpoint, due_at FROM delivery
+    WHERE (shard, endpoint) > (
+      coalesce((SELECT e.shard FROM endpoint AS e WHERE e.key = $1), -1), $1
+    )
+    ORDER BY shard, endpoint, due_at LIMIT 1
+  )
+  UNION ALL
+  SELECT next.* FROM waiting AS w CROSS JOIN LATERAL (
+    SELECT d.shard, d.endpoint, d.due_at FROM delivery AS d
+    WHERE (d.shard, d.endpoint) > (w.shard, w.endpoint)
+    ORDER BY d.shard, d.endpoint, d.due_at LIMIT 1
+  ) AS next
+)
+SELECT endpoint, due_at FROM waiting LIMIT $2
