@@ -42,8 +42,9 @@ impl Postgres {
         let within = dir.join("postgres");
         fs::create_dir_all(&within)?;
         let settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let cluster = Cluster::start(&Options { within: Some(within), settings })
-            .map_err(|error| anyhow!("{error}"))?;
+        let cluster =
+            Cluster::start(&Options { within: Some(within), settings, ..Options::default() })
+                .map_err(|error| anyhow!("{error}"))?;
         Ok(Self { cluster })
     }
 

@@ -4,7 +4,6 @@
 use std::{
     future::Future,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -18,12 +17,6 @@ use crate::{Append, Record, Unavailable};
 
 /// The most messages or results of one statement; more would make the first wait for the last.
 const BATCH: usize = 512;
-/// A batch of so many means that more are on their way.
-const BUSY: usize = 16;
-/// How long the next one then waits for them, unless plenty wait already. Fewer, larger batches:
-/// measured, this takes 12 % off what the database spends on a message.
-const GATHER: Duration = Duration::from_millis(1);
-const PLENTY: usize = 128;
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]
@@ -145,17 +138,12 @@ where
         F: Future<Output = Result<Vec<A>, Unavailable>> + Send + 'static,
     {
         let mut under_way = JoinSet::new();
-        let mut busy = false;
         loop {
             // First a free place, then the batch: what arrives meanwhile is in it.
             while under_way.len() >= limit {
                 under_way.join_next().await;
             }
-            if busy && self.lock().count < PLENTY {
-                tokio::time::sleep(GATHER).await;
-            }
             let Some(batch) = self.next().await else { break };
-            busy = batch.iter().map(|(questions, _)| questions.len()).sum::<usize>() >= BUSY;
             let work = Arc::clone(&work);
             under_way.spawn(async move { answer(batch, &*work).await });
         }
