@@ -1,9 +1,13 @@
 //! Recording attempts: their rows, what becomes of the deliveries, the endpoints' health, notices.
 //!
-//! Most results change nothing but their delivery: those of a batch are one statement. The few that
-//! have more to tell take a transaction each.
+//! Most results change nothing but their delivery, and perhaps since when its endpoint fails: those of
+//! a batch are one statement. The few that have more to tell take a transaction each.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use ringback_domain::{
     attempt::{Outcome, Trigger},
@@ -21,7 +25,7 @@ use super::{
     rows,
     transaction::{self, Parameter, Transaction, int4, int8},
 };
-use crate::{Act, HealthChange, NewMessage, Record, Recorded, Unavailable, timings};
+use crate::{Act, NewMessage, Record, Recorded, Unavailable, timings};
 
 /// How long a result waits before it is tried again while the database is away.
 const RETRY: Duration = Duration::from_millis(250);
@@ -98,10 +102,11 @@ async fn work(
     Ok(())
 }
 
-/// Whether a result changes nothing but its delivery.
+/// Whether a result changes nothing but its delivery and since when its endpoint fails.
 fn is_plain(record: &Record) -> bool {
     let settles = record.trigger == Trigger::Manual && record.outcome == Outcome::Delivered;
-    record.health.is_none() && record.notices.is_empty() && !settles
+    let disables = record.health.is_some_and(|health| health.disable.is_some());
+    !disables && record.notices.is_empty() && !settles
 }
 
 async fn in_full(
@@ -114,8 +119,8 @@ async fn in_full(
         return Ok(Recorded::default());
     }
     let settled = settle_scheduled(transaction, record).await?;
-    if let Some(health) = record.health {
-        change_health(transaction, record, health).await?;
+    if let Some(state) = record.health.and_then(|health| health.disable) {
+        disable(transaction, record, state).await?;
     }
     let notified = append_notices(transaction, record).await?;
     Ok(Recorded { applied: true, notified, settled })
@@ -142,20 +147,13 @@ async fn settle_scheduled(
     Ok(row.map(|row| row.get(0)))
 }
 
-async fn change_health(
+async fn disable(
     transaction: &Transaction<'_>,
     record: &Record,
-    change: HealthChange,
+    state: State,
 ) -> Result<(), Error> {
     let Scope { environment, application } = record.scope;
-    if change.disable.is_some() {
-        application::lock(transaction, record.scope).await?;
-    }
-    let failing_since = change.failing_since.map(Timestamp::millis);
-    let parameters =
-        [int8(&record.endpoint), int8(&environment), int8(&application), int8(&failing_since)];
-    transaction.execute(include_str!("queries/endpoint_health.sql"), &parameters).await?;
-    let Some(state) = change.disable else { return Ok(()) };
+    application::lock(transaction, record.scope).await?;
     let at = record.id.0.created_at();
     let revision = transaction.next_key(at);
     let disabled = state;
@@ -242,6 +240,11 @@ struct Columns<'a> {
     response: Vec<&'a [u8]>,
     delivery: Vec<Key>,
     moves: Vec<bool>,
+    /// By endpoint: when it fails since, and the delivery that showed it. The last one counts.
+    health: BTreeMap<Key, (Option<i64>, Key)>,
+    health_endpoint: Vec<Key>,
+    health_failing_since: Vec<Option<i64>>,
+    health_delivery: Vec<Key>,
     /// How many of them move their delivery.
     moving: i64,
 }
@@ -250,6 +253,11 @@ impl<'a> Columns<'a> {
     fn of(records: &[&'a Record]) -> Columns<'a> {
         let mut columns = Columns::default();
         records.iter().for_each(|record| columns.push(record));
+        for (endpoint, (failing_since, delivery)) in std::mem::take(&mut columns.health) {
+            columns.health_endpoint.push(endpoint);
+            columns.health_failing_since.push(failing_since);
+            columns.health_delivery.push(delivery);
+        }
         columns
     }
 
@@ -276,6 +284,10 @@ impl<'a> Columns<'a> {
         let moves = record.next_at.is_some() && record.trigger == Trigger::Scheduled;
         self.moves.push(moves);
         self.moving += i64::from(moves);
+        if let Some(health) = record.health {
+            let failing_since = health.failing_since.map(Timestamp::millis);
+            self.health.insert(record.endpoint, (failing_since, record.delivery));
+        }
     }
 
     async fn write(&self, client: &Client, epoch: &i64) -> Result<Applied, Error> {
@@ -285,7 +297,7 @@ impl<'a> Columns<'a> {
         Ok(applied.map_or(Applied::All, |applied| Applied::Only(applied.into_iter().collect())))
     }
 
-    fn parameters(&'a self, epoch: &'a i64) -> [Parameter<'a>; 22] {
+    fn parameters(&'a self, epoch: &'a i64) -> [Parameter<'a>; 25] {
         [
             (&self.shard, Type::INT4_ARRAY),
             (&self.key, Type::INT8_ARRAY),
@@ -307,6 +319,9 @@ impl<'a> Columns<'a> {
             (&self.response, Type::BYTEA_ARRAY),
             (&self.delivery, Type::INT8_ARRAY),
             (&self.moves, Type::BOOL_ARRAY),
+            (&self.health_endpoint, Type::INT8_ARRAY),
+            (&self.health_failing_since, Type::INT8_ARRAY),
+            (&self.health_delivery, Type::INT8_ARRAY),
             int8(&self.moving),
             int8(epoch),
         ]

@@ -1,5 +1,6 @@
--- Records how attempts ended. The arrays are columns, an element for each attempt. Returns the
--- deliveries that it took effect on, or NULL if it took effect on all.
+-- Records how attempts ended. The arrays are columns: those of `attempt_…` have an element for each
+-- attempt, those of `health_…` one for each endpoint that begins or ends failing with one of them.
+-- Returns the deliveries that it took effect on, or NULL if it took effect on all.
 --
 -- A function with settings of its own for the reasons that append_1 is one.
 CREATE FUNCTION record_1(
@@ -8,7 +9,9 @@ CREATE FUNCTION record_1(
   attempt_revision int8[], attempt_epoch int8[], attempt_number int4[], attempt_trigger int2[],
   attempt_outcome int2[], attempt_status_code int4[], attempt_failed int2[], attempt_reason text[],
   attempt_next_at int8[], attempt_timings bytea[], attempt_response bytea[],
-  attempt_delivery int8[], attempt_moves boolean[], moving int8, own_epoch int8
+  attempt_delivery int8[], attempt_moves boolean[],
+  health_endpoint int8[], health_failing_since int8[], health_delivery int8[],
+  moving int8, own_epoch int8
 ) RETURNS int8[]
 LANGUAGE plpgsql
 SET lock_timeout = '3s'
@@ -61,6 +64,12 @@ BEGIN
       )
       SELECT coalesce(array_agg(key), '{}') INTO moved FROM put_off;
     END IF;
+  END IF;
+  IF cardinality(health_endpoint) > 0 THEN
+    UPDATE endpoint AS e SET failing_since = h.failing_since
+    FROM unnest(health_endpoint, health_failing_since, health_delivery)
+      AS h (endpoint, failing_since, delivery)
+    WHERE e.key = h.endpoint AND (h.delivery = ANY (settled) OR h.delivery = ANY (moved));
   END IF;
   IF cardinality(settled) + cardinality(moved) = cardinality(attempt_key) THEN
     -- All of them took effect, so none of them was written before.
