@@ -6,6 +6,12 @@
 
 mod store;
 
+mod catalog;
+mod due;
+mod list;
+mod log;
+mod token;
+
 mod access;
 pub mod audit;
 mod expunge;
@@ -29,12 +35,17 @@ mod timings;
 
 pub use access::*;
 pub use audit::{Act, Actor, Audit, AuditQuery, Entry};
+pub use catalog::*;
 pub use commit::*;
+pub use due::*;
 pub use expunge::*;
 pub use import::*;
+pub use list::*;
+pub use log::*;
 pub use quota::*;
 pub use replay::*;
 pub use search::*;
 pub use statistics::*;
 pub use store::*;
 pub use task::*;
+pub use token::*;
