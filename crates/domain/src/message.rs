@@ -19,6 +19,15 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// Whether it may go to the hidden application: its endpoints believe that what they get is
+    /// Ringback's own word.
+    #[must_use]
+    pub fn is_our_own(self) -> bool {
+        matches!(self, Origin::Operational | Origin::Example)
+    }
+}
+
+impl Origin {
     /// The stored number.
     pub fn number(self) -> i64 {
         self as i64

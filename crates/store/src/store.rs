@@ -278,6 +278,8 @@ pub trait Store:
         token: TokenId,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<TokenRow, WriteError>>;
+    /// A token by its id, whatever its role.
+    fn token(&self, token: TokenId) -> BoxFuture<'_, Result<Option<TokenRow>, Unavailable>>;
     /// The token with this hash, if it was ever given out, and the application still exists that
     /// it is confined to.
     fn token_by_hash(&self, hash: [u8; 32])

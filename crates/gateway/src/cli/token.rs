@@ -70,6 +70,9 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
     if shared.json { show_json(&response) } else { show(&response) }
 }
 
+/// A hundred years in seconds: what a token may last.
+const LONGEST: u64 = 36_500 * 86_400;
+
 /// A number of seconds, written with a unit.
 fn lasting(text: &str) -> Result<u64, String> {
     let wrong = || "a time is a number and a unit: 30d, 12h, 15m or 90s".to_owned();
@@ -81,8 +84,12 @@ fn lasting(text: &str) -> Result<u64, String> {
         "d" => 86_400,
         _ => return Err(wrong()),
     };
-    let seconds = number.parse::<u32>().map_err(|_| wrong())?;
-    (seconds > 0).then_some(u64::from(seconds) * unit).ok_or_else(wrong)
+    let count = number.parse::<u32>().map_err(|_| wrong())?;
+    match u64::from(count) * unit {
+        0 => Err(wrong()),
+        seconds if seconds > LONGEST => Err("a token lasts 36500 days at most".to_owned()),
+        seconds => Ok(seconds),
+    }
 }
 
 /// Whoever gets the lock works on the store; otherwise its holder does it for us.

@@ -143,8 +143,7 @@ impl Tokens {
     async fn revoke(&self, id: &str) -> Result<Response, Refusal> {
         let token = id.parse().map_err(|error| Refusal::Id(id.to_owned(), error))?;
         act::note(self.act("token.revoke"));
-        let known = self.store.tokens().await?.into_iter().find(|known| known.id == token);
-        if let Some(known) = known {
+        if let Some(known) = self.store.token(token).await? {
             act::inside(known.environment);
             act::about("token_id", id.to_owned());
             if let Some(application) = known.grant.application {

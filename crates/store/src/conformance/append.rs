@@ -1,7 +1,7 @@
 //! Rules 1, 2 and 6: what is acknowledged is there, once, under keys that grow.
 
 use bytes::Bytes;
-use ringback_domain::{id::MessageId, scope::Reference};
+use ringback_domain::{id::MessageId, message::Origin, scope::Reference};
 
 use super::bench::{Bench, EXPIRY, NOW, at, uid, words};
 use crate::*;
@@ -25,6 +25,39 @@ pub(super) async fn what_is_appended_survives(mut bench: Bench<'_>) {
     assert_eq!(stored.created_at, NOW);
     let again = bench.append_one(append).await.unwrap();
     assert_eq!((again.id, again.repeated), (appended.id, true), "the claim survived, too");
+}
+
+pub(super) async fn only_ringback_writes_to_the_hidden_application(bench: Bench<'_>) {
+    let named = uid(ringback_domain::application::OPERATIONAL_UID);
+    let hidden = bench.store.application(bench.environment, named.clone()).await.unwrap();
+    let to = |application: Reference, origin| Append {
+        environment: bench.environment,
+        application,
+        message: NewMessage { origin, ..bench.message() },
+        claim: None,
+    };
+    for reference in [named, Reference::Id(hidden.id.0)] {
+        let forged = bench.append_one(to(reference.clone(), Origin::Send)).await;
+        assert_eq!(forged.unwrap_err(), AppendError::NoApplication);
+        bench.append_one(to(reference, Origin::Operational)).await.unwrap();
+    }
+}
+
+pub(super) async fn one_batch_may_have_an_event_id_many_times(bench: Bench<'_>) {
+    let message = || NewMessage { event_id: Some("same".to_owned()), ..bench.message() };
+    let mut batch = Vec::new();
+    for number in 0..15 {
+        let scope = bench.application(&format!("app-{number}")).await;
+        batch.push(bench.to(scope, message()));
+    }
+    let last = batch[0].clone();
+    batch.extend((0..15).map(|_| last.clone()));
+    let answers = bench.store.append(batch).await;
+    let first = answers[0].as_ref().unwrap().id;
+    assert!(answers[..15].iter().all(Result::is_ok), "event ids are an application's own");
+    for answer in &answers[15..] {
+        assert_eq!(answer.clone().unwrap_err(), AppendError::EventIdTaken { existing: first });
+    }
 }
 
 pub(super) async fn payloads_are_kept_byte_by_byte(bench: Bench<'_>) {

@@ -25,7 +25,7 @@ use crate::{Append, AppendError, Appended, NewMessage, Unavailable};
 
 type Answer = Result<Appended, AppendError>;
 
-/// How often a message is looked at again that others kept changing the ground for.
+/// How often messages are looked at again that others kept changing the ground for.
 const TRIES: usize = 10;
 /// An hour in milliseconds.
 const HOUR: i64 = 3_600_000;
@@ -73,11 +73,12 @@ impl Way<'_> {
     async fn append(&self, batch: &[Append]) -> Result<Vec<Answer>, Error> {
         let mut answers: Vec<Option<Answer>> = vec![None; batch.len()];
         let mut left: Vec<usize> = (0..batch.len()).collect();
-        for _ in 0..TRIES {
-            if left.is_empty() {
-                break;
-            }
+        let mut tries = 0;
+        while !left.is_empty() && tries < TRIES {
+            let before = left.len();
             left = self.round(batch, left, &mut answers).await?;
+            // Those with the same mark go one after the other, however many they are.
+            tries = if left.len() < before { 0 } else { tries + 1 };
         }
         let given_up =
             || Err(Unavailable::Failed("others kept changing the application".to_owned()).into());
@@ -101,7 +102,8 @@ impl Way<'_> {
                 again.push(index);
                 continue;
             }
-            match self.route(new).await? {
+            let route = self.route(new).await?;
+            match route.filter(|route| !route.hidden || new.message.origin.is_our_own()) {
                 Some(route) => ready.push(Ready::new(self.node, index, new, route)),
                 None => answers[index] = Some(Err(AppendError::NoApplication)),
             }
@@ -202,11 +204,17 @@ impl Way<'_> {
 }
 
 /// What two messages of one statement may not share.
-fn marks(new: &Append) -> [Option<(u128, &str)>; 2] {
-    let claim = new.claim.map(|claim| (claim.fingerprint, ""));
-    // Two applications with the same event id only wait for each other once.
-    let event_id = new.message.event_id.as_deref().map(|event_id| (0, event_id));
-    [claim, event_id]
+fn marks(new: &Append) -> [Option<Mark<'_>>; 2] {
+    let claim = new.claim.map(|claim| Mark::Claim(claim.fingerprint));
+    // One application under two names meets itself in the unique index.
+    let event_id = new.message.event_id.as_deref();
+    [claim, event_id.map(|event_id| Mark::EventId(new.environment, &new.application, event_id))]
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum Mark<'a> {
+    Claim(u128),
+    EventId(Key, &'a Reference, &'a str),
 }
 
 /// A message that knows where it goes.

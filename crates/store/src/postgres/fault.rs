@@ -66,10 +66,11 @@ pub(super) fn conflict(error: Error) -> Stop<WriteError> {
 }
 
 /// Whether an error that the server reported may be gone the next time: the server is starting,
-/// stopping or out of room, or two transactions were in each other's way.
+/// stopping, read-only or out of room, its disk failed, or somebody else was in the way.
 pub(super) fn passes(error: &Error) -> bool {
     // The classes of <https://www.postgresql.org/docs/current/errcodes-appendix.html>: connection
-    // exception, transaction rollback, insufficient resources, operator intervention.
-    let passing = ["08", "40", "53", "57"];
+    // exception, invalid transaction state, transaction rollback, insufficient resources, object not
+    // in prerequisite state, operator intervention, system error.
+    let passing = ["08", "25", "40", "53", "55", "57", "58"];
     error.code().is_none_or(|code| passing.iter().any(|class| code.code().starts_with(class)))
 }

@@ -137,14 +137,20 @@ impl Kept<'_> {
         for day in past(Table::Content) {
             self.drop(Table::Content, day, include_str!("queries/content_spare.sql")).await;
         }
+        let mut oldest = self.today;
         for day in past(Table::Message) {
             if !self.is_over(day).await? {
-                // The later ones are not over either, and attempts go after their messages.
-                return Ok(());
+                // Something of that day is pending. Others need not wait for it, but attempts, which
+                // go after the oldest messages.
+                oldest = oldest.min(day);
+                continue;
             }
-            self.drop(Table::Message, day, include_str!("queries/event_ids_delete.sql")).await;
+            // By itself, as it may take long, and nobody can append while a partition is taken away.
+            let over = Table::Message.partition(day);
+            let forget = include_str!("queries/event_ids_delete.sql").replace("{over}", &over);
+            self.client.batch_execute(&forget).await?;
+            self.drop(Table::Message, day, "").await;
         }
-        let oldest = there[&Table::Message].first().copied().unwrap_or(self.today);
         for day in past(Table::Attempt).filter(|day| *day < oldest) {
             self.drop(Table::Attempt, day, "").await;
         }

@@ -113,13 +113,18 @@ async fn in_full(
     transaction: &Transaction<'_>,
     record: &Record,
 ) -> Result<Recorded, Stop<Unavailable>> {
+    let disables = record.health.and_then(|health| health.disable);
+    if disables.is_some() {
+        // Before the endpoint, as everybody does who changes one.
+        application::lock(transaction, record.scope).await?;
+    }
     let columns = Columns::of(&[record]);
     let applied = columns.write(transaction.client(), &transaction.epoch()).await?;
     if !applied.holds(record.delivery) {
         return Ok(Recorded::default());
     }
     let settled = settle_scheduled(transaction, record).await?;
-    if let Some(state) = record.health.and_then(|health| health.disable) {
+    if let Some(state) = disables {
         disable(transaction, record, state).await?;
     }
     let notified = append_notices(transaction, record).await?;
@@ -153,7 +158,6 @@ async fn disable(
     state: State,
 ) -> Result<(), Error> {
     let Scope { environment, application } = record.scope;
-    application::lock(transaction, record.scope).await?;
     let at = record.id.0.created_at();
     let revision = transaction.next_key(at);
     let disabled = state;

@@ -27,6 +27,7 @@ pub(super) struct Routes {
 
 struct Application {
     routed: Key,
+    hidden: bool,
     endpoints: Endpoints,
 }
 
@@ -36,6 +37,8 @@ pub(super) struct Route {
     pub(super) application: Key,
     /// The newest revision that was known.
     pub(super) routed: Key,
+    /// Whether the application is the one for operational messages.
+    pub(super) hidden: bool,
     pub(super) endpoints: Arc<[Key]>,
 }
 
@@ -57,7 +60,7 @@ impl Routes {
         let application = *self.names.get(&(environment, reference.clone()))?;
         let known = self.applications.get_mut(&application)?;
         let endpoints = known.endpoints.of(message);
-        Some(Route { application, routed: known.routed, endpoints })
+        Some(Route { application, routed: known.routed, hidden: known.hidden, endpoints })
     }
 
     fn learn(&mut self, environment: Key, reference: &Reference, loaded: Loaded) {
@@ -65,16 +68,17 @@ impl Routes {
             self.names.clear();
             self.applications.clear();
         }
-        let Loaded { application, routed, filters } = loaded;
+        let Loaded { application, routed, hidden, filters } = loaded;
         self.names.insert((environment, reference.clone()), application);
         let endpoints = Endpoints::new(filters);
-        self.applications.insert(application, Application { routed, endpoints });
+        self.applications.insert(application, Application { routed, hidden, endpoints });
     }
 }
 
 struct Loaded {
     application: Key,
     routed: Key,
+    hidden: bool,
     filters: Vec<(Key, Filter)>,
 }
 
@@ -108,7 +112,7 @@ async fn read(
         }
     };
     let Some(first) = rows.first() else { return Ok(None) };
-    let (application, routed) = (first.get(0), first.get(1));
+    let (application, routed, hidden) = (first.get(0), first.get(1), first.get(6));
     let filters = rows.iter().filter_map(|row| {
         let key: Option<Key> = row.get(2);
         let filter = Filter {
@@ -118,5 +122,5 @@ async fn read(
         };
         key.map(|key| (key, filter))
     });
-    Ok(Some(Loaded { application, routed, filters: filters.collect() }))
+    Ok(Some(Loaded { application, routed, hidden, filters: filters.collect() }))
 }

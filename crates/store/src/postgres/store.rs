@@ -367,6 +367,12 @@ impl Store for Postgres {
         })
     }
 
+    fn token(&self, token: TokenId) -> BoxFuture<'_, Result<Option<TokenRow>, Unavailable>> {
+        self.transact(move |transaction| {
+            Box::pin(async move { Ok(token::one(transaction, token).await?) })
+        })
+    }
+
     fn token_by_hash(
         &self,
         hash: [u8; 32],

@@ -15,9 +15,10 @@ use crate::Unavailable;
 const BOUND: i64 = 250;
 
 /// What a round deletes, statement by statement.
-const STATEMENTS: [&str; 4] = [
+const STATEMENTS: [&str; 5] = [
     include_str!("queries/sweep_canceled.sql"),
     include_str!("queries/sweep_messages.sql"),
+    include_str!("queries/sweep_contents.sql"),
     include_str!("queries/sweep_claims.sql"),
     include_str!("queries/sweep_tokens.sql"),
 ];

@@ -70,9 +70,13 @@ impl Wanted {
     /// Takes the parameters out of an address.
     pub(super) fn take(dsn: &str) -> Result<(String, Wanted), OpenError> {
         let mut wanted = Wanted::default();
-        let Some((start, query)) = dsn.split_once('?') else {
+        // A password may have a question mark in it; the driver, too, ends it at the first `@`.
+        let credentials = dsn.find('@').unwrap_or(0);
+        let Some(mark) = dsn[credentials..].find('?') else {
             return Ok((dsn.to_owned(), wanted));
         };
+        let (start, query) = dsn.split_at(credentials + mark);
+        let query = &query[1..];
         let mut rest = Vec::new();
         for parameter in query.split('&') {
             match parameter.split_once('=') {

@@ -76,9 +76,19 @@ pub(super) async fn revoke(
     let (nonce, now) = (nonce as i64, now.millis());
     let parameters = [int8(&key), int8(&nonce), int8(&now)];
     transaction.execute(include_str!("queries/token_revoke.sql"), &parameters).await?;
+    one(transaction, token).await?.ok_or(Stop::Refused(WriteError::NotFound("token")))
+}
+
+/// A token by its id.
+pub(super) async fn one(
+    transaction: &Transaction<'_>,
+    token: TokenId,
+) -> Result<Option<TokenRow>, Error> {
+    let Id { key, nonce, .. } = token.0;
+    let nonce = nonce as i64;
     let sql = include_str!("queries/token.sql");
     let row = transaction.row(sql, &[int8(&key), int8(&nonce)]).await?;
-    row.as_ref().map(from_row).ok_or(Stop::Refused(WriteError::NotFound("token")))
+    Ok(row.as_ref().map(from_row))
 }
 
 /// The token with this hash.

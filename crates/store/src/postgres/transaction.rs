@@ -167,20 +167,36 @@ where
     if node.is_closed() {
         return Err(Unavailable::Closed.into());
     }
-    let client = node.health.minded(node.pool.get()).await??;
-    match node.health.minded(attempt(node, &client, operation)).await {
-        Ok(Ok(value)) => Ok(value),
-        Err(away) => {
-            // In the middle of a transaction, or after it: nobody goes on with it.
-            drop(deadpool_postgres::Object::take(client));
-            Err(away.into())
+    let borrowed = Borrowed(Some(node.health.minded(node.pool.get()).await??));
+    let Some(client) = &borrowed.0 else { return Err(Unavailable::Closed.into()) };
+    let stop = match node.health.minded(attempt(node, client, operation)).await? {
+        Ok(value) => {
+            borrowed.give_back();
+            return Ok(value);
         }
-        Ok(Err(stop)) => {
-            // Whether it succeeds or not: a connection that cannot roll back is broken, and the
-            // pool does not give it out again.
-            let _ = client.batch_execute("ROLLBACK").await;
-            Err(stop.told())
-        }
+        Err(stop) => stop,
+    };
+    let rolled_back = node.health.minded(client.batch_execute("ROLLBACK")).await;
+    if matches!(rolled_back, Ok(Ok(()))) {
+        borrowed.give_back();
+    }
+    Err(stop.told())
+}
+
+/// A connection with a transaction. Unless that is over, nobody may go on with it: neither when the
+/// server does not answer any more, nor after a panic.
+struct Borrowed(Option<deadpool_postgres::Object>);
+
+impl Borrowed {
+    /// To be called when no transaction is open.
+    fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        self.0.take().map(deadpool_postgres::Object::take);
     }
 }
 

@@ -19,7 +19,10 @@ pub(super) fn append(
 ) -> rusqlite::Result<Result<Appended, AppendError>> {
     let Transaction { connection, memory } = transaction;
     let known = memory.routes.application(connection, new.environment, &new.application)?;
-    let Some(application) = known else { return Ok(Err(AppendError::NoApplication)) };
+    let known = known.filter(|known| !known.hidden || new.message.origin.is_our_own());
+    let Some(application) = known.map(|known| known.key) else {
+        return Ok(Err(AppendError::NoApplication));
+    };
     if let Some(claim) = new.claim
         && let Some(first) = memory.claims.find(connection, claim, new.message.accepted_at)?
     {

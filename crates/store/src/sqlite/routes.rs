@@ -18,15 +18,23 @@ const APPLICATIONS: usize = 10_000;
 /// The routes of the applications met last.
 #[derive(Default)]
 pub(super) struct Routes {
-    names: HashMap<(Key, Reference), Key>,
+    names: HashMap<(Key, Reference), Named>,
     applications: HashMap<Key, Endpoints>,
+}
+
+/// An application that somebody named.
+#[derive(Clone, Copy)]
+pub(super) struct Named {
+    pub(super) key: Key,
+    /// Whether it is the one for operational messages.
+    pub(super) hidden: bool,
 }
 
 impl Routes {
     /// Forgets an application: its endpoints, or the application itself, changed.
     pub(super) fn forget(&mut self, application: Key) {
         self.applications.remove(&application);
-        self.names.retain(|_, key| *key != application);
+        self.names.retain(|_, named| named.key != application);
     }
 
     /// Forgets everything: a transaction was rolled back.
@@ -35,26 +43,30 @@ impl Routes {
         self.names.clear();
     }
 
-    /// The key of an application of this environment.
+    /// An application of this environment.
     pub(super) fn application(
         &mut self,
         connection: &Connection,
         environment: Key,
         reference: &Reference,
-    ) -> rusqlite::Result<Option<Key>> {
+    ) -> rusqlite::Result<Option<Named>> {
         // The tuple has to be owned to be looked up; a clone of a short string is cheap enough.
         let name = (environment, reference.clone());
-        if let Some(key) = self.names.get(&name) {
-            return Ok(Some(*key));
+        if let Some(named) = self.names.get(&name) {
+            return Ok(Some(*named));
         }
-        let key = rows::application_key(connection, environment, reference).optional()?;
-        if let Some(key) = key {
-            if self.names.len() >= APPLICATIONS {
-                self.names.clear();
-            }
-            self.names.insert(name, key);
+        let Some(key) = rows::application_key(connection, environment, reference).optional()?
+        else {
+            return Ok(None);
+        };
+        let mut select =
+            connection.prepare_cached(include_str!("queries/application_hidden.sql"))?;
+        let named = Named { key, hidden: select.query_row([key], |row| row.get(0))? };
+        if self.names.len() >= APPLICATIONS {
+            self.names.clear();
         }
-        Ok(key)
+        self.names.insert(name, named);
+        Ok(Some(named))
     }
 
     /// The endpoints that a message of this application goes to.

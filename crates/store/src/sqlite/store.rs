@@ -318,6 +318,10 @@ impl Store for Sqlite {
         self.change(move |transaction| token::revoke(transaction, token, now))
     }
 
+    fn token(&self, token: TokenId) -> BoxFuture<'_, Result<Option<TokenRow>, Unavailable>> {
+        self.read(move |connection| Ok(token::one(connection, token)?))
+    }
+
     fn token_by_hash(
         &self,
         hash: [u8; 32],

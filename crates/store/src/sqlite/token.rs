@@ -69,11 +69,16 @@ pub(super) fn revoke(
         nonce as i64,
         now.millis(),
     ))?;
+    one(connection, token)?.ok_or(Stop::Refused(WriteError::NotFound("token")))
+}
+
+/// A token by its id.
+pub(super) fn one(connection: &Connection, token: TokenId) -> rusqlite::Result<Option<TokenRow>> {
+    let Id { key, nonce, .. } = token.0;
     connection
         .prepare_cached(include_str!("queries/token.sql"))?
         .query_row((key, nonce as i64), from_row)
-        .optional()?
-        .ok_or(Stop::Refused(WriteError::NotFound("token")))
+        .optional()
 }
 
 /// The token with this hash.

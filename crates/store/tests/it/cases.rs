@@ -9,6 +9,8 @@ macro_rules! conformance_tests {
             what_is_appended_survives
             payloads_are_kept_byte_by_byte
             a_repeated_claim_returns_the_first_message
+            only_ringback_writes_to_the_hidden_application
+            one_batch_may_have_an_event_id_many_times
             a_claim_with_another_body_is_a_conflict
             an_expired_claim_is_forgotten
             a_duplicate_fails_alone

@@ -165,6 +165,8 @@ CREATE TABLE content (
 -- Compressing would cost more than it saves: most are small, and those who send large ones can.
 ALTER TABLE content ALTER COLUMN payload SET STORAGE EXTERNAL;
 CREATE TABLE content_default PARTITION OF content DEFAULT;
+-- What the sweep takes away.
+CREATE INDEX content_default_expires ON content_default (expires_at);
 
 CREATE TABLE message_event_id (
   shard       int4 NOT NULL,
