@@ -40,6 +40,29 @@ async fn nothing_is_changed_without_its_entry() {
     crate::entries::check(&store, environment).await;
 }
 
+#[tokio::test]
+async fn expired_content_without_a_partition_goes_unless_it_is_pending() {
+    let database = Database::create().unwrap();
+    let store = Postgres::open(&database.dsn(), &Options::default()).unwrap();
+    // Messages 10 to 13 of one shard: expired; with a scheduled delivery, with a manual one; to come.
+    let later = NOW.millis() + 1;
+    database
+        .ask(&format!(
+            "INSERT INTO content (expires_at, shard, message, payload) \
+             VALUES (1, 5, 10, ''), (1, 5, 11, ''), (1, 5, 12, ''), ({later}, 5, 13, ''); \
+             INSERT INTO delivery VALUES \
+             (5, 12, 11, 1, 1, 1, 0, 0, 0, 0), (5, 9000000000, 12, 1, 1, 1, 0, 0, 1, 0)"
+        ))
+        .unwrap();
+    let left =
+        || database.ask("SELECT string_agg(message::text, ' ' ORDER BY message) FROM content");
+    while store.sweep(NOW).await.unwrap() {}
+    assert_eq!(left().unwrap(), "11 12 13");
+    database.ask("DELETE FROM delivery").unwrap();
+    while store.sweep(NOW).await.unwrap() {}
+    assert_eq!(left().unwrap(), "13");
+}
+
 fn refused(url: &str) -> OpenError {
     Postgres::open(url, &Options::default()).err().unwrap()
 }
