@@ -29,8 +29,7 @@ DECLARE
   applied int8[];
 BEGIN
   -- Results of a process that another one has followed change nothing; nor do this process's own,
-  -- once there is a later one. (`endpoint + 0`: a delivery is to be found by its key, and never by
-  -- walking its endpoint's part of the due-index.)
+  -- once there is a later one.
   IF (SELECT epoch FROM node WHERE only_one) = own_epoch THEN
     IF moving < cardinality(attempt_key) THEN
       WITH gone AS (
@@ -42,7 +41,7 @@ BEGIN
         WHERE NOT o.moves AND o.epoch >= own_epoch AND d.epoch <= o.epoch
           AND d.shard = o.shard AND d.key = o.delivery
           AND d.environment = o.environment AND d.application = o.application
-          AND d.message = o.message AND d.endpoint + 0 = o.endpoint
+          AND d.message = o.message AND d.endpoint = o.endpoint
         RETURNING d.key
       )
       SELECT coalesce(array_agg(key), '{}') INTO settled FROM gone;
@@ -59,7 +58,7 @@ BEGIN
         WHERE o.moves AND o.epoch >= own_epoch AND d.epoch <= o.epoch
           AND d.shard = o.shard AND d.key = o.delivery
           AND d.environment = o.environment AND d.application = o.application
-          AND d.message = o.message AND d.endpoint + 0 = o.endpoint AND d.attempts = o.number - 1
+          AND d.message = o.message AND d.endpoint = o.endpoint AND d.attempts = o.number - 1
         RETURNING d.key
       )
       SELECT coalesce(array_agg(key), '{}') INTO moved FROM put_off;

@@ -9,6 +9,7 @@ WITH page AS MATERIALIZED (
   FROM (
     SELECT * FROM delivery
     WHERE shard = (SELECT shard FROM endpoint WHERE key = $1) AND endpoint = $1 AND due_at <= $2
+      AND attempts >= 0
     ORDER BY due_at, key
     LIMIT $3
   ) AS d JOIN message AS m ON m.shard = d.shard AND m.key = d.message

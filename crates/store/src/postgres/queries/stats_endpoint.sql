@@ -5,7 +5,7 @@ WITH attempted AS MATERIALIZED (
   GROUP BY message
 ), open AS MATERIALIZED (
   SELECT DISTINCT message FROM delivery
-  WHERE shard = $1 AND endpoint = $2 AND due_at >= $5 AND message >= $3 AND message < $4
+  WHERE shard = $1 AND endpoint = $2 AND due_at >= $5 AND attempts >= 0 AND message >= $3 AND message < $4
 )
 SELECT count(*) FILTER (WHERE a.succeeded),
        count(*) FILTER (WHERE a.message IS NULL),

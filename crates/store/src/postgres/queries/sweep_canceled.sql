@@ -4,7 +4,7 @@ WITH canceled AS (
     SELECT pending.shard, pending.key
     FROM endpoint AS e CROSS JOIN LATERAL (
       SELECT delivery.shard, delivery.key FROM delivery
-      WHERE delivery.shard = e.shard AND delivery.endpoint = e.key LIMIT $2
+      WHERE delivery.shard = e.shard AND delivery.endpoint = e.key AND attempts >= 0 LIMIT $2
     ) AS pending
     WHERE e.deleted_at IS NOT NULL
     LIMIT $2

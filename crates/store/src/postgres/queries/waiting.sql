@@ -3,7 +3,7 @@
 WITH RECURSIVE waiting AS (
   (
     SELECT shard, endpoint, due_at FROM delivery
-    WHERE (shard, endpoint) > (
+    WHERE attempts >= 0 AND (shard, endpoint) > (
       coalesce((SELECT e.shard FROM endpoint AS e WHERE e.key = $1), -1), $1
     )
     ORDER BY shard, endpoint, due_at LIMIT 1
@@ -11,7 +11,7 @@ WITH RECURSIVE waiting AS (
   UNION ALL
   SELECT next.* FROM waiting AS w CROSS JOIN LATERAL (
     SELECT d.shard, d.endpoint, d.due_at FROM delivery AS d
-    WHERE (d.shard, d.endpoint) > (w.shard, w.endpoint)
+    WHERE d.attempts >= 0 AND (d.shard, d.endpoint) > (w.shard, w.endpoint)
     ORDER BY d.shard, d.endpoint, d.due_at LIMIT 1
   ) AS next
 )
