@@ -12,7 +12,7 @@ use tokio_postgres::{Error, Row};
 use super::{
     fault::Stop,
     rows,
-    transaction::{Transaction, boolean, int4, int8, int8s, text, texts},
+    transaction::{Parameter, Transaction, boolean, int4, int8, int8s, text, texts},
 };
 use crate::{Listed, MessageQuery, ReadError, pages::Cut};
 
@@ -40,23 +40,49 @@ pub(super) async fn list(
     scope: Scope,
     query: &MessageQuery,
 ) -> Result<Listed<Message>, Error> {
-    let Cut { walk, low, high } = Cut::new(&query.page).between(query.after, query.before);
+    let cut = Cut::new(&query.page).between(query.after, query.before);
+    let walk = cut.walk;
     let sql = walk.sql(include_str!("queries/messages.sql"));
-    let (shard, limit) = (rows::shard(scope), walk.rows());
-    let event_types = rows::filter(&query.event_types);
-    let parameters = [
-        int4(&shard),
-        int8(&scope.application),
-        int8(&scope.environment),
-        int8(&low),
-        int8(&high),
-        texts(&event_types),
-        text(&query.channel),
-        text(&query.tag),
-        int8(&limit),
-    ];
-    let found = transaction.rows(&sql, &parameters).await?;
+    let asked = Asked::new(scope, query, cut);
+    let found = transaction.rows(&sql, &asked.parameters()).await?;
     Ok(walk.page(several(transaction, scope, &found, query.with_content).await?))
+}
+
+/// What every list of messages is asked for with: its first nine parameters.
+pub(super) struct Asked<'a> {
+    shard: i32,
+    scope: Scope,
+    low: Key,
+    high: Key,
+    event_types: Option<&'a [String]>,
+    query: &'a MessageQuery,
+    limit: i64,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn new(
+        scope: Scope,
+        query: &'a MessageQuery,
+        Cut { walk, low, high }: Cut,
+    ) -> Asked<'a> {
+        let event_types = rows::filter(&query.event_types);
+        let (shard, limit) = (rows::shard(scope), walk.rows());
+        Asked { shard, scope, low, high, event_types, query, limit }
+    }
+
+    pub(super) fn parameters(&self) -> Vec<Parameter<'_>> {
+        vec![
+            int4(&self.shard),
+            int8(&self.scope.application),
+            int8(&self.scope.environment),
+            int8(&self.low),
+            int8(&self.high),
+            texts(&self.event_types),
+            text(&self.query.channel),
+            text(&self.query.tag),
+            int8(&self.limit),
+        ]
+    }
 }
 
 /// The messages of rows that end with when each expires. Their contents are in partitions by that

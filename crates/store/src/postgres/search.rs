@@ -16,7 +16,7 @@ use super::{
     endpoint,
     fault::Stop,
     message, rows,
-    transaction::{Transaction, int4, int8, int8s, text, texts},
+    transaction::{Transaction, int4, int8, int8s},
 };
 use crate::{
     AttemptQuery, AttemptedEndpoint, AttemptedMessage, BoxFuture, DeliveryStatus, Found, LOOK,
@@ -204,27 +204,16 @@ async fn messages(
         None if search.filters() => reach(transaction, scope, cut).await?,
         None => whole(cut),
     };
-    let Cut { walk, low, high } = reach.cut;
-    let (shard, limit, beyond) = (rows::shard(scope), walk.rows(), beyond(high));
-    let event_types = rows::filter(&query.event_types);
+    let beyond = beyond(reach.cut.high);
     let status = search.status.map(|status| i32::from(status.number()));
-    let mut parameters = vec![
-        int4(&shard),
-        int8(&scope.application),
-        int8(&scope.environment),
-        int8(&low),
-        int8(&high),
-        texts(&event_types),
-        text(&query.channel),
-        text(&query.tag),
-        int8(&limit),
-    ];
+    let asked = message::Asked::new(scope, query, reach.cut);
+    let mut parameters = asked.parameters();
     let sql = match &weighed {
         Some(weighed) => {
             parameters.extend([int8(&beyond), int4(&status)]);
             weighed.sql(include_str!("queries/search_messages.sql"))
         }
-        None => walk.sql(include_str!("queries/messages.sql")),
+        None => reach.cut.walk.sql(include_str!("queries/messages.sql")),
     };
     let found = transaction.rows(&sql, &parameters).await?;
     Ok(reach.page(message::several(transaction, scope, &found, query.with_content).await?))
@@ -261,24 +250,11 @@ async fn attempted_messages(
     // An attempt at another endpoint is passed over, and costs little.
     let weighed = weighed(transaction, scope, cut, 10 * LOOK).await?;
     let reach = weighed.reach;
-    let Cut { walk, low, high } = reach.cut;
-    let (shard, limit, beyond) = (rows::shard(scope), walk.rows(), beyond(high));
-    let event_types = rows::filter(&query.event_types);
+    let beyond = beyond(reach.cut.high);
     let status = search.status.map(|status| i32::from(status.number()));
-    let parameters = [
-        int4(&shard),
-        int8(&scope.application),
-        int8(&scope.environment),
-        int8(&low),
-        int8(&high),
-        texts(&event_types),
-        text(&query.channel),
-        text(&query.tag),
-        int8(&limit),
-        int8(&beyond),
-        int8(&endpoint),
-        int4(&status),
-    ];
+    let asked = message::Asked::new(scope, query, reach.cut);
+    let mut parameters = asked.parameters();
+    parameters.extend([int8(&beyond), int8(&endpoint), int4(&status)]);
     let sql = weighed.sql(include_str!("queries/attempted_messages.sql"));
     let found = transaction.rows(&sql, &parameters).await?;
     let messages = message::several(transaction, scope, &found, query.with_content).await?;
