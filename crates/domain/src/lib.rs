@@ -23,6 +23,7 @@ pub mod time;
 pub mod idempotency;
 pub mod json;
 pub mod lane;
+pub mod provider;
 pub mod quota;
 pub mod replay;
 pub mod retry;
