@@ -301,8 +301,15 @@ def salesforce_outbound():
         "<Id>04l000000000001AAA</Id></Notification></notifications>"
         "</soapenv:Body></soapenv:Envelope>"
     )
-    return token("salesforce-outbound", {}, {}, body=body, url=f"{HOOK}?token={secret}",
-                 wrong_url=f"{HOOK}?token=rb-test-another-0001", secret=secret)
+    url, wrong = f"{HOOK}?token={secret}", f"{HOOK}?token=rb-test-another-0001"
+    provider, xml = "salesforce-outbound", {"content-type": "text/xml; charset=utf-8"}
+    return [
+        *token(provider, xml, xml, body=body, url=url, wrong_url=wrong, secret=secret),
+        vector(f"{provider}-organisation", provider, "valid", post(xml, body, url=url),
+               secret=secret, organization_id="00D000000000000AAA"),
+        vector(f"{provider}-organisation-other", provider, "invalid", post(xml, body, url=url),
+               note="another organisation", secret=secret, organization_id="00D000000000000AAB"),
+    ]
 
 
 def salesforce_marketing_cloud():
@@ -361,8 +368,9 @@ def notion():
     headers = {"x-notion-signature": "sha256=" + mac(secret, BODY).hex()}
     return [
         *pair(provider, headers, secret=secret),
-        challenge("notion-verification", provider, post({}, compact({"verification_token": secret})),
-                  {"status": 200}, effect={"store_secret": secret}),
+        challenge("notion-verification", provider,
+                  post({}, compact({"verification_token": secret})), {"status": 200},
+                  effect={"store_secret": secret}),
     ]
 
 
@@ -573,7 +581,7 @@ def mailchannels():
         "signature": f"{label}=:{b64(key.sign(base.encode()))}:",
     }
     der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    settings = {"public_key": b64(der), "customer_handle": "rbtest1"}
+    settings = {"public_key_spki_b64": b64(der), "customer_handle": "rbtest1"}
     changed = body.replace("delivered", "dropped")
     redigested = {**headers, "content-digest": f"sha-256=:{b64(sha256(changed))}:"}
     return [
@@ -614,8 +622,9 @@ def rules():
     secret = secret_of("azure-event-grid")
     out += token("azure-event-grid", {}, {}, url=f"{HOOK}?token={secret}",
                  wrong_url=f"{HOOK}?token=rb-test-another-0001", secret=secret)
-    out += token("azure-event-grid", {"aeg-sas-key": secret}, {"aeg-sas-key": "rb-test-another-0001"},
-                 name="azure-event-grid-key", secret=secret)
+    out += token("azure-event-grid", {"aeg-sas-key": secret},
+                 {"aeg-sas-key": "rb-test-another-0001"}, name="azure-event-grid-key",
+                 secret=secret)
     origin = {"webhook-request-origin": "eventgrid.azure.net"}
     out.append(challenge("azure-event-grid-options", "azure-event-grid",
                          bodyless("OPTIONS", headers=origin),
@@ -682,6 +691,14 @@ def rules():
     out.append(challenge("twitch-verification-forged", "twitch",
                          post(headers, body.replace("rb-test", "rb-fake")),
                          note="the signature is of another body", secret=secret))
+
+    body = '{"subscription_id":"rb-test-subscription","event_type":"transfers#state-change"}'
+    headers = {"x-signature-sha256": b64(rsa_sha256("wise", body))}
+    settings = {"public_key": rsa_public("wise")}
+    out += pair("wise", headers, body=body, changed=body.replace("state", "stage"),
+                subscription_id="rb-test-subscription", **settings)
+    out.append(vector("wise-subscription", "wise", "invalid", post(headers, body),
+                      note="another subscription", subscription_id="rb-test-other", **settings))
 
     # The digests of HubSpot put the secret in front and cover method and URL from v2 on.
     secret = secret_of("hubspot")

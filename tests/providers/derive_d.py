@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Known answers for providers of which nobody has published any.
+"""Known answers for providers of which hardly any are published.
 
 Every signature is computed here from the formula that the provider documents,
 without any of Ringback's code. Ed25519 and RSA use the package `cryptography`;

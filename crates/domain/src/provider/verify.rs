@@ -620,9 +620,8 @@ fn refuse_compound(block: &Verify, scope: &Scope<'_>) -> Result<(), Reason> {
         messages(block).flat_map(|message| &message.0).flat_map(|part| part.template.values())
     {
         let Some(path) = item_path(value) else { continue };
-        let is_object = |depth: usize| {
-            lookup::at(item, &path[..depth]).is_none_or(|raw| raw.starts_with('{'))
-        };
+        let is_object =
+            |depth: usize| lookup::at(item, &path[..depth]).is_none_or(|raw| raw.starts_with('{'));
         let leaf = lookup::at(item, path).unwrap_or("null");
         if !(0..path.len()).all(is_object) || leaf.starts_with(['{', '[']) {
             return Err(Reason::Malformed(format!("{value} is not a single value")));
