@@ -1,5 +1,7 @@
 //! Filling the store on PostgreSQL: partitions for every day, and rows straight into them.
 
+use std::collections::BTreeSet;
+
 use ringback_domain::{
     id::{Key, SEQUENCE_BITS},
     shard,
@@ -29,11 +31,11 @@ impl Filler {
 
     /// Partitions as the store would have made them, and what is not of the hot path.
     pub(crate) async fn catalog(&self, plan: &Plan) {
-        for day in plan.days() {
-            self.partition("message", day, (day * DAY) << SEQUENCE_BITS, DAY << SEQUENCE_BITS)
-                .await;
-            self.partition("attempt", day, (day * DAY) << SEQUENCE_BITS, DAY << SEQUENCE_BITS)
-                .await;
+        for day in weeks(plan) {
+            for table in ["message", "attempt"] {
+                let first = (day * DAY) << SEQUENCE_BITS;
+                self.partition(table, day, first, (7 * DAY) << SEQUENCE_BITS).await;
+            }
         }
         for day in plan.expiries() {
             self.partition("content", day, day * DAY, DAY).await;
@@ -132,7 +134,7 @@ impl Filler {
 
     /// Leaves what autovacuum would: statistics of each partition, none of the tables above them.
     pub(crate) async fn finish(self, plan: &Plan) {
-        for day in plan.days() {
+        for day in weeks(plan) {
             for table in ["message", "attempt"] {
                 self.vacuum(&format!("{table}_d{day}")).await;
             }
@@ -152,4 +154,9 @@ impl Filler {
     async fn vacuum(&self, table: &str) {
         self.client.batch_execute(&format!("VACUUM (ANALYZE) {table}")).await.unwrap();
     }
+}
+
+/// The first days of the weeks that messages are of.
+fn weeks(plan: &Plan) -> BTreeSet<i64> {
+    plan.days().map(|day| day - day.rem_euclid(7)).collect()
 }

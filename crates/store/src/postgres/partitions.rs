@@ -1,11 +1,11 @@
-//! Partitions: made some days ahead, dropped when everything in them is over.
+//! Partitions by days or weeks: made some days ahead, dropped when everything in them is over.
 //!
 //! Changing partitions takes locks that a dump or a long report may hold. So nobody waits for them
 //! long: what could not be locked is tried again in the next round, and there are days to spare.
 //! What is written for a time without a partition goes into the default one, where the sweep
 //! deletes it row by row.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ringback_domain::{id::SEQUENCE_BITS, shard::SHARDS, time::Timestamp};
 use tokio_postgres::{Client, error::SqlState};
@@ -24,10 +24,10 @@ const AHEAD: i64 = 3;
 /// The most days of one table that partitions are made for at once.
 const MOST: usize = 1_000;
 
-/// The tables that are divided by days.
+/// The tables that are divided by time.
 pub(crate) const DIVIDED: [&str; 4] = ["message", "attempt", "content", "claim"];
 
-/// A table that is divided by days.
+/// A table that is divided by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Table {
     Message,
@@ -46,6 +46,21 @@ impl Table {
             Table::Content => "content",
             Table::Claim => "claim",
         }
+    }
+
+    /// How many days a partition holds. A page of a list may have to look into all of them, and
+    /// planning that over ninety took longer than reading: messages and attempts, which lists read,
+    /// are divided by the week.
+    fn width(self) -> i64 {
+        match self {
+            Table::Message | Table::Attempt => 7,
+            Table::Content | Table::Claim => 1,
+        }
+    }
+
+    /// The first day of the partition that a day belongs to.
+    fn first_day(self, day: i64) -> i64 {
+        day - day.rem_euclid(self.width())
     }
 
     /// The value of the partitioning column at the beginning of a day.
@@ -79,9 +94,10 @@ pub(super) async fn make_for(
     let there = kept.days().await?;
     for table in Table::ALL {
         let needed = days.get(table.name()).map_or(&[][..], Vec::as_slice);
-        let missing = needed.iter().filter(|day| !there[&table].contains(day));
+        let needed: BTreeSet<i64> = needed.iter().map(|day| table.first_day(*day)).collect();
+        let missing = needed.into_iter().filter(|day| !there[&table].contains(day));
         for day in missing.rev().take(MOST) {
-            kept.change(table, *day, &make(table, *day)).await;
+            kept.change(table, day, &make(table, day)).await;
         }
     }
     Ok(())
@@ -100,16 +116,16 @@ impl Kept<'_> {
         for table in Table::ALL {
             // Content is divided by the day it expires; what expires sooner is there already.
             let first = if table == Table::Content { self.today + retention } else { self.today };
-            for day in first..=first + AHEAD {
-                if !there[&table].contains(&day) {
-                    self.change(table, day, &make(table, day)).await;
-                }
+            let needed: BTreeSet<i64> =
+                (first..=first + AHEAD).map(|day| table.first_day(day)).collect();
+            for day in needed.into_iter().filter(|day| !there[&table].contains(day)) {
+                self.change(table, day, &make(table, day)).await;
             }
         }
         self.drop_over(&there).await
     }
 
-    /// The days that have partitions.
+    /// The first days of the partitions that there are.
     async fn days(&self) -> Result<HashMap<Table, Vec<i64>>, tokio_postgres::Error> {
         let mut days: HashMap<Table, Vec<i64>> =
             Table::ALL.into_iter().map(|table| (table, Vec::new())).collect();
@@ -130,7 +146,8 @@ impl Kept<'_> {
         &self,
         there: &HashMap<Table, Vec<i64>>,
     ) -> Result<(), tokio_postgres::Error> {
-        let past = |table| there[&table].iter().copied().filter(|day| *day < self.today);
+        let is_past = |table: Table, day: i64| day + table.width() <= self.today;
+        let past = |table| there[&table].iter().copied().filter(move |day| is_past(table, *day));
         for day in past(Table::Claim) {
             self.drop(Table::Claim, day, "").await;
         }
@@ -140,7 +157,7 @@ impl Kept<'_> {
         let mut oldest = self.today;
         for day in past(Table::Message) {
             if !self.is_over(day).await? {
-                // Something of that day is pending. Others need not wait for it, but attempts, which
+                // Something of that time is pending. Others need not wait for it, but attempts, which
                 // go after the oldest messages.
                 oldest = oldest.min(day);
                 continue;
@@ -165,9 +182,10 @@ impl Kept<'_> {
         }
     }
 
-    /// Whether every message of that day has expired and none is pending.
+    /// Whether every message of that partition has expired and none is pending.
     async fn is_over(&self, day: i64) -> Result<bool, tokio_postgres::Error> {
-        let (first, end) = (Table::Message.bound(day), Table::Message.bound(day + 1));
+        let end = Table::Message.bound(day + Table::Message.width());
+        let first = Table::Message.bound(day);
         let (now, shards) = (self.now.millis(), SHARDS as i32);
         let parameters = [int8(&first), int8(&end), int8(&now), int4(&shards)];
         let sql = include_str!("queries/messages_over.sql");
@@ -182,8 +200,13 @@ impl Kept<'_> {
         let _ = self.client.batch_execute("ROLLBACK").await;
         let partition = table.partition(day);
         match error.code() {
-            // Rows for that day are in the default partition, or another process was quicker.
-            Some(&SqlState::CHECK_VIOLATION | &SqlState::DUPLICATE_TABLE) => {
+            // Rows for that time are in the default partition, another process was quicker, or
+            // partitions of another width are in the way until they are over.
+            Some(
+                &SqlState::CHECK_VIOLATION
+                | &SqlState::DUPLICATE_TABLE
+                | &SqlState::INVALID_OBJECT_DEFINITION,
+            ) => {
                 tracing::debug!(partition, "the partition was not made");
             }
             Some(&SqlState::LOCK_NOT_AVAILABLE) => {
@@ -200,7 +223,7 @@ impl Kept<'_> {
 /// Making it apart and attaching it takes weaker locks than making it in place.
 fn make(table: Table, day: i64) -> String {
     let (name, partition) = (table.name(), table.partition(day));
-    let (first, end) = (table.bound(day), table.bound(day + 1));
+    let (first, end) = (table.bound(day), table.bound(day + table.width()));
     format!(
         "CREATE TABLE {partition} (LIKE {name} INCLUDING DEFAULTS INCLUDING STORAGE); \
          ALTER TABLE {name} ATTACH PARTITION {partition} FOR VALUES FROM ({first}) TO ({end});"
