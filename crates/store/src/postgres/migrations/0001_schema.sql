@@ -222,8 +222,9 @@ CREATE TABLE attempt (
   response    bytea NOT NULL,
   PRIMARY KEY (shard, key)
 ) PARTITION BY RANGE (key);
--- With the endpoint: how far a message is at one of thousands is a look-up.
-CREATE INDEX attempt_message ON attempt (shard, message, endpoint, key);
+-- With the endpoint: how far a message is at one of thousands is a look-up. With the outcome: a page
+-- that is filtered by it reads the index alone.
+CREATE INDEX attempt_message ON attempt (shard, message, endpoint, key) INCLUDE (outcome);
 CREATE INDEX attempt_endpoint ON attempt (shard, endpoint, key);
 CREATE TABLE attempt_default PARTITION OF attempt DEFAULT;
 
