@@ -45,6 +45,10 @@ pub enum Kind {
     Task,
     /// `audit_…`
     Audit,
+    /// `src_…`
+    Source,
+    /// `req_…`
+    Request,
 }
 
 impl Kind {
@@ -60,6 +64,8 @@ impl Kind {
             Kind::Token => "tok_",
             Kind::Task => "qtask_",
             Kind::Audit => "audit_",
+            Kind::Source => "src_",
+            Kind::Request => "req_",
         }
     }
 }
@@ -206,6 +212,10 @@ typed!(/// `ep_…`
     EndpointId, Endpoint);
 typed!(/// `msg_…`
     MessageId, Message);
+typed!(/// `src_…`
+    SourceId, Source);
+typed!(/// `req_…`
+    RequestId, Request);
 typed!(/// `atmpt_…`
     AttemptId, Attempt);
 typed!(/// `evtype_…`

@@ -17,6 +17,7 @@ pub mod id;
 pub mod message;
 pub mod scope;
 pub mod shard;
+pub mod source;
 pub mod task;
 pub mod time;
 

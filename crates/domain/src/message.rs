@@ -58,6 +58,9 @@ pub struct Message {
     pub content_type: Option<String>,
     /// The bytes as they were received.
     pub payload: Option<Vec<u8>>,
+    /// The headers that it came with, for messages of sources; lower-case names. Absent where the
+    /// payload is.
+    pub headers: Option<Vec<(String, String)>>,
     /// Which door it came through.
     pub origin: Origin,
     /// When it was accepted.

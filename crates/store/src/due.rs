@@ -67,6 +67,8 @@ pub struct Content {
     pub content_type: Option<String>,
     /// The exact bytes.
     pub payload: Bytes,
+    /// The headers that it came with, for messages of sources; lower-case names.
+    pub headers: Option<Arc<[(String, String)]>>,
 }
 
 /// An endpoint with pending deliveries.

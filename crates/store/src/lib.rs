@@ -19,6 +19,7 @@ mod import;
 mod quota;
 mod replay;
 mod search;
+mod source;
 mod statistics;
 mod task;
 
@@ -45,6 +46,7 @@ pub use log::*;
 pub use quota::*;
 pub use replay::*;
 pub use search::*;
+pub use source::*;
 pub use statistics::*;
 pub use store::*;
 pub use task::*;

@@ -51,6 +51,10 @@ pub struct NewMessage {
     pub payload: Bytes,
     /// The only endpoint that it goes to, whatever that wants; it belongs to the application.
     pub only: Option<Key>,
+    /// The headers that it came with and is delivered with; lower-case names.
+    pub headers: Option<Arc<[(String, String)]>>,
+    /// What it was as a request to a source.
+    pub arrival: Option<Box<crate::Arrival>>,
 }
 
 /// What became of an append.

@@ -59,6 +59,7 @@ pub trait Store:
     + crate::Imports
     + crate::Quotas
     + crate::Search
+    + crate::Sources
     + crate::Statistics
     + Send
     + Sync
