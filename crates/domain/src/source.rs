@@ -91,6 +91,12 @@ impl Fate {
         Self::ALL.get(usize::try_from(number).ok()?).copied()
     }
 
+    /// Whether it can still become a message as it is, once somebody releases it or mends the
+    /// schema. It came through the proof, so whoever only knows the URL cannot make one.
+    pub fn is_held(self) -> bool {
+        matches!(self, Fate::SchemaInvalid | Fate::Quarantined)
+    }
+
     /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -167,6 +167,16 @@ impl Identified for ringback_domain::task::Task {
         self.id.0
     }
 }
+impl Identified for ringback_domain::source::Source {
+    fn id(&self) -> Id {
+        self.id.0
+    }
+}
+impl Identified for ringback_domain::source::Received {
+    fn id(&self) -> Id {
+        self.id.0
+    }
+}
 impl Identified for Attempt {
     fn id(&self) -> Id {
         self.id.0

@@ -8,12 +8,25 @@ use ringback_domain::{
     time::Timestamp,
 };
 
-use crate::{Answer, BoxFuture, Due, Listed, Page, ReadError, Unavailable, WriteError};
+use crate::{Answer, BoxFuture, Due, Found, Listed, Page, ReadError, Unavailable, WriteError};
+
+/// The most requests of a source that did not become messages: the sweep deletes the oldest beyond.
+/// Those that are [held](Fate::is_held) are counted apart, so a flood of forgeries pushes none out.
+pub const REQUESTS_KEPT: usize = 1_000;
+
+/// The most tokens of a source that hold at once.
+pub const SOURCE_TOKENS: usize = 10;
 
 /// Sources: URLs that providers call, and the requests that arrived at them.
 ///
 /// A request that became a message is written by [`append`](crate::Store::append), in the
 /// transaction of its message: see [`Arrival`]. Whatever else arrives is written here.
+///
+/// The application of a source is one like any other: it is listed, changed and deleted as such,
+/// and [`delete_application`](crate::Store::delete_application) deletes its source with it.
+///
+/// A request that became a message is deleted with that message; any other when its time is over,
+/// or when a source has more than [`REQUESTS_KEPT`] of them.
 pub trait Sources {
     /// Creates a source together with the application that it owns.
     fn create_source(&self, new: NewSource) -> BoxFuture<'_, Result<Source, WriteError>>;
@@ -52,6 +65,7 @@ pub trait Sources {
     ) -> BoxFuture<'_, Result<Vec<Key>, WriteError>>;
 
     /// Gives a source a new token; the former ones hold until `old_until`, unless they end sooner.
+    /// At most [`SOURCE_TOKENS`] hold at once, else [`WriteError::Limit`].
     fn rotate_source_token(
         &self,
         rotate: RotateSourceToken,
@@ -64,7 +78,7 @@ pub trait Sources {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Option<(Key, Source)>, Unavailable>>;
 
-    /// Writes down a request that did not become a message.
+    /// Writes down a request that did not become a message; the source must exist in its scope.
     fn log_request(&self, new: NewRequest) -> BoxFuture<'_, Result<(), WriteError>>;
 
     /// One request of a source, with its body.
@@ -75,17 +89,19 @@ pub trait Sources {
         request: ringback_domain::id::RequestId,
     ) -> BoxFuture<'_, Result<Received, ReadError>>;
 
-    /// Requests of a source by id, without their bodies.
+    /// Requests of a source by id, without their headers and bodies. A page looks at a bounded
+    /// number, as those of [`Search`](crate::Search) do.
     fn requests(
         &self,
         environment: Key,
         source: Reference,
         query: RequestQuery,
-    ) -> BoxFuture<'_, Result<Listed<Received>, ReadError>>;
+    ) -> BoxFuture<'_, Result<Found<Received>, ReadError>>;
 
     /// Tries a message again at once for every endpoint that it went to and that has not had it:
     /// what is pending becomes due now, what was given up gets one extra attempt. What is held
-    /// (its endpoint disabled, paused or deleted) stays. Returns what is to be delivered.
+    /// (its endpoint disabled, paused or deleted) stays, and so does a message without content.
+    /// Returns what became due by this; what was due before is on its way.
     fn redeliver(
         &self,
         scope: Scope,
@@ -163,7 +179,11 @@ pub struct RotateSourceToken {
 /// message's own key, or in place of a request that was kept ([`Arrival::existing`]). If the
 /// message's claim was seen before, the request is written as [`Fate::Duplicate`] of the first
 /// message, under a key of its own, whatever its body is: a provider's id names the event, and a
-/// retry may differ in a time stamp. So with an arrival, a claim never conflicts.
+/// retry may differ in a time stamp. So with an arrival, a claim never conflicts. Where the first
+/// message is past its retention, the id that is returned has its key and no random bits.
+///
+/// A kept request becomes a message once: released again, nothing is appended, and the first
+/// message is returned as a repetition. One that was deleted meanwhile is written anew.
 #[derive(Clone, Debug)]
 pub struct Arrival {
     /// Which source.

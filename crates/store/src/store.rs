@@ -138,8 +138,8 @@ pub trait Store:
         change: ApplicationChange,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Application, WriteError>>;
-    /// Deletes an application with its endpoints; its pending deliveries are canceled. Returns the
-    /// keys of its endpoints.
+    /// Deletes an application with its endpoints, and the source that owns it; its pending
+    /// deliveries are canceled. Returns the keys of its endpoints.
     fn delete_application(
         &self,
         environment: Key,
