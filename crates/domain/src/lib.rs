@@ -4,8 +4,8 @@
 //! arguments. That is what lets a simulation drive the same rules through years in seconds.
 //!
 //! Suggested reading order: what things are ([`id`], [`scope`], [`application`], [`endpoint`],
-//! [`message`], [`attempt`]), which endpoints a message is for ([`route`]), what happens after an
-//! attempt ([`retry`], [`lane`]), and what goes over the wire ([`signature`], [`target`],
+//! [`message`], [`attempt`]), which endpoints a message is for ([`route`], [`filter`]), what happens
+//! after an attempt ([`retry`], [`lane`]), and what goes over the wire ([`signature`], [`target`],
 //! [`address`]).
 
 pub mod application;
@@ -21,6 +21,7 @@ pub mod source;
 pub mod task;
 pub mod time;
 
+pub mod filter;
 pub mod idempotency;
 pub mod json;
 pub mod lane;

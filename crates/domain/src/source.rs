@@ -151,4 +151,3 @@ pub struct Received {
     /// When it arrived.
     pub received_at: Timestamp,
 }
-
