@@ -33,6 +33,7 @@ mod shape;
 mod signatures;
 mod template;
 
+mod describe;
 mod diagnose;
 mod event;
 mod handshake;

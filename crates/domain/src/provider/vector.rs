@@ -9,11 +9,12 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::definition::Provider;
+use super::event::Event;
 use super::handshake::Reply;
 use super::judge::Judgement;
 use super::request::Request;
 use super::settings::{Kind, Settings};
-use super::verdict::{Reason, State, Verdict};
+use super::verdict::{State, Verdict};
 use super::verify::FetchedKeys;
 use crate::time::Timestamp;
 
@@ -41,6 +42,9 @@ pub struct Vector {
     pub kind: Option<String>,
     /// What has to be answered.
     pub expected_response: Option<ExpectedReply>,
+    /// Settings that a handshake has to bring, under any name.
+    #[serde(default)]
+    pub expected_side_effect: BTreeMap<String, String>,
     /// The URL as it is registered with the provider.
     pub public_url: Option<String>,
     /// Settings, and what stands for a fetched key.
@@ -95,12 +99,23 @@ pub struct Answer {
     pub learned: BTreeMap<String, String>,
     /// Whether it was a challenge, and its name.
     pub challenge: Option<String>,
+    /// What happened, unless it was a challenge.
+    pub event: Option<Event>,
 }
 
 impl Answer {
     /// Proven, or a challenge that was answered.
     pub fn is_valid(&self) -> bool {
         self.verdict.is_proven()
+    }
+
+    /// The reason's code; `ok` for what is valid, `unproven` where the provider proves nothing.
+    pub fn reason(&self) -> &'static str {
+        match &self.verdict.reason {
+            Some(reason) => reason.code(),
+            None if self.is_valid() => "ok",
+            None => "unproven",
+        }
     }
 }
 
@@ -137,6 +152,33 @@ impl Vector {
             self.document(),
             Timestamp(self.now.saturating_mul(1000)),
         )
+    }
+
+    /// What of `answer` is not as this vector expects, in words; what it does not say is not
+    /// compared.
+    pub fn differences(&self, answer: &Answer) -> Vec<String> {
+        let mut differences = Vec::new();
+        let said = if answer.is_valid() { "valid" } else { "invalid" };
+        if let Some(expected) = self.expect.as_deref().filter(|expected| *expected != said) {
+            let why = answer.verdict.reason.as_ref().map(|reason| format!(", {reason}"));
+            let (code, why) = (answer.reason(), why.unwrap_or_default());
+            differences.push(format!("expected to be {expected}, is {said} ({code}{why})"));
+        } else if self.kind.as_deref() == Some("challenge")
+            && answer.is_valid()
+            && answer.challenge.is_none()
+        {
+            differences.push("expected to be a challenge, is an event".to_owned());
+        }
+        let reply = self.expected_response.as_ref();
+        if let Some(difference) = reply.and_then(|reply| reply.difference(&answer.reply)) {
+            differences.push(format!("answered with {difference}"));
+        }
+        for (effect, value) in &self.expected_side_effect {
+            if !answer.learned.values().any(|learned| learned == value) {
+                differences.push(format!("`{effect}` was not brought"));
+            }
+        }
+        differences
     }
 
     /// The settings among the other fields.
@@ -220,17 +262,23 @@ impl WireRequest {
                 reply: answered.reply,
                 learned: answered.learned,
                 challenge: Some(answered.name),
+                event: None,
             }),
-            Judgement::RefusedChallenge { reply, verdict } => {
-                Ok(Answer { verdict, reply, learned: BTreeMap::new(), challenge: None })
-            }
-            Judgement::Event { verdict, .. } => {
+            Judgement::RefusedChallenge { reply, verdict } => Ok(Answer {
+                verdict,
+                reply,
+                learned: BTreeMap::new(),
+                challenge: None,
+                event: None,
+            }),
+            Judgement::Event { verdict, event } => {
                 let reply = if verdict.is_proven() {
                     provider.acknowledgement()
                 } else {
                     provider.refusal()
                 };
-                Ok(Answer { verdict, reply, learned: BTreeMap::new(), challenge: None })
+                let learned = BTreeMap::new();
+                Ok(Answer { verdict, reply, learned, challenge: None, event: Some(event) })
             }
             Judgement::Fetch(key) => Err(Error::Key(key.url)),
         }
@@ -272,12 +320,5 @@ impl ExpectedReply {
             return Some(format!("body {body}"));
         }
         None
-    }
-}
-
-impl Answer {
-    /// The reason's code, `ok` if there is none.
-    pub fn reason(&self) -> &'static str {
-        self.verdict.reason.as_ref().map_or("ok", Reason::code)
     }
 }
