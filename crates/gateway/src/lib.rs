@@ -12,6 +12,7 @@ pub mod core;
 pub mod http;
 
 pub mod auth;
+pub mod receive;
 pub mod send;
 
 pub mod log;
@@ -27,6 +28,7 @@ pub mod cli;
 pub mod control;
 pub mod dev;
 pub mod telemetry;
+mod terminal;
 
 pub mod api_client;
 pub mod config;

@@ -18,6 +18,7 @@ use crate::{
     core::{Phase, Shared},
     data_lock::{DataLock, LockError},
     dev, fd_limit, housekeeping, http, keyring, outbound,
+    receive::catalog::Catalog,
     seam::Listener,
     tasks, telemetry, wiring,
 };
@@ -74,10 +75,12 @@ pub enum Error {
 /// [`Error`] says what is missing. An orderly end is no error.
 pub fn run(config: Config, mode: Mode) -> Result<(), Error> {
     telemetry::logs::init(&config.log).map_err(|error| Error::Setting(error.to_string()))?;
+    let catalog = Catalog::open(config.providers.as_deref())
+        .map_err(|error| Error::Setting(error.to_string()))?;
     let files = fd_limit::raise();
     let mut lock = DataLock::acquire(&config.data)?;
     let shared = Shared::start(SHARED_THREADS)?;
-    let result = shared.run(serve(config, mode, &mut lock, &shared, files));
+    let result = shared.run(serve(config, mode, catalog, &mut lock, &shared, files));
     shared.stop();
     result
 }
@@ -102,6 +105,7 @@ pub fn control(config: &Config, lock: DataLock, request: Request) -> Result<Resp
 async fn serve(
     config: Config,
     mode: Mode,
+    catalog: Catalog,
     lock: &mut DataLock,
     shared: &Shared,
     files: u64,
@@ -124,6 +128,7 @@ async fn serve(
         metrics,
         config.audit_retention(),
     ));
+    tasks.spawn(catalog.keep());
     tasks.spawn(quotas.keep(Arc::clone(&store), world.clone()));
     let (lanes, clock) = (Arc::new(engine.clone()), world.clone());
     let (tasks_store, retention) = (Arc::clone(&store), config.retention());

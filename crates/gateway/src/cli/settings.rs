@@ -31,6 +31,9 @@ pub(super) struct ServerFlags {
     /// Address and port of the API; port 0 takes a free one [default: 127.0.0.1:8071]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
+    /// Directory of providers of your own, read beside those that are built in
+    #[arg(long, value_name = "DIR")]
+    providers: Option<String>,
     /// json, pretty or auto [default: auto]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
@@ -51,6 +54,7 @@ impl ServerFlags {
     pub(super) fn load(self, profile: Profile) -> Result<Option<Config>, Failure> {
         let mut flags = Vec::new();
         add(&mut flags, "--listen", "listen", self.listen);
+        add(&mut flags, "--providers", "providers", self.providers);
         add(&mut flags, "--log-format", "log.format", self.log_format);
         let loaded = load(profile, self.data, flags)?;
         if self.dump_config {

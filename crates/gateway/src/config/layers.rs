@@ -9,7 +9,8 @@ use super::setting::{At, Raw, Section as _};
 use super::{Config, File, Flag, Problem, Sources, file};
 
 /// Variables of the command line itself, which are no settings.
-const OTHER_VARIABLES: [&str; 3] = ["RINGBACK_CONFIG", "RINGBACK_URL", "RINGBACK_TOKEN"];
+const OTHER_VARIABLES: [&str; 4] =
+    ["RINGBACK_CONFIG", "RINGBACK_URL", "RINGBACK_TOKEN", "RINGBACK_SECRET"];
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -20,6 +20,9 @@ settings! {
         /// An API token of the environment `default`, valid from the start: 16 to 256 visible
         /// ASCII characters. Default: none.
         bootstrap_token: Option<Secret> = None, token_shape;
+        /// Directory of providers of your own, read beside those that are built in, and again when
+        /// a file changes. Default: none.
+        providers: Option<PathBuf> = None;
     }
     sections {
         /// How messages are delivered.

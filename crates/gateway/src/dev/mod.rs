@@ -23,9 +23,10 @@ use tokio::time::{Instant, timeout};
 
 use crate::api_client::{ApiClient, CallError};
 use crate::seam::World;
+use crate::terminal::Colours;
 
 use receiver::Received;
-use screen::{Colours, Screen};
+use screen::Screen;
 
 /// The sample's application and endpoint, by the names its user sees.
 const APPLICATION: &str = "sample";

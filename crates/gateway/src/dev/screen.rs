@@ -1,42 +1,14 @@
 //! What `ringback dev` shows: laid out for people, coloured where there is a terminal.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 
 use super::receiver::{ANSWER, Received};
 use super::{APPLICATION, EVENT_TYPE, Server, Shown, reachable};
+use crate::terminal::{Colours, printable};
 
 /// Characters of a body shown for all but the first event.
 const EXCERPT: usize = 100;
-
-/// How text is set off; all empty without a terminal.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Colours {
-    bold: &'static str,
-    dim: &'static str,
-    good: &'static str,
-    bad: &'static str,
-    accent: &'static str,
-    end: &'static str,
-}
-
-impl Colours {
-    /// ANSI on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
-    pub(super) fn of_stdout() -> Self {
-        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        if unwanted || !std::io::stdout().is_terminal() {
-            return Self::default();
-        }
-        Self {
-            bold: "\x1b[1m",
-            dim: "\x1b[2m",
-            good: "\x1b[32m",
-            bad: "\x1b[31m",
-            accent: "\x1b[36m",
-            end: "\x1b[0m",
-        }
-    }
-}
 
 /// The standard output.
 pub(super) struct Screen {
@@ -177,19 +149,6 @@ fn another(received: &Received, verified: bool, colours: Colours) -> String {
 
 fn milliseconds(took: std::time::Duration) -> String {
     format!("{:.1} ms", took.as_secs_f64() * 1e3)
-}
-
-/// Whoever reaches the receiver shall not steer the terminal: control characters are spelled out.
-fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\n' => out.push_str("\n    "),
-            other if other.is_control() => out.extend(other.escape_default()),
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

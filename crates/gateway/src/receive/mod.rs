@@ -1,0 +1,3 @@
+//! Receiving webhooks: who the providers are.
+
+pub mod catalog;
