@@ -26,10 +26,15 @@ use crate::{
 /// When the name servers cannot be used.
 pub fn world(name_servers: &[SocketAddr], shared: Handle) -> Result<World, ResolverError> {
     Ok(World {
-        clock: Arc::new(SystemClock),
+        clock: clock(),
         entropy: Arc::new(SystemEntropy),
         network: Arc::new(SystemNetwork::new(name_servers, shared)?),
     })
+}
+
+/// The clock of the real world, for a command that needs nothing else of it.
+pub fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
 }
 
 pub use ringback_store::transfer::Error as TransferError;

@@ -1,17 +1,20 @@
 //! The command line: what can be asked of the program, and how it ends.
 //!
 //! Data goes to the standard output, everything else to the standard error. Exit codes: 0 done,
-//! 1 failed, 64 a wrong setting or argument (`EX_USAGE`), 75 the data directory is held by another
+//! 1 failed (`verify`: not proven), 64 a wrong setting or argument (`EX_USAGE`), 75 the data directory is held by another
 //! process (`EX_TEMPFAIL`: it may work later).
 
 mod audit;
 mod dev;
 mod environment;
 mod migrate;
+mod providers;
 mod send;
 mod serve;
 mod settings;
+mod table;
 mod token;
+mod verify;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -49,6 +52,10 @@ enum Command {
     Migrate(migrate::Command),
     /// Send a message through a running server
     Send(send::Args),
+    /// List the providers of webhooks that are known, show one, check files of your own
+    Providers(providers::Args),
+    /// Say whether a request comes from its provider, as a source would
+    Verify(verify::Args),
 }
 
 /// Parses the process's arguments and does what they ask for.
@@ -66,7 +73,9 @@ pub fn main() -> ExitCode {
     match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            note(&format!("error: {failure}"));
+            if !failure.is_told() {
+                note(&format!("error: {failure}"));
+            }
             ExitCode::from(failure.code())
         }
     }
@@ -82,6 +91,8 @@ impl Command {
             Self::Audit(args) => audit::run(args),
             Self::Migrate(command) => migrate::run(command),
             Self::Send(args) => send::run(args),
+            Self::Providers(args) => providers::run(args),
+            Self::Verify(args) => verify::run(args),
         }
     }
 }
@@ -101,6 +112,9 @@ enum Failure {
     Lock(#[from] LockError),
     #[error("{0}")]
     Failed(String),
+    /// What there is to say stands in the output.
+    #[error("not as it should be")]
+    Told,
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -109,13 +123,22 @@ impl Failure {
     const USAGE: u8 = 64;
     const HELD: u8 = 75;
 
+    /// Whether whoever asked knows already: it was said, or nobody reads the output any more.
+    fn is_told(&self) -> bool {
+        match self {
+            Self::Told => true,
+            Self::Io(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            _ => false,
+        }
+    }
+
     fn code(&self) -> u8 {
         match self {
             Self::Setting(_) | Self::File(_) | Self::Usage(_) => Self::USAGE,
             Self::App(app::Error::Setting(_) | app::Error::Key(_)) => Self::USAGE,
             Self::Lock(LockError::Held { .. })
             | Self::App(app::Error::Lock(LockError::Held { .. })) => Self::HELD,
-            Self::App(_) | Self::Lock(_) | Self::Failed(_) | Self::Io(_) => 1,
+            Self::App(_) | Self::Lock(_) | Self::Failed(_) | Self::Told | Self::Io(_) => 1,
         }
     }
 }
@@ -158,5 +181,6 @@ mod tests {
         check(Failure::Lock(LockError::Io { dir: dir.clone(), source: io() }), 1);
         check(Failure::Io(io()), 1);
         check(Failure::Failed("x".to_owned()), 1);
+        check(Failure::Told, 1);
     }
 }

@@ -144,22 +144,11 @@ fn show_json(response: &Response) -> Result<(), Failure> {
     Ok(data(&json.to_string())?)
 }
 
-/// Columns as wide as their widest cell.
 fn table(tokens: &[TokenInfo]) -> String {
     let head = ["ID", "ENVIRONMENT", "TOKEN", "ROLE", "CREATED", "STATE", "NAME"];
     let head = head.map(str::to_owned);
     let rows: Vec<[String; 7]> = std::iter::once(head).chain(tokens.iter().map(row)).collect();
-    let mut text = String::new();
-    for row in &rows {
-        for (column, cell) in row.iter().enumerate() {
-            let width = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-            text.push_str(cell);
-            text.extend(std::iter::repeat_n(' ', width + 2 - cell.chars().count()));
-        }
-        text.truncate(text.trim_end().len());
-        text.push('\n');
-    }
-    text
+    super::table::table(&rows)
 }
 
 fn row(token: &TokenInfo) -> [String; 7] {

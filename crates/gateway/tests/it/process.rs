@@ -6,10 +6,12 @@ mod commands;
 mod database;
 mod migrate;
 mod operations;
+mod providers;
 mod secrets;
 mod settings;
 mod stop;
 mod tokens;
+mod verify;
 
 use std::{
     io::{Read as _, Write as _},
