@@ -1,8 +1,11 @@
 //! What a change does to a thing: the part of changing that every store needs.
 
-use ringback_domain::endpoint::{Endpoint, State};
+use ringback_domain::{
+    endpoint::{Endpoint, State},
+    source::Source,
+};
 
-use crate::EndpointChange;
+use crate::{EndpointChange, SourceChange};
 
 impl EndpointChange {
     /// Changes everything but what is sealed.
@@ -17,11 +20,6 @@ impl EndpointChange {
             throttle_rate,
             state,
         } = self;
-        fn set<T>(field: &mut T, new: Option<T>) {
-            if let Some(new) = new {
-                *field = new;
-            }
-        }
         set(&mut endpoint.uid, uid);
         set(&mut endpoint.url, url.map(|(url, _)| url));
         set(&mut endpoint.description, description);
@@ -34,5 +32,25 @@ impl EndpointChange {
         if state == Some(State::Enabled) {
             endpoint.failing_since = None;
         }
+    }
+}
+
+impl SourceChange {
+    /// Changes everything; whether the settings are as expected was looked at before.
+    pub(crate) fn apply(self, source: &mut Source) {
+        let SourceChange { uid, name, provider, config, settings, armed_until, metadata } = self;
+        set(&mut source.uid, uid);
+        set(&mut source.name, name);
+        set(&mut source.provider, provider);
+        set(&mut source.config, config);
+        set(&mut source.settings, settings.map(|settings| settings.sealed));
+        set(&mut source.armed_until, armed_until);
+        set(&mut source.metadata, metadata);
+    }
+}
+
+fn set<T>(field: &mut T, new: Option<T>) {
+    if let Some(new) = new {
+        *field = new;
     }
 }

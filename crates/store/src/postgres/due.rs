@@ -64,6 +64,7 @@ fn one(row: &Row) -> Due {
             event_id: row.get(9),
             content_type: row.get(10),
             payload: Bytes::from(payload.unwrap_or_default()),
+            headers: None,
         }),
     }
 }

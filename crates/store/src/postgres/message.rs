@@ -167,6 +167,7 @@ pub(super) fn from_row(row: &Row) -> Message {
         content_type: row.get(6),
         origin: Origin::from_number(row.get::<_, i16>(7).into()).unwrap_or_default(),
         payload: row.get(8),
+        headers: None,
         created_at: id.created_at(),
     }
 }

@@ -41,6 +41,7 @@ mod import;
 mod message;
 mod quota;
 mod search;
+mod source;
 mod statistics;
 mod task;
 mod token;

@@ -9,8 +9,8 @@ use ringback_domain::{
 };
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{rows, writer::Transaction};
-use crate::{Append, AppendError, Appended, NewMessage};
+use super::{request, rows, writer::Transaction};
+use crate::{Append, AppendError, Appended, Arrival, NewMessage};
 
 /// Appends one message. The outer error fails the transaction, the inner one only this message.
 pub(super) fn append(
@@ -23,10 +23,18 @@ pub(super) fn append(
     let Some(application) = known.map(|known| known.key) else {
         return Ok(Err(AppendError::NoApplication));
     };
+    if let Some(arrival) = &new.message.arrival
+        && let Some(id) = request::released(connection, arrival)?
+    {
+        return Ok(Ok(repetition(id, application)));
+    }
     if let Some(claim) = new.claim
         && let Some(first) = memory.claims.find(connection, claim, new.message.accepted_at)?
     {
-        return repeat(connection, application, first.key, first.same_body);
+        return match &new.message.arrival {
+            None => repeat(connection, application, first.key, first.same_body),
+            Some(arrival) => repeat_arrival(transaction, application, first.key, new, arrival),
+        };
     }
     if let Some(event_id) = &new.message.event_id
         && let Some(existing) = message_by_event_id(connection, application, event_id)?
@@ -39,6 +47,9 @@ pub(super) fn append(
     let id = MessageId(Id { key, shard: 0, nonce: message.nonce });
     insert_message(connection, id, new.environment, application, endpoints.len(), message)?;
     insert_deliveries(connection, id, new, application, memory.epoch, &endpoints)?;
+    if let Some(arrival) = &message.arrival {
+        request::accept(connection, id, new, application, arrival)?;
+    }
     if let Some(claim) = new.claim {
         make_claim(transaction, key, claim, None)?;
     }
@@ -66,11 +77,34 @@ fn repeat(
     if !same_body {
         return Ok(Err(AppendError::ClaimConflict));
     }
-    let mut select = connection.prepare_cached(include_str!("queries/message_nonce.sql"))?;
-    let first = select.query_row([key], |row| rows::id(row, 0, 1)).optional()?;
     // A claim outlives its message only if the retention is shorter than a day.
-    let Some(id) = first else { return Ok(Err(AppendError::ClaimConflict)) };
-    Ok(Ok(Appended { id: MessageId(id), application, endpoints: Arc::from([]), repeated: true }))
+    let first = message_by_key(connection, key)?;
+    Ok(first.map(|id| repetition(id, application)).ok_or(AppendError::ClaimConflict))
+}
+
+/// The same for what arrived at a source: whatever its body is, it is written down.
+fn repeat_arrival(
+    transaction: &mut Transaction<'_>,
+    application: Key,
+    key: Key,
+    new: &Append,
+    arrival: &Arrival,
+) -> rusqlite::Result<Result<Appended, AppendError>> {
+    let Transaction { connection, memory } = transaction;
+    let gone = MessageId(Id { key, shard: 0, nonce: 0 });
+    let first = message_by_key(connection, key)?.unwrap_or(gone);
+    let own = memory.keys.next(new.message.accepted_at, 0);
+    request::repeat(connection, own, first, new, application, arrival)?;
+    Ok(Ok(repetition(first, application)))
+}
+
+fn repetition(id: MessageId, application: Key) -> Appended {
+    Appended { id, application, endpoints: Arc::from([]), repeated: true }
+}
+
+fn message_by_key(connection: &Connection, key: Key) -> rusqlite::Result<Option<MessageId>> {
+    let mut select = connection.prepare_cached(include_str!("queries/message_nonce.sql"))?;
+    Ok(select.query_row([key], |row| rows::id(row, 0, 1)).optional()?.map(MessageId))
 }
 
 fn message_by_event_id(
@@ -105,6 +139,7 @@ fn insert_message(
         rows::json_list(message.channels.as_deref()),
         rows::json_list(message.tags.as_deref()),
         message.content_type,
+        rows::json_headers(message.headers.as_deref())?,
         message.payload.as_ref(),
     ])?;
     Ok(())

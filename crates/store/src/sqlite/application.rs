@@ -8,7 +8,7 @@ use ringback_domain::{
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{answer, endpoint, fault::Stop, rows, writer::Transaction};
+use super::{answer, endpoint, fault::Stop, rows, source, writer::Transaction};
 use crate::{ApplicationChange, Listed, NewApplication, Page, ReadError, WriteError, pages::Cut};
 
 /// Creates an application.
@@ -99,16 +99,26 @@ pub(super) fn change(
     Ok(application)
 }
 
-/// Deletes an application with its endpoints; the sweep cancels what is pending. Returns the keys
-/// of the endpoints.
+/// Deletes an application with its endpoints and its source; the sweep cancels what is pending.
+/// Returns the keys of the endpoints.
 pub(super) fn delete(
     transaction: &mut Transaction<'_>,
     environment: Key,
     reference: &Reference,
     now: Timestamp,
 ) -> Result<Vec<Key>, Stop<WriteError>> {
+    let key = visible(transaction.connection, environment, reference)?;
+    remove(transaction, key, now)
+}
+
+/// Deletes an application that exists, and the source that owns it.
+pub(super) fn remove(
+    transaction: &mut Transaction<'_>,
+    key: Key,
+    now: Timestamp,
+) -> Result<Vec<Key>, Stop<WriteError>> {
     let connection = transaction.connection;
-    let key = visible(connection, environment, reference)?;
+    source::delete_of(connection, key)?;
     let mut select =
         connection.prepare_cached(include_str!("queries/application_endpoints.sql"))?;
     let endpoints: Vec<Key> =

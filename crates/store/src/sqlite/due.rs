@@ -12,6 +12,7 @@ use ringback_domain::{
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::rows;
 use crate::{Backlog, Content, Due, DuePage, DueQuery, Waiting};
 
 /// Due deliveries of one endpoint, oldest first.
@@ -58,6 +59,7 @@ fn one(row: &Row<'_>) -> rusqlite::Result<Due> {
             event_id: row.get(9)?,
             content_type: row.get(10)?,
             payload: Bytes::from(payload.unwrap_or_default()),
+            headers: rows::optional::<Vec<_>>(row, 12)?.map(Arc::from),
         }),
     })
 }

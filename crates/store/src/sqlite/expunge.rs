@@ -8,7 +8,7 @@ use ringback_domain::{
 };
 use rusqlite::Connection;
 
-use super::{Sqlite, attempt, message, task};
+use super::{Sqlite, attempt, message, request, task};
 use crate::{
     BoxFuture, Canceled, EXPUNGED, Expunge, Expunged, ReadError, Stepped, Turn, Unavailable,
     expunge::{PURGED, purged},
@@ -87,8 +87,9 @@ fn empty(
     canceled: &mut Vec<Canceled>,
 ) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("UPDATE message SET payload = NULL WHERE key = ?1")?
+        .prepare_cached("UPDATE message SET payload = NULL, headers = NULL WHERE key = ?1")?
         .execute([message])?;
+    request::empty(connection, message)?;
     for sql in
         [include_str!("queries/expunge_scheduled.sql"), include_str!("queries/expunge_manual.sql")]
     {

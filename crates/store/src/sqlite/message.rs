@@ -104,6 +104,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Message> {
         content_type: row.get(6)?,
         origin: Origin::from_number(row.get(7)?).unwrap_or_default(),
         payload: row.get(8)?,
+        headers: rows::optional(row, 9)?,
         created_at: id.created_at(),
     })
 }

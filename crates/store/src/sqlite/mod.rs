@@ -20,6 +20,7 @@ mod due;
 mod expunge;
 mod record;
 mod replay;
+mod request;
 mod resend;
 mod sweep;
 
@@ -35,6 +36,7 @@ mod import;
 mod message;
 mod quota;
 mod search;
+mod source;
 mod statistics;
 mod task;
 mod token;
@@ -152,6 +154,7 @@ impl Sqlite {
             keys: KeySequence::after(start.last_key),
             epoch: start.epoch,
             claimed: Vec::new(),
+            logged: 0,
         };
         store.start_threads(connection, memory, options)?;
         Ok(store)

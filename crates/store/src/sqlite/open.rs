@@ -7,8 +7,12 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::Unavailable;
 
-/// The version of the schema that this program reads and writes.
-pub(super) const SCHEMA_VERSION: i64 = 1;
+/// The steps to the schema that this program reads and writes, the first one first. Each only adds
+/// to what is there; one that was released is never changed.
+const STEPS: &[&str] = &[include_str!("schema.sql"), include_str!("migrations/0002_sources.sql")];
+
+/// The version of that schema.
+pub(super) const SCHEMA_VERSION: i64 = STEPS.len() as i64;
 
 /// Bytes of a page of a new database. Measured, interleaved: half as many writes to the log as with
 /// SQLite's own 4 KiB take 5 % off the CPU of a message; 16 KiB only write more.
@@ -110,8 +114,11 @@ fn connect(path: &Path, sizes: Sizes, read_only: bool) -> rusqlite::Result<Conne
 
 fn prepare(connection: &mut Connection, version: i64) -> rusqlite::Result<Start> {
     let transaction = connection.transaction()?;
-    if version == 0 {
-        transaction.execute_batch(include_str!("schema.sql"))?;
+    // An empty file has version 0.
+    for step in STEPS.iter().skip(version as usize) {
+        transaction.execute_batch(step)?;
+    }
+    if version < SCHEMA_VERSION {
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     }
     let epoch: i64 =

@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::writer::Transaction;
-use crate::{Append, AppendError, Appended, Record, Recorded, Unavailable};
+use crate::{Append, AppendError, Appended, NewRequest, Record, Recorded, Unavailable, WriteError};
 
 /// How long records wait for an append to share a commit with.
 const LAZY: Duration = Duration::from_millis(5);
@@ -30,10 +30,13 @@ pub(super) trait Task: Send {
 
 pub(super) type AppendReply = oneshot::Sender<Vec<Result<Appended, AppendError>>>;
 pub(super) type RecordReply = oneshot::Sender<Result<Vec<Recorded>, Unavailable>>;
+pub(super) type RequestReply = oneshot::Sender<Result<(), WriteError>>;
 
 pub(super) enum Job {
     Append(Vec<Append>, AppendReply),
     Record(Vec<Record>, RecordReply),
+    /// A request to a source that did not become a message.
+    Request(Box<NewRequest>, RequestReply),
     Task(Box<dyn Task>),
 }
 
@@ -43,7 +46,22 @@ impl Job {
         match self {
             Job::Append(appends, _) => appends.len(),
             Job::Record(records, _) => records.len(),
-            Job::Task(_) => 1,
+            Job::Request(..) | Job::Task(_) => 1,
+        }
+    }
+
+    /// What it takes of the room for what anybody may send, and as much as they like.
+    fn takes(&self) -> Option<Room> {
+        match self {
+            Job::Append(batch, _) => {
+                let bytes = batch.iter().map(|append| append.message.payload.len()).sum();
+                Some(Room { messages: batch.len(), bytes })
+            }
+            Job::Request(new, _) => {
+                let bytes = new.request.body.as_ref().map_or(0, Vec::len);
+                Some(Room { messages: 1, bytes })
+            }
+            Job::Record(..) | Job::Task(_) => None,
         }
     }
 }
@@ -88,15 +106,14 @@ impl Queue {
         if state.closed {
             return Err((job, Unavailable::Closed));
         }
-        if let Job::Append(batch, _) = &job {
-            let bytes: usize = batch.iter().map(|append| append.message.payload.len()).sum();
-            let full = state.messages + batch.len() > self.limits.messages
+        if let Some(Room { messages, bytes }) = job.takes() {
+            let full = state.messages + messages > self.limits.messages
                 || state.bytes + bytes > self.limits.bytes;
             // An empty queue takes whatever comes, or a large batch could never be taken.
             if full && state.messages > 0 {
                 return Err((job, Unavailable::Overloaded));
             }
-            state.messages += batch.len();
+            state.messages += messages;
             state.bytes += bytes;
         }
         let urgent = !matches!(job, Job::Record(..));

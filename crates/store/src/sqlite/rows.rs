@@ -40,6 +40,13 @@ pub(super) fn json_list(list: Option<&[String]>) -> Option<String> {
     list.map(|list| serde_json::Value::from(list).to_string())
 }
 
+/// The JSON text of headers.
+pub(super) fn json_headers(
+    headers: Option<&[(String, String)]>,
+) -> rusqlite::Result<Option<String>> {
+    headers.map(|headers| json(&headers)).transpose()
+}
+
 /// The JSON text of a list that filters; nothing if it is empty, which filters nothing.
 pub(super) fn json_filter(list: &[String]) -> Option<String> {
     (!list.is_empty()).then(|| serde_json::Value::from(list).to_string())

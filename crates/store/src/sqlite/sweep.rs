@@ -8,17 +8,26 @@
 use ringback_domain::{id::Key, time::Timestamp};
 use rusqlite::Connection;
 
-use super::writer::Transaction;
+use super::{request, writer::Transaction};
+use crate::REQUESTS_KEPT;
 
 /// The most rows of one table that a round looks at in one place: deleting them takes the writer a
 /// few milliseconds.
 const BOUND: usize = 250;
+
+/// The most sources whose requests a round looks at.
+const SOURCES: usize = 250;
+/// The most requests of a source that a round looks at: more than what the last one left of both
+/// kinds.
+const LOOK: usize = 3 * REQUESTS_KEPT;
 
 /// How far the rounds have come through the tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Progress {
     messages: Key,
     claims: Key,
+    /// The source whose requests were looked at last.
+    source: Key,
 }
 
 /// What a round found.
@@ -30,6 +39,8 @@ pub(super) struct Found {
     messages: Vec<Key>,
     /// Claims that expired.
     claims: Vec<Key>,
+    /// Requests that did not become messages, and expired or are too many.
+    requests: Vec<Key>,
     /// Where the next round goes on.
     pub(super) next: Progress,
 }
@@ -47,8 +58,9 @@ pub(super) fn find(
         expired(connection, include_str!("queries/sweep_messages.sql"), progress.messages, now)?;
     let (claims, next_claims) =
         expired(connection, include_str!("queries/sweep_claims.sql"), progress.claims, now)?;
-    let next = Progress { messages: next_messages, claims: next_claims };
-    Ok(Found { canceled, messages, claims, next })
+    let (requests, source) = requests(connection, progress.source, now)?;
+    let next = Progress { messages: next_messages, claims: next_claims, source };
+    Ok(Found { canceled, messages, claims, requests, next })
 }
 
 /// Deletes what was found and may still be deleted. Returns whether there is more.
@@ -65,10 +77,14 @@ pub(super) fn delete(
     for key in &found.claims {
         claims += claim.execute((key, now.millis()))?;
     }
+    let mut requests = 0;
+    for key in &found.requests {
+        requests += usize::from(request::delete(connection, *key)?);
+    }
     let mut token = connection.prepare_cached(include_str!("queries/sweep_tokens.sql"))?;
     let tokens = token.execute((now.millis(), BOUND as i64))?;
     // A round that filled a bound left something behind; one that deleted nothing ends it.
-    Ok(canceled >= BOUND || messages >= BOUND || claims >= BOUND || tokens >= BOUND)
+    Ok([canceled, messages, claims, requests, tokens].iter().any(|deleted| *deleted >= BOUND))
 }
 
 /// The expired rows among the oldest, and among those after `after`; and where to go on.
@@ -101,6 +117,47 @@ fn stretch(
     Ok((expired, last))
 }
 
+/// Requests that may go, source by source in a circle that begins after `after`; and the source
+/// that was looked at last.
+fn requests(
+    connection: &Connection,
+    after: Key,
+    now: Timestamp,
+) -> rusqlite::Result<(Vec<Key>, Key)> {
+    let mut expired = connection.prepare_cached(include_str!("queries/requests_expired.sql"))?;
+    let (mut keys, mut last) = (Vec::new(), after);
+    for source in sources(connection, after)? {
+        let room = BOUND - keys.len();
+        for key in
+            expired.query_map((source, now.millis(), room as i64, LOOK as i64), |row| row.get(0))?
+        {
+            keys.push(key?);
+        }
+        keys.extend(request::surplus(connection, source, BOUND - keys.len())?);
+        last = source;
+        if keys.len() >= BOUND {
+            break;
+        }
+    }
+    // What is both expired and too much.
+    keys.sort_unstable();
+    keys.dedup();
+    Ok((keys, last))
+}
+
+/// The sources with requests that did not become messages, those after `after` first.
+fn sources(connection: &Connection, after: Key) -> rusqlite::Result<Vec<Key>> {
+    let mut select = connection.prepare_cached(include_str!("queries/sweep_sources.sql"))?;
+    let mut from = |key: Key, limit: usize| {
+        let found = select.query_map((key, limit as i64), |row| row.get(0))?;
+        found.collect::<rusqlite::Result<Vec<Key>>>()
+    };
+    let mut sources = from(after, SOURCES)?;
+    let others = from(0, SOURCES - sources.len())?;
+    sources.extend(others.into_iter().take_while(|source| *source <= after));
+    Ok(sources)
+}
+
 fn cancel(connection: &Connection, endpoints: &[Key]) -> rusqlite::Result<usize> {
     let mut delete = connection.prepare_cached(include_str!("queries/sweep_cancel.sql"))?;
     let mut canceled = 0;
@@ -124,6 +181,7 @@ fn delete_messages(
     for key in messages {
         if delete.execute((key, now.millis()))? == 1 {
             attempts.execute([key])?;
+            request::delete_of(connection, *key)?;
             deleted += 1;
         }
     }

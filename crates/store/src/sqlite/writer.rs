@@ -17,9 +17,10 @@ use tokio::sync::oneshot;
 
 use super::{
     append, checkpoint::Turn, claims::Claims, fault, fault::Stop, queue::AppendReply, queue::Job,
-    queue::Queue, queue::RecordReply, queue::Task, record, routes::Routes,
+    queue::Queue, queue::RecordReply, queue::RequestReply, queue::Task, record, request,
+    routes::Routes,
 };
-use crate::{AppendError, Appended, Commit, Observer, Recorded, Unavailable};
+use crate::{AppendError, Appended, Commit, Observer, Recorded, Unavailable, WriteError};
 
 /// The most messages and records of one transaction; more would make the first wait for the last.
 const BATCH: usize = 512;
@@ -39,6 +40,8 @@ pub(super) struct Memory {
     pub(super) epoch: i64,
     /// The claims made in the open transaction, to be taken back if it fails.
     pub(super) claimed: Vec<u128>,
+    /// How many requests to sources were written down: now and then, what is too much is deleted.
+    pub(super) logged: u64,
 }
 
 /// An open transaction.
@@ -58,6 +61,7 @@ pub(super) struct Writer {
 enum Done {
     Append(AppendReply, Vec<Result<Appended, AppendError>>),
     Record(RecordReply, Vec<Recorded>),
+    Request(RequestReply, Result<(), WriteError>),
     Task(Box<dyn Task>),
 }
 
@@ -95,7 +99,9 @@ impl Writer {
             .into_iter()
             .flat_map(|job| match job {
                 Job::Task(_) => give_up(VecDeque::from([job]), &reason),
-                Job::Append(..) | Job::Record(..) => self.work(VecDeque::from([job])),
+                Job::Append(..) | Job::Record(..) | Job::Request(..) => {
+                    self.work(VecDeque::from([job]))
+                }
             })
             .collect()
     }
@@ -159,6 +165,7 @@ fn give_up(jobs: VecDeque<Job>, reason: &Unavailable) -> VecDeque<Job> {
                 let answers = appends.iter().map(|_| Err(reason.clone().into())).collect();
                 let _ = reply.send(answers);
             }
+            Job::Request(_, reply) => drop(reply.send(Err(reason.clone().into()))),
             Job::Task(task) => task.finish(Err(reason.clone())),
             Job::Record(..) if *reason == Unavailable::Full => kept.push_back(job),
             Job::Record(_, reply) => drop(reply.send(Err(reason.clone()))),
@@ -181,6 +188,7 @@ fn next_batch(waiting: &mut VecDeque<Job>) -> VecDeque<Job> {
 enum Ran {
     Append(Vec<Result<Appended, AppendError>>),
     Record(Vec<Recorded>),
+    Request(Result<(), WriteError>),
     Task,
 }
 
@@ -194,6 +202,11 @@ fn run(job: &mut Job, transaction: &mut Transaction<'_>) -> rusqlite::Result<Ran
             let one = |record: &crate::Record| record::record(transaction, record);
             Ran::Record(records.iter().map(one).collect::<Result<_, _>>()?)
         }
+        Job::Request(new, _) => Ran::Request(match request::log(transaction, new) {
+            Ok(()) => Ok(()),
+            Err(Stop::Refused(error)) => Err(error),
+            Err(Stop::Database(error)) => return Err(error),
+        }),
         Job::Task(task) => {
             task.run(transaction)?;
             Ran::Task
@@ -206,6 +219,7 @@ impl Done {
         match (job, ran) {
             (Job::Append(_, reply), Ran::Append(results)) => Some(Done::Append(reply, results)),
             (Job::Record(_, reply), Ran::Record(results)) => Some(Done::Record(reply, results)),
+            (Job::Request(_, reply), Ran::Request(result)) => Some(Done::Request(reply, result)),
             (Job::Task(task), Ran::Task) => Some(Done::Task(task)),
             _ => None,
         }
@@ -216,6 +230,7 @@ impl Done {
         match self {
             Done::Append(reply, results) => drop(reply.send(results)),
             Done::Record(reply, results) => drop(reply.send(Ok(results))),
+            Done::Request(reply, result) => drop(reply.send(result)),
             Done::Task(task) => task.finish(Ok(())),
         }
     }
@@ -302,6 +317,7 @@ mod tests {
             keys: KeySequence::after(100),
             epoch: start.epoch,
             claimed: Vec::new(),
+            logged: 0,
         };
         let queue = Arc::new(Queue::new(Room { messages: 9, bytes: 9 }));
         Writer { connection, memory, queue, turn: Arc::default(), observer: Arc::new(|_| {}) }

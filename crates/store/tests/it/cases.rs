@@ -118,6 +118,30 @@ macro_rules! conformance_tests {
             a_replay_counts_what_has_no_content
             an_expunged_answer_is_gone
             a_purge_empties_what_was_there
+            sources_are_kept
+            source_names_are_unique
+            a_source_changes_as_it_was_said
+            settings_change_only_from_what_was_expected
+            a_deleted_source_takes_its_application_along
+            a_deleted_application_takes_its_source_along
+            source_tokens_rotate
+            source_tokens_are_limited
+            an_answer_is_kept_with_the_source
+            an_accepted_request_comes_with_its_message
+            a_repeated_arrival_is_a_duplicate
+            a_duplicate_may_outlive_its_message
+            what_is_refused_is_written_down
+            a_kept_request_becomes_a_message_once
+            what_was_kept_may_be_a_duplicate_by_now
+            what_was_kept_may_be_gone_by_now
+            requests_are_filtered
+            a_page_of_requests_looks_at_a_bounded_number
+            requests_go_with_their_messages
+            the_sweep_keeps_the_newest_requests
+            an_expunged_message_is_expunged_as_it_arrived
+            nobody_reads_what_arrived_elsewhere
+            redelivering_tries_where_it_is_missing
+            redelivering_leaves_what_is_held
         }
     };
     ($($name:ident)*) => {

@@ -31,29 +31,28 @@ CREATE INDEX source_token_source ON source_token (source);
 -- the message's. Any other has a key, headers and a body of its own; `message` is the one that it
 -- repeats, or that it became when it was released. `received_at` follows from the key.
 CREATE TABLE request (
-  key           INTEGER PRIMARY KEY,
-  nonce         INTEGER NOT NULL,
-  environment   INTEGER NOT NULL,
-  application   INTEGER NOT NULL,
-  source        INTEGER NOT NULL,
-  fate          INTEGER NOT NULL,   -- ringback_domain::source::Fate
-  expires_at    INTEGER NOT NULL,
-  message       INTEGER,
-  message_nonce INTEGER,
-  status        INTEGER NOT NULL,
-  bytes         INTEGER NOT NULL,
-  verdict       TEXT NOT NULL,
-  reason        TEXT,
-  method        TEXT NOT NULL,
-  target        TEXT NOT NULL,
-  address       TEXT,
-  event_id      TEXT,
-  event_type    TEXT,
-  headers       TEXT,               -- JSON array of pairs
-  body          BLOB
+  key         INTEGER PRIMARY KEY,
+  nonce       INTEGER NOT NULL,
+  environment INTEGER NOT NULL,
+  application INTEGER NOT NULL,
+  source      INTEGER NOT NULL,
+  fate        INTEGER NOT NULL,  -- ringback_domain::source::Fate
+  expires_at  INTEGER NOT NULL,
+  message     INTEGER,
+  status      INTEGER NOT NULL,
+  bytes       INTEGER NOT NULL,
+  verdict     TEXT NOT NULL,
+  reason      TEXT,
+  method      TEXT NOT NULL,
+  target      TEXT NOT NULL,
+  address     TEXT,
+  event_id    TEXT,
+  event_type  TEXT,
+  headers     TEXT,              -- JSON array of pairs
+  body        BLOB
 ) STRICT;
 CREATE INDEX request_source ON request (source);
 -- What did not become a message: the few that a filter by fate and the sweep look through.
 CREATE INDEX request_refused ON request (source, key, fate, expires_at) WHERE fate <> 0;
--- What became a message later than it arrived goes with that message.
-CREATE INDEX request_released ON request (message) WHERE fate = 0 AND message <> key;
+-- What repeats a message, or became one later than it arrived: its body goes with the message's.
+CREATE INDEX request_message ON request (message) WHERE message <> key;

@@ -5,5 +5,6 @@ SELECT max(
   coalesce((SELECT max(key) FROM endpoint_secret), 0),
   coalesce((SELECT max(key) FROM endpoint_revision), 0),
   coalesce((SELECT max(key) FROM environment), 0),
-  coalesce((SELECT max(key) FROM audit), 0)
+  coalesce((SELECT max(key) FROM audit), 0),
+  coalesce((SELECT max(key) FROM request), 0)
 )

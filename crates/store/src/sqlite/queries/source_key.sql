@@ -1,0 +1,1 @@
+SELECT key FROM source WHERE key = ?1 AND nonce = ?2 AND environment = ?3

@@ -1,0 +1,1 @@
+SELECT key FROM source WHERE environment = ?1 AND uid = ?2
