@@ -77,6 +77,7 @@ fn release(
         arrival.source,
         fate.number(),
         message.key(),
+        message.0.nonce as i64,
         &arrival.verdict,
         &arrival.reason,
     ))?;
@@ -224,6 +225,7 @@ fn insert(
         fate.number(),
         row.expires_at,
         message.map(MessageId::key),
+        message.map(|message| message.0.nonce as i64),
         row.status,
         row.bytes as i64,
         row.verdict,
@@ -323,9 +325,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Received> {
     })
 }
 
-/// The id of a message that need not be there any more: then its random bits are not known.
+/// The id of the message in these columns, if there is one.
 fn message_id(row: &Row<'_>, key: usize, nonce: usize) -> rusqlite::Result<Option<MessageId>> {
-    let (key, nonce): (Option<Key>, Option<i64>) = (row.get(key)?, row.get(nonce)?);
-    let id = |key| MessageId(Id { key, shard: 0, nonce: nonce.unwrap_or(0) as u64 });
-    Ok(key.map(id))
+    let known: Option<Key> = row.get(key)?;
+    known.map(|_| rows::id(row, key, nonce).map(MessageId)).transpose()
 }

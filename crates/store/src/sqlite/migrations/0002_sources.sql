@@ -31,25 +31,26 @@ CREATE INDEX source_token_source ON source_token (source);
 -- the message's. Any other has a key, headers and a body of its own; `message` is the one that it
 -- repeats, or that it became when it was released. `received_at` follows from the key.
 CREATE TABLE request (
-  key         INTEGER PRIMARY KEY,
-  nonce       INTEGER NOT NULL,
-  environment INTEGER NOT NULL,
-  application INTEGER NOT NULL,
-  source      INTEGER NOT NULL,
-  fate        INTEGER NOT NULL,  -- ringback_domain::source::Fate
-  expires_at  INTEGER NOT NULL,
-  message     INTEGER,
-  status      INTEGER NOT NULL,
-  bytes       INTEGER NOT NULL,
-  verdict     TEXT NOT NULL,
-  reason      TEXT,
-  method      TEXT NOT NULL,
-  target      TEXT NOT NULL,
-  address     TEXT,
-  event_id    TEXT,
-  event_type  TEXT,
-  headers     TEXT,              -- JSON array of pairs
-  body        BLOB
+  key           INTEGER PRIMARY KEY,
+  nonce         INTEGER NOT NULL,
+  environment   INTEGER NOT NULL,
+  application   INTEGER NOT NULL,
+  source        INTEGER NOT NULL,
+  fate          INTEGER NOT NULL, -- ringback_domain::source::Fate
+  expires_at    INTEGER NOT NULL,
+  message       INTEGER,
+  message_nonce INTEGER,
+  status        INTEGER NOT NULL,
+  bytes         INTEGER NOT NULL,
+  verdict       TEXT NOT NULL,
+  reason        TEXT,
+  method        TEXT NOT NULL,
+  target        TEXT NOT NULL,
+  address       TEXT,
+  event_id      TEXT,
+  event_type    TEXT,
+  headers       TEXT,             -- JSON array of pairs
+  body          BLOB
 ) STRICT;
 CREATE INDEX request_source ON request (source);
 -- What did not become a message: the few that a filter by fate and the sweep look through.

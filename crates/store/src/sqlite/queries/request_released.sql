@@ -1,3 +1,1 @@
-SELECT r.message, m.nonce
-FROM request AS r LEFT JOIN message AS m ON m.key = r.message
-WHERE r.key = ?1 AND r.source = ?2 AND r.fate = ?3
+SELECT message, message_nonce FROM request WHERE key = ?1 AND source = ?2 AND fate = ?3

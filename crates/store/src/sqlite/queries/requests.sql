@@ -1,8 +1,8 @@
-SELECT r.key, r.nonce, r.fate, r.reason, r.verdict, r.status, r.method, r.target, r.address,
-       r.event_id, r.event_type, r.bytes, r.message, m.nonce, NULL, NULL
-FROM request AS r INDEXED BY {index} LEFT JOIN message AS m ON m.key = r.message
-WHERE r.source = ?1 AND r.environment = ?2 AND r.key > ?3 AND r.key < ?4 AND {condition}
-  AND (?5 IS NULL OR r.fate IN (SELECT value FROM json_each(?5)))
-  AND (?6 IS NULL OR r.event_id = ?6)
-ORDER BY r.key {direction}
+SELECT key, nonce, fate, reason, verdict, status, method, target, address, event_id, event_type,
+       bytes, message, message_nonce, NULL, NULL
+FROM request INDEXED BY {index}
+WHERE source = ?1 AND environment = ?2 AND key > ?3 AND key < ?4 AND {condition}
+  AND (?5 IS NULL OR fate IN (SELECT value FROM json_each(?5)))
+  AND (?6 IS NULL OR event_id = ?6)
+ORDER BY key {direction}
 LIMIT ?7
