@@ -59,8 +59,9 @@ pub(super) fn rfc9421(request: &Request<'_>) -> Result<Signed, Reason> {
     let parameters = &parameters[..end];
     base.push_str(&format!("\"@signature-params\": {parameters}"));
 
+    let named = parameters.get(covered_end + 1..).unwrap_or_default();
     let parameter = |name: &str| {
-        parameters[covered_end + 1..].split(';').find_map(|part| {
+        named.split(';').find_map(|part| {
             let (found, value) = part.split_once('=')?;
             (found.trim() == name).then(|| value.trim().trim_matches('"').to_owned())
         })

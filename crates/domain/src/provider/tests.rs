@@ -1,5 +1,7 @@
 //! Every file under `providers/` against its known answers, and against mutations of them.
 
+mod random;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -200,7 +200,7 @@ impl Vector {
     }
 
     /// What stands for a document that would be fetched.
-    fn document(&self) -> Option<Arc<str>> {
+    pub(super) fn document(&self) -> Option<Arc<str>> {
         const KEYS: [&str; 5] =
             ["jwks", "cert_pem_test_only", "public_key_pem", "public_key_spki_b64", "public_key"];
         KEYS.iter().find_map(|name| match self.rest.get(*name)? {

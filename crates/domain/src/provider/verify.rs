@@ -383,7 +383,7 @@ impl Attempt<'_> {
         }
         match (signed.created, &block.timestamp) {
             (Some(created), Some(rule)) => {
-                within(created * 1000, rule.tolerance, rule.future, self.now)?;
+                within(created.saturating_mul(1000), rule.tolerance, rule.future, self.now)?;
             }
             (None, rule) => self.in_time(rule.as_ref(), &scope)?,
             (Some(_), None) => {}
@@ -424,8 +424,9 @@ impl Attempt<'_> {
         if seconds("exp").is_some_and(|end| now > end.saturating_add(block.leeway)) {
             return Err(Reason::Expired.into());
         }
-        if let Some(start) = seconds("nbf").filter(|start| now < start - block.leeway) {
-            return Err(Reason::FromFuture(start - now).into());
+        let too_soon = |start: &i64| now < start.saturating_sub(block.leeway);
+        if let Some(start) = seconds("nbf").filter(too_soon) {
+            return Err(Reason::FromFuture(start.saturating_sub(now)).into());
         }
         if let Some(max_age) = block.max_age {
             let issued = seconds("iat").ok_or(Missing("claim iat".to_owned()))?;
@@ -651,12 +652,14 @@ fn claim_has(json: &str, name: &str, expected: &[u8]) -> bool {
 fn within(signed: i64, tolerance: i64, future: Option<i64>, now: Timestamp) -> Result<(), Reason> {
     let past = tolerance.saturating_mul(1000);
     let ahead = future.unwrap_or(tolerance).saturating_mul(1000);
+    let seconds = |over: i64| over.saturating_add(999) / 1000;
     let age = now.millis().saturating_sub(signed);
     if age > past {
-        return Err(Reason::Stale((age - past + 999) / 1000));
+        return Err(Reason::Stale(seconds(age.saturating_sub(past))));
     }
-    if -age > ahead {
-        return Err(Reason::FromFuture((-age - ahead + 999) / 1000));
+    let early = signed.saturating_sub(now.millis());
+    if early > ahead {
+        return Err(Reason::FromFuture(seconds(early.saturating_sub(ahead))));
     }
     Ok(())
 }
