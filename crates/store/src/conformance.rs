@@ -106,7 +106,10 @@ cases! {
     race:
         one_of_many_gets_a_name
         one_of_many_appends_with_an_event_id
-        one_of_many_makes_a_claim;
+        one_of_many_makes_a_claim
+        one_of_many_changes_settings
+        one_of_many_arrivals_is_a_message
+        one_of_many_releases_a_request;
     import:
         an_import_creates_and_replaces
         an_import_archives_what_it_does_not_name

@@ -48,7 +48,10 @@ pub enum Error {
         reason: String,
     },
     /// The source was written by another version.
-    #[error("{path} has schema version {found}, and this program reads version {known}")]
+    #[error(
+        "{path} has schema version {found}, and this program reads version {known}; an older one is \
+         brought up to date when a server of this program is started on it"
+    )]
     Version {
         /// The database file.
         path: String,

@@ -136,6 +136,10 @@ pub(super) async fn every_change_is_noted(bench: Bench<'_>) {
         change_event_type(environment, name(), EventTypeChange::default(), NOW);
         delete_event_type(environment, name(), false, NOW);
         import_event_types(import(&bench));
+        create_source(bench.new_source("three"));
+        change_source(environment, uid("three"), SourceChange::default(), NOW);
+        rotate_source_token(token_rotation(environment));
+        delete_source(environment, uid("three"), NOW);
         create_token(new_token(environment));
         revoke_token(new_token(environment).id, NOW);
         create_environment(new_environment());
@@ -155,6 +159,11 @@ pub(super) async fn every_change_is_noted(bench: Bench<'_>) {
 fn rotation(scope: Scope, endpoint: Reference) -> RotateSecret {
     let secret = vec![1; 9];
     RotateSecret { scope, endpoint, secret, old_until: at(60), now: NOW, answer: None }
+}
+
+fn token_rotation(environment: Key) -> RotateSourceToken {
+    let (source, hash, sealed) = (uid("three"), [9; 32], vec![1; 9]);
+    RotateSourceToken { environment, source, hash, sealed, old_until: NOW, now: NOW, answer: None }
 }
 
 fn import(bench: &Bench<'_>) -> Import {

@@ -3,9 +3,14 @@
 
 use std::{fmt::Debug, future::Future, sync::Arc};
 
+use ringback_domain::source::Fate;
 use tokio::task::JoinSet;
 
-use super::bench::{Bench, NOW, at, reference};
+use super::{
+    bench::{Bench, NOW, at, reference},
+    request::{all, arrived, refused, requests},
+    source::{named, scope_of},
+};
 use crate::*;
 
 /// How many ask at the same time.
@@ -54,7 +59,78 @@ pub(super) async fn one_of_many_gets_a_name(bench: Bench<'_>) {
             async move { store.create_event_type(new).await }
         });
         winner(told.await, &WriteError::Conflict("event type"));
+
+        let uid = format!("source {round}");
+        let told = race(&bench, |store| {
+            let new = bench.new_source(&uid);
+            async move { store.create_source(new).await }
+        });
+        winner(told.await, &WriteError::Conflict("source uid"));
     }
+}
+
+/// A handshake that brings a secret may be repeated while it is answered.
+pub(super) async fn one_of_many_changes_settings(bench: Bench<'_>) {
+    let source = bench.source("one").await;
+    let mut expected = None;
+    for round in 0..5 {
+        let told = race(&bench, |store| {
+            let sealed = Some(vec![round, bench.number() as u8]);
+            let settings = Some(SettingsChange { expected: expected.clone(), sealed });
+            let change = SourceChange { settings, ..SourceChange::default() };
+            let (environment, source) = (bench.environment, named(&source));
+            async move { store.change_source(environment, source, change, NOW).await }
+        });
+        let changed = winner(told.await, &WriteError::Conflict("settings"));
+        expected = bench.store.source(bench.environment, named(&source)).await.unwrap().settings;
+        assert_eq!(changed.settings, expected);
+    }
+}
+
+/// Of the same event that arrives many times at the same moment, one is a message.
+pub(super) async fn one_of_many_arrivals_is_a_message(bench: Bench<'_>) {
+    let source = bench.source("one").await;
+    let endpoint = bench.endpoint(scope_of(&bench, &source)).await;
+    for round in 0..5 {
+        let claim = Some(bench.claim(&format!("delivery {round}"), "body"));
+        let told = race(&bench, |store| {
+            let append = Append { claim, ..arrived(&bench, &source) };
+            async move { store.append(vec![append]).await.remove(0).unwrap() }
+        });
+        is_one(told.await);
+    }
+    assert_eq!(bench.due_all(&endpoint, at(1)).await.len(), 5);
+    let mut listed = requests(&bench, &source, all()).await;
+    assert_eq!(listed.len() as u64, 5 * TWINS, "each of them is written down");
+    listed.retain(|request| request.fate == Fate::Accepted);
+    assert_eq!(listed.len(), 5);
+}
+
+/// Of those who release the same request, one makes it a message.
+pub(super) async fn one_of_many_releases_a_request(bench: Bench<'_>) {
+    let source = bench.source("one").await;
+    let endpoint = bench.endpoint(scope_of(&bench, &source)).await;
+    for _ in 0..5 {
+        bench.store.log_request(refused(&bench, &source, Fate::Quarantined)).await.unwrap();
+    }
+    for kept in requests(&bench, &source, all()).await {
+        let told = race(&bench, |store| {
+            let mut append = arrived(&bench, &source);
+            append.message.arrival.as_mut().unwrap().existing = Some(kept.id.key());
+            async move { store.append(vec![append]).await.remove(0).unwrap() }
+        });
+        is_one(told.await);
+    }
+    assert_eq!(bench.due_all(&endpoint, at(1)).await.len(), 5);
+    let listed = requests(&bench, &source, all()).await;
+    assert_eq!(listed.len(), 5);
+    assert!(listed.iter().all(|request| request.fate == Fate::Accepted));
+}
+
+/// Checks that one has appended, and all others were told of it.
+fn is_one(told: Vec<Appended>) {
+    assert_eq!(told.iter().filter(|told| !told.repeated).count(), 1, "{told:?}");
+    assert!(told.iter().all(|other| other.id == told[0].id), "{told:?}");
 }
 
 pub(super) async fn one_of_many_appends_with_an_event_id(bench: Bench<'_>) {
@@ -82,9 +158,7 @@ pub(super) async fn one_of_many_makes_a_claim(bench: Bench<'_>) {
             let append = Append { claim: Some(claim), ..bench.to(scope, bench.message()) };
             async move { store.append(vec![append]).await.remove(0).unwrap() }
         });
-        let told = told.await;
-        assert_eq!(told.iter().filter(|told| !told.repeated).count(), 1, "{told:?}");
-        assert!(told.iter().all(|other| other.id == told[0].id), "{told:?}");
+        is_one(told.await);
     }
     assert_eq!(bench.due_all(&endpoint, at(1)).await.len(), 5, "the others wrote nothing");
 

@@ -89,7 +89,7 @@ pub(super) fn refused(bench: &Bench<'_>, source: &Source, fate: Fate) -> NewRequ
     NewRequest { scope, source: source.id.key(), request, expires_at: EXPIRY }
 }
 
-async fn requests(bench: &Bench<'_>, source: &Source, query: RequestQuery) -> Vec<Received> {
+pub(super) async fn requests(bench: &Bench<'_>, source: &Source, query: RequestQuery) -> Vec<Received> {
     let found = bench.store.requests(bench.environment, named(source), query).await.unwrap();
     assert!(found.done, "all of them are on the page");
     found.items

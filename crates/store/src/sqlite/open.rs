@@ -130,3 +130,43 @@ fn prepare(connection: &mut Connection, version: i64) -> rusqlite::Result<Start>
     transaction.commit()?;
     Ok(Start { epoch, last_key, last_attempt })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZES: Sizes = Sizes { cache_bytes: 1 << 20 };
+
+    /// What a database is made of, without what it holds.
+    fn schema(connection: &Connection) -> Vec<String> {
+        let sql = "SELECT coalesce(sql, name) FROM sqlite_schema ORDER BY name";
+        let mut select = connection.prepare(sql).unwrap();
+        select.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    /// Whatever version a file has, it becomes what a new one is, and keeps what it holds.
+    #[test]
+    fn files_of_every_version_are_brought_up_to_date() {
+        let directory = tempfile::tempdir().unwrap();
+        let (fresh, _) = writer(&directory.path().join("fresh"), SIZES).unwrap();
+        for version in 1..STEPS.len() {
+            let path = directory.path().join(version.to_string());
+            let old = connect(&path, SIZES, false).unwrap();
+            STEPS[..version].iter().for_each(|step| old.execute_batch(step).unwrap());
+            old.pragma_update(None, "user_version", version as i64).unwrap();
+            old.execute_batch(
+                "INSERT INTO environment VALUES (7, 'kept', 0);
+                 INSERT INTO meta VALUES ('epoch', 41)",
+            )
+            .unwrap();
+            drop(old);
+            for epoch in [42, 43] {
+                let (connection, start) = writer(&path, SIZES).unwrap();
+                let found = connection.pragma_query_value(None, "user_version", |row| row.get(0));
+                assert_eq!(found, Ok(SCHEMA_VERSION));
+                assert_eq!(schema(&connection), schema(&fresh), "from version {version}");
+                assert_eq!((start.epoch, start.last_key), (epoch, 7));
+            }
+        }
+    }
+}

@@ -184,6 +184,32 @@ mod tests {
         append_bytes(count, 0)
     }
 
+    fn request(bytes: usize) -> Job {
+        let id = ringback_domain::id::Id { key: 0, shard: 0, nonce: 0 };
+        let request = ringback_domain::source::Received {
+            id: ringback_domain::id::RequestId(id),
+            fate: ringback_domain::source::Fate::Unverified,
+            reason: None,
+            verdict: String::new(),
+            status: 401,
+            method: String::new(),
+            target: String::new(),
+            headers: Vec::new(),
+            address: None,
+            event_id: None,
+            event_type: None,
+            bytes: bytes as u64,
+            body: Some(vec![0; bytes]),
+            message: None,
+            received_at: ringback_domain::time::Timestamp(0),
+        };
+        let scope = ringback_domain::scope::Scope { environment: 1, application: 2 };
+        let expires_at = ringback_domain::time::Timestamp(1);
+        Job::Request(Box::new(NewRequest { scope, source: 3, request, expires_at }), {
+            oneshot::channel().0
+        })
+    }
+
     fn append_bytes(count: usize, each: usize) -> Job {
         let payload = bytes::Bytes::from(vec![b'x'; each]);
         let append = Append {
@@ -227,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn only_messages_are_refused_and_only_until_they_are_taken() {
+    fn only_what_anybody_sends_is_refused_and_only_until_it_is_taken() {
         let queue = queue(LAZY);
         // Ten messages fit, or a thousand bytes; an empty queue takes whatever comes.
         for (first, second) in [
@@ -235,6 +261,9 @@ mod tests {
             (append(11), append(1)),
             (append_bytes(1, 900), append_bytes(1, 101)),
             (append_bytes(1, 1001), append(1)),
+            (append(10), request(0)),
+            (request(900), append_bytes(1, 101)),
+            (append_bytes(1, 900), request(101)),
         ] {
             assert!(queue.push(first).is_ok());
             let (second, reason) = queue.push(second).unwrap_err();
