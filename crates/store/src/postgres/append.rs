@@ -1,10 +1,12 @@
 //! Appending messages: claims, match, message rows, delivery rows, all in one statement.
 //!
-//! The statement (a function, see `migrations/0002_append.sql`) writes all of them if nothing speaks
+//! The statement (a function, see `migrations/0005_append_arrivals.sql`) writes all of them if nothing speaks
 //! against it. Otherwise it judges each message by what it sees (a claim made before, an event id
 //! that is taken, an application that has changed since its routes were read) and writes those that
 //! pass. If somebody else writes the same claim or event id at the same moment, a unique index stops
 //! it, and looking again shows who was first.
+
+mod arrived;
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -15,6 +17,7 @@ use ringback_domain::{
 };
 use tokio_postgres::{Client, Error, Row, types::Type};
 
+use self::arrived::Arrived;
 use super::{
     Node, fault,
     routes::{self, Route},
@@ -32,12 +35,21 @@ const HOUR: i64 = 3_600_000;
 
 /// Appends a batch; each message succeeds or fails for itself.
 pub(super) async fn run(node: Arc<Node>, batch: Vec<Append>) -> Result<Vec<Answer>, Unavailable> {
-    let client = node.pool.get().await?;
-    let way = Way { node: &node, client: &client, alone: true };
-    match tokio::time::timeout(transaction::LIMIT, way.append(&batch)).await {
-        Ok(answers) => answers.map_err(|error| fault::unavailable(&error)),
-        Err(_) => Err(transaction::given_up(client)),
+    let kept = |index: &usize| arrived::kept(&batch[*index]).is_some();
+    let (kept, new): (Vec<usize>, Vec<usize>) = (0..batch.len()).partition(kept);
+    let mut answers = {
+        let client = node.pool.get().await?;
+        let way = Way { node: &node, client: &client, alone: true };
+        match tokio::time::timeout(transaction::LIMIT, way.append(&batch, new)).await {
+            Ok(answers) => answers.map_err(|error| fault::unavailable(&error))?,
+            Err(_) => return Err(transaction::given_up(client)),
+        }
+    };
+    // Few, as somebody asked for each: a transaction of its own changes the request, too.
+    for index in kept {
+        answers[index] = arrived::release(&node, &batch[index]).await;
     }
+    Ok(answers)
 }
 
 /// Appends one message inside a transaction that is open.
@@ -46,7 +58,7 @@ pub(super) async fn within(
     new: Append,
 ) -> Result<Option<Appended>, Error> {
     let way = Way { node: transaction.node(), client: transaction.client(), alone: false };
-    let mut answers = way.append(std::slice::from_ref(&new)).await?;
+    let mut answers = way.append(std::slice::from_ref(&new), vec![0]).await?;
     Ok(answers.pop().and_then(Result::ok))
 }
 
@@ -70,9 +82,9 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    async fn append(&self, batch: &[Append]) -> Result<Vec<Answer>, Error> {
+    /// Appends those of the batch that are `left`; what it answers for others means nothing.
+    async fn append(&self, batch: &[Append], mut left: Vec<usize>) -> Result<Vec<Answer>, Error> {
         let mut answers: Vec<Option<Answer>> = vec![None; batch.len()];
-        let mut left: Vec<usize> = (0..batch.len()).collect();
         let mut tries = 0;
         while !left.is_empty() && tries < TRIES {
             let before = left.len();
@@ -167,8 +179,9 @@ impl Way<'_> {
 
     /// What a verdict means for the caller; nothing if the message has to be looked at again.
     async fn answer(&self, ready: &Ready<'_>, verdict: Verdict) -> Result<Option<Answer>, Error> {
-        let Ready { id, route, .. } = ready;
+        let Ready { id, new, route, .. } = ready;
         let application = route.application;
+        let arrived = new.message.arrival.is_some();
         Ok(Some(match verdict {
             Verdict::Written => {
                 let endpoints = Arc::clone(&route.endpoints);
@@ -178,13 +191,17 @@ impl Way<'_> {
                 self.node.routes().forget(application);
                 return Ok(None);
             }
-            Verdict::Repeated { same_body: false, .. } => Err(AppendError::ClaimConflict),
+            Verdict::Repeated { same_body: false, .. } if !arrived => {
+                Err(AppendError::ClaimConflict)
+            }
             Verdict::Repeated { first, .. } => match self.message(application, first).await? {
-                Some(id) => {
-                    let endpoints = Arc::from([]);
-                    Ok(Appended { id, application, endpoints, repeated: true })
+                Some(id) => Ok(repetition(id, application)),
+                // A claim outlives its message only if the retention is shorter than the time for
+                // which the claim holds. Then nothing has the id any more.
+                None if arrived => {
+                    let gone = Id { key: first, shard: 0, nonce: 0 };
+                    Ok(repetition(MessageId(gone), application))
                 }
-                // A claim outlives its message only if the retention is shorter than a day.
                 None => Err(AppendError::ClaimConflict),
             },
             Verdict::Taken { by } => match self.message(application, by).await? {
@@ -201,6 +218,10 @@ impl Way<'_> {
         let row = self.client.query_typed_opt(sql, &parameters).await?;
         Ok(row.map(|row| MessageId(rows::id(&row, 0, 1))))
     }
+}
+
+fn repetition(id: MessageId, application: Key) -> Appended {
+    Appended { id, application, endpoints: Arc::from([]), repeated: true }
 }
 
 /// What two messages of one statement may not share.
@@ -289,6 +310,7 @@ struct Columns<'a> {
     tags: Vec<Option<String>>,
     content_type: Vec<Option<&'a str>>,
     payload: Vec<&'a [u8]>,
+    arrived: Arrived<'a>,
     fingerprint: Vec<Option<Vec<u8>>>,
     body: Vec<Option<Vec<u8>>>,
     bucket: Vec<Option<i64>>,
@@ -341,6 +363,7 @@ impl<'a> Columns<'a> {
         self.tags.push(rows::json_list(message.tags.as_deref()));
         self.content_type.push(message.content_type.as_deref());
         self.payload.push(&message.payload);
+        self.arrived.push(self.key.len() - 1, message);
         let bucket = new.claim.map(|claim| bucket(claim, message.accepted_at));
         self.fingerprint.push(new.claim.map(|claim| claim.fingerprint.to_be_bytes().to_vec()));
         self.body.push(new.claim.map(|claim| claim.body.to_be_bytes().to_vec()));
@@ -364,7 +387,7 @@ impl<'a> Columns<'a> {
         }
     }
 
-    fn parameters(&'a self, epoch: &'a i64) -> [Parameter<'a>; 33] {
+    fn parameters(&'a self, epoch: &'a i64) -> [Parameter<'a>; 44] {
         [
             (&self.shard, Type::INT4_ARRAY),
             (&self.key, Type::INT8_ARRAY),
@@ -382,6 +405,17 @@ impl<'a> Columns<'a> {
             (&self.tags, Type::TEXT_ARRAY),
             (&self.content_type, Type::TEXT_ARRAY),
             (&self.payload, Type::BYTEA_ARRAY),
+            (&self.arrived.headers, Type::TEXT_ARRAY),
+            (&self.arrived.source, Type::INT8_ARRAY),
+            (&self.arrived.nonce, Type::INT8_ARRAY),
+            (&self.arrived.verdict, Type::TEXT_ARRAY),
+            (&self.arrived.reason, Type::TEXT_ARRAY),
+            (&self.arrived.status, Type::INT4_ARRAY),
+            (&self.arrived.method, Type::TEXT_ARRAY),
+            (&self.arrived.target, Type::TEXT_ARRAY),
+            (&self.arrived.address, Type::TEXT_ARRAY),
+            (&self.arrived.event_id, Type::TEXT_ARRAY),
+            (&self.arrived.bytes, Type::INT8_ARRAY),
             (&self.fingerprint, Type::BYTEA_ARRAY),
             (&self.body, Type::BYTEA_ARRAY),
             (&self.bucket, Type::INT8_ARRAY),

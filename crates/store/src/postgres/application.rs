@@ -11,7 +11,7 @@ use tokio_postgres::{Error, Row};
 use super::{
     answer, endpoint,
     fault::{self, Stop},
-    rows,
+    rows, source,
     transaction::{Transaction, int4, int8, text},
 };
 use crate::{ApplicationChange, Listed, NewApplication, Page, ReadError, WriteError, pages::Cut};
@@ -85,7 +85,7 @@ pub(super) async fn change(
     Ok(application)
 }
 
-/// Deletes an application with its endpoints; the sweep cancels what is pending. Returns the keys
+/// Deletes an application with its endpoints and the source that owns it; the sweep cancels what is pending. Returns the keys
 /// of the endpoints.
 pub(super) async fn delete(
     transaction: &Transaction<'_>,
@@ -100,6 +100,7 @@ pub(super) async fn delete(
     for endpoint in &endpoints {
         endpoint::mark_deleted(transaction, key, *endpoint, now).await?;
     }
+    source::delete_owner(transaction, key).await?;
     let sql = include_str!("queries/application_delete.sql");
     transaction.execute(sql, &[int8(&key), int8(&now.millis())]).await?;
     transaction.forget_routes(key);

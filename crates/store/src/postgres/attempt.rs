@@ -19,7 +19,7 @@ use super::{
 use crate::{AttemptQuery, Listed, ReadError, pages::Cut, timings};
 
 /// An hour of keys.
-const HOUR: Key = 3_600_000 << SEQUENCE_BITS;
+pub(super) const HOUR: Key = 3_600_000 << SEQUENCE_BITS;
 
 /// Whose attempts a list is of.
 #[derive(Clone, Copy)]

@@ -14,7 +14,7 @@ use tokio_postgres::{Error, Row};
 
 use super::{
     rows,
-    transaction::{Transaction, int4, int8},
+    transaction::{Transaction, int4, int8, int8s},
 };
 use crate::{Backlog, Content, Due, DuePage, DueQuery, Waiting};
 
@@ -42,10 +42,19 @@ pub(super) async fn one_due(
     scope: Scope,
     key: Key,
 ) -> Result<Option<Due>, Error> {
+    Ok(by_keys(transaction, scope, &vec![key]).await?.pop())
+}
+
+/// Deliveries by their keys.
+pub(super) async fn by_keys(
+    transaction: &Transaction<'_>,
+    scope: Scope,
+    keys: &Vec<Key>,
+) -> Result<Vec<Due>, Error> {
     let shard = rows::shard(scope);
-    let sql = include_str!("queries/due_by_key.sql");
-    let row = transaction.row(sql, &[int4(&shard), int8(&key)]).await?;
-    Ok(row.as_ref().map(one))
+    let sql = include_str!("queries/due_by_keys.sql");
+    let rows = transaction.rows(sql, &[int4(&shard), int8s(keys)]).await?;
+    Ok(rows.iter().map(one).collect())
 }
 
 fn one(row: &Row) -> Due {
@@ -64,7 +73,7 @@ fn one(row: &Row) -> Due {
             event_id: row.get(9),
             content_type: row.get(10),
             payload: Bytes::from(payload.unwrap_or_default()),
-            headers: None,
+            headers: rows::headers(row, 12).map(Arc::from),
         }),
     }
 }

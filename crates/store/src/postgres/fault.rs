@@ -60,6 +60,9 @@ pub(super) fn conflict(error: Error) -> Stop<WriteError> {
         Some("endpoint_uid") => Stop::Refused(WriteError::Conflict("endpoint uid")),
         Some("event_type_pkey") => Stop::Refused(WriteError::Conflict("event type id")),
         Some("event_type_name") => Stop::Refused(WriteError::Conflict("event type")),
+        Some("source_pkey") => Stop::Refused(WriteError::Conflict("source id")),
+        Some("source_uid") => Stop::Refused(WriteError::Conflict("source uid")),
+        Some("source_token_pkey") => Stop::Refused(WriteError::Conflict("source token")),
         Some("token_pkey" | "token_hash_key") => Stop::Refused(WriteError::Conflict("token")),
         _ => Stop::Database(error),
     }

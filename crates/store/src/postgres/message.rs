@@ -31,7 +31,8 @@ pub(super) async fn get(
     let parameters = [int4(&shard), int8(&key), boolean(&with_content)];
     // The sweep may delete it between the two reads.
     let row = transaction.row(include_str!("queries/message.sql"), &parameters).await?;
-    row.as_ref().map(from_row).ok_or(Stop::Refused(ReadError::NotFound("message")))
+    let row = row.ok_or(Stop::Refused(ReadError::NotFound("message")))?;
+    Ok(Message { headers: rows::headers(&row, 9), ..from_row(&row) })
 }
 
 /// A page of the application's messages.
@@ -102,10 +103,12 @@ pub(super) async fn several(
         let shard = rows::shard(scope);
         let parameters = [int4(&shard), int8s(&keys), int8s(&expiries), int8(first), int8(last)];
         let contents = transaction.rows(include_str!("queries/contents.sql"), &parameters).await?;
-        let mut payloads: HashMap<Key, Vec<u8>> =
-            contents.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let contents: HashMap<Key, &Row> = contents.iter().map(|row| (row.get(0), row)).collect();
         for message in &mut messages {
-            message.payload = payloads.remove(&message.id.key());
+            if let Some(row) = contents.get(&message.id.key()) {
+                message.payload = row.get(1);
+                message.headers = rows::headers(row, 2);
+            }
         }
     }
     Ok(messages)

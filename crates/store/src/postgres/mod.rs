@@ -3,6 +3,7 @@
 //! ```text
 //!  append ──► queue ──► batches ──► one statement each ──► answers
 //!  record ──► queue ──► batches ──► one statement each ──► answers
+//!  log    ──► queue ──► batches ──► one statement each ──► answers
 //!  the rest ─────────► a transaction each, over a pool of connections
 //! ```
 //!
@@ -25,6 +26,7 @@ mod due;
 mod expunge;
 mod partitions;
 mod record;
+mod redeliver;
 mod replay;
 mod resend;
 mod sweep;
@@ -40,6 +42,7 @@ mod explain;
 mod import;
 mod message;
 mod quota;
+mod request;
 mod search;
 mod source;
 mod statistics;
@@ -75,8 +78,8 @@ use self::{
     transaction::{Transaction, int8},
 };
 use crate::{
-    Append, AppendError, Appended, BoxFuture, Commit, Observer, Record, Recorded, Space,
-    Unavailable,
+    Append, AppendError, Appended, BoxFuture, Commit, NewRequest, Observer, Record, Recorded,
+    Space, Unavailable, WriteError,
 };
 
 /// How long closing waits for what is queued.
@@ -85,12 +88,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How the store is sized.
 #[derive(Clone)]
 pub struct Options {
-    /// Connections for everything but the two queues.
+    /// Connections for everything but the three queues.
     pub connections: usize,
-    /// Batches of messages, and batches of results, that are under way at the same time; each takes
-    /// a connection.
+    /// Batches of messages, of results, and of requests that are no messages, that are under way at
+    /// the same time; each takes a connection.
     pub writers: usize,
-    /// The most messages that wait for a commit; more are refused as overload.
+    /// The most messages that wait for a commit; more are refused as overload. As many requests that
+    /// are no messages may wait beside them.
     pub queue: usize,
     /// The most bytes of payload that wait for a commit.
     pub queue_bytes: usize,
@@ -119,6 +123,7 @@ pub struct Postgres {
     node: Arc<Node>,
     appends: Batches<Append, Result<Appended, AppendError>>,
     records: Batches<Record, Recorded>,
+    requests: Batches<NewRequest, Result<(), WriteError>>,
     last_attempt: Key,
     runtime: Driver,
 }
@@ -185,8 +190,12 @@ impl Postgres {
             let node = Arc::clone(&node);
             move |batch| watched(Arc::clone(&node), batch, record::run)
         });
+        let requests = Batches::start(handle, options.writers, Some(room), {
+            let node = Arc::clone(&node);
+            move |batch| watched(Arc::clone(&node), batch, request::log)
+        });
         let last_attempt = start.last_attempt;
-        Ok(Postgres { node, appends, records, last_attempt, runtime })
+        Ok(Postgres { node, appends, records, requests, last_attempt, runtime })
     }
 
     /// Runs an operation in a transaction of its own; resolves after its commit.
@@ -209,7 +218,9 @@ impl Postgres {
 impl Postgres {
     /// Lets what is queued be written, notes where the keys are, and ends.
     async fn finish(&self) {
-        let written = async { tokio::join!(self.appends.finish(), self.records.finish()) };
+        let written = async {
+            tokio::join!(self.appends.finish(), self.records.finish(), self.requests.finish())
+        };
         // If the database is away there is nothing to wait for: what is not recorded is sent again.
         let in_time = tokio::time::timeout(PATIENCE, written).await;
         if in_time.is_err() {

@@ -25,7 +25,7 @@ const AHEAD: i64 = 3;
 const MOST: usize = 1_000;
 
 /// The tables that are divided by time.
-pub(crate) const DIVIDED: [&str; 4] = ["message", "attempt", "content", "claim"];
+pub(crate) const DIVIDED: [&str; 5] = ["message", "attempt", "content", "claim", "request"];
 
 /// A table that is divided by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,10 +34,12 @@ enum Table {
     Attempt,
     Content,
     Claim,
+    Request,
 }
 
 impl Table {
-    const ALL: [Table; 4] = [Table::Message, Table::Attempt, Table::Content, Table::Claim];
+    const ALL: [Table; 5] =
+        [Table::Message, Table::Attempt, Table::Content, Table::Claim, Table::Request];
 
     fn name(self) -> &'static str {
         match self {
@@ -45,15 +47,16 @@ impl Table {
             Table::Attempt => "attempt",
             Table::Content => "content",
             Table::Claim => "claim",
+            Table::Request => "request",
         }
     }
 
     /// How many days a partition holds. A page of a list may have to look into all of them, and
-    /// planning that over ninety took longer than reading: messages and attempts, which lists read,
-    /// are divided by the week.
+    /// planning that over ninety took longer than reading: messages, attempts and requests, which
+    /// lists read, are divided by the week.
     fn width(self) -> i64 {
         match self {
-            Table::Message | Table::Attempt => 7,
+            Table::Message | Table::Attempt | Table::Request => 7,
             Table::Content | Table::Claim => 1,
         }
     }
@@ -66,7 +69,7 @@ impl Table {
     /// The value of the partitioning column at the beginning of a day.
     fn bound(self, day: i64) -> i64 {
         match self {
-            Table::Message | Table::Attempt => (day * DAY) << SEQUENCE_BITS,
+            Table::Message | Table::Attempt | Table::Request => (day * DAY) << SEQUENCE_BITS,
             Table::Content => day * DAY,
             Table::Claim => day * 24,
         }
@@ -157,8 +160,8 @@ impl Kept<'_> {
         let mut oldest = self.today;
         for day in past(Table::Message) {
             if !self.is_over(day).await? {
-                // Something of that time is pending. Others need not wait for it, but attempts, which
-                // go after the oldest messages.
+                // Something of that time is pending. Others need not wait for it, but attempts and
+                // requests, which go after the oldest messages.
                 oldest = oldest.min(day);
                 continue;
             }
@@ -167,6 +170,11 @@ impl Kept<'_> {
             let forget = include_str!("queries/event_ids_delete.sql").replace("{over}", &over);
             self.client.batch_execute(&forget).await?;
             self.drop(Table::Message, day, "").await;
+        }
+        for day in past(Table::Request).filter(|day| *day < oldest) {
+            if self.requests_are_over(day).await? {
+                self.drop(Table::Request, day, "").await;
+            }
         }
         for day in past(Table::Attempt).filter(|day| *day < oldest) {
             self.drop(Table::Attempt, day, "").await;
@@ -190,6 +198,16 @@ impl Kept<'_> {
         let parameters = [int8(&first), int8(&end), int8(&now), int4(&shards)];
         let sql = include_str!("queries/messages_over.sql");
         let row = self.client.query_typed_one(sql, &parameters).await?;
+        Ok(row.get(0))
+    }
+
+    /// Whether every request of that partition has expired.
+    async fn requests_are_over(&self, day: i64) -> Result<bool, tokio_postgres::Error> {
+        let end = Table::Request.bound(day + Table::Request.width());
+        let first = Table::Request.bound(day);
+        let now = self.now.millis();
+        let sql = include_str!("queries/requests_over.sql");
+        let row = self.client.query_typed_one(sql, &[int8(&first), int8(&end), int8(&now)]).await?;
         Ok(row.get(0))
     }
 

@@ -165,7 +165,8 @@ impl Weighed {
     }
 }
 
-async fn look(
+/// As far as [`LOOK`] rows of something in the scope's shard go.
+pub(super) async fn look(
     transaction: &Transaction<'_>,
     sql: &str,
     scope: Scope,

@@ -79,10 +79,10 @@ const ORIGINS: &[(&str, Origin)] = &[
 
 /// Columns of the source that hold nothing yet.
 const RESERVED: &[(&str, &[&str])] =
-    &[("message", &["ordering_key", "sequence", "headers", "payload_ref", "shard"])];
+    &[("message", &["ordering_key", "sequence", "payload_ref", "shard"])];
 
 /// Columns of the source that are in another table of the target.
-const ELSEWHERE: &[(&str, &str)] = &[("message", "payload")];
+const ELSEWHERE: &[(&str, &str)] = &[("message", "payload"), ("message", "headers")];
 
 impl Table {
     /// What the source has to be asked for the table's columns, in their order.

@@ -29,6 +29,10 @@ const FILLING: &[&str] = &[
     "tasks_are_kept",
     "a_purge_empties_what_was_there",
     "every_change_is_noted",
+    "source_tokens_rotate",
+    "a_repeated_arrival_is_a_duplicate",
+    "a_kept_request_becomes_a_message_once",
+    "what_is_refused_is_written_down",
 ];
 
 /// Runs a case on the embedded store and leaves its rows in the directory.

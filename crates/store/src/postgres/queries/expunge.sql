@@ -3,6 +3,9 @@ WITH emptied AS (
 ), contents AS (
   DELETE FROM content AS c USING emptied AS e
   WHERE c.shard = $1 AND c.message = e.key AND c.expires_at = e.expires_at
+), requests AS (
+  UPDATE request SET headers = NULL, body = NULL
+  WHERE shard = $1 AND message = ANY ($2) AND message <> key
 ), scheduled AS (
   DELETE FROM delivery AS d USING emptied AS e
   WHERE d.shard = $1 AND d.key > e.key AND d.key <= e.key + e.fanout AND d.message = e.key

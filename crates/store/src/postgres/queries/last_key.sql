@@ -10,6 +10,12 @@ SELECT max(key) FROM (
     SELECT key FROM delivery
     WHERE delivery.shard = s.shard AND delivery.key > $1 ORDER BY delivery.key DESC LIMIT 1
   ) AS newest
+  UNION ALL
+  -- One that is a message has the message's key.
+  SELECT newest.key FROM generate_series(0, $2 - 1) AS s (shard) CROSS JOIN LATERAL (
+    SELECT key FROM request
+    WHERE request.shard = s.shard AND request.key > $1 AND fate <> 0 ORDER BY request.key DESC LIMIT 1
+  ) AS newest
   UNION ALL SELECT max(key) FROM endpoint_secret
   UNION ALL SELECT max(key) FROM endpoint_revision
   UNION ALL SELECT max(routed) FROM application

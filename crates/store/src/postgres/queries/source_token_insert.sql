@@ -1,0 +1,1 @@
+INSERT INTO source_token (hash, source) VALUES ($1, $2)

@@ -1,0 +1,1 @@
+SELECT count(*) FROM source_token WHERE source = $1
