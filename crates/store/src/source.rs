@@ -1,5 +1,7 @@
 //! Sources and what arrived at them.
 
+use std::borrow::Cow;
+
 use ringback_domain::{
     application::{Application, Metadata},
     id::{Key, MessageId},
@@ -78,7 +80,8 @@ pub trait Sources {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Option<(Key, Source)>, Unavailable>>;
 
-    /// Writes down a request that did not become a message; the source must exist in its scope.
+    /// Writes down a request that did not become a message; the source must exist in its scope. A
+    /// NUL in its texts is replaced, here and in an [`Arrival`].
     fn log_request(&self, new: NewRequest) -> BoxFuture<'_, Result<(), WriteError>>;
 
     /// One request of a source, with its body.
@@ -235,4 +238,13 @@ pub struct RequestQuery {
     pub before: Option<Timestamp>,
     /// Only received after.
     pub after: Option<Timestamp>,
+}
+
+/// A text that somebody else sent, as every store can keep it: a NUL is replaced.
+pub(crate) fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        Cow::Owned(text.replace('\0', "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }

@@ -89,7 +89,11 @@ pub(super) fn refused(bench: &Bench<'_>, source: &Source, fate: Fate) -> NewRequ
     NewRequest { scope, source: source.id.key(), request, expires_at: EXPIRY }
 }
 
-pub(super) async fn requests(bench: &Bench<'_>, source: &Source, query: RequestQuery) -> Vec<Received> {
+pub(super) async fn requests(
+    bench: &Bench<'_>,
+    source: &Source,
+    query: RequestQuery,
+) -> Vec<Received> {
     let found = bench.store.requests(bench.environment, named(source), query).await.unwrap();
     assert!(found.done, "all of them are on the page");
     found.items
@@ -249,12 +253,21 @@ pub(super) async fn what_is_refused_is_written_down(mut bench: Bench<'_>) {
     assert!(second.id.key() > read.id.key());
     let second = request(&bench, &source, second.id).await;
     assert_eq!(second, Received { id: second.id, ..bare.request });
+    // Not every store can keep a NUL, so none does.
+    let mut nul = refused(&bench, &source, Fate::Malformed);
+    nul.request.event_id = Some("a\0b".to_owned());
+    nul.request.event_type = Some("\0".to_owned());
+    nul.request.target = "?\0".to_owned();
+    bench.store.log_request(nul).await.unwrap();
+    let nul = requests(&bench, &source, all()).await.remove(2);
+    let texts = (nul.event_id.as_deref(), nul.event_type.as_deref(), &*nul.target);
+    assert_eq!(texts, (Some("a\u{fffd}b"), Some("\u{fffd}"), "?\u{fffd}"));
     for fate in Fate::ALL {
         if fate != Fate::Accepted {
             bench.store.log_request(refused(&bench, &source, fate)).await.unwrap();
         }
     }
-    assert_eq!(fates(&bench, &source).await[2..], Fate::ALL[1..]);
+    assert_eq!(fates(&bench, &source).await[3..], Fate::ALL[1..]);
 
     let elsewhere = bench.other_environment().await;
     let other = bench.source("two").await;

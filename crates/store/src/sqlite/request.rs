@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::{fault::Stop, rows, source, writer::Transaction};
 use crate::{
     Append, Arrival, Found, NewRequest, REQUESTS_KEPT, ReadError, RequestQuery, WriteError,
-    pages::Cut, search::Reach,
+    pages::Cut, search::Reach, source::storable,
 };
 
 /// After so many requests that were written down, what is too much of their source is deleted: a
@@ -79,7 +79,7 @@ fn release(
         message.key(),
         message.0.nonce as i64,
         &arrival.verdict,
-        &arrival.reason,
+        arrival.reason.as_deref().map(storable),
     ))?;
     Ok(changed == 1)
 }
@@ -229,12 +229,12 @@ fn insert(
         row.status,
         row.bytes as i64,
         row.verdict,
-        row.reason,
+        row.reason.map(storable),
         row.method,
-        row.target,
+        storable(row.target),
         row.address,
-        row.event_id,
-        row.event_type,
+        row.event_id.map(storable),
+        row.event_type.map(storable),
         rows::json_headers(row.headers)?,
         row.body,
     ])?;
