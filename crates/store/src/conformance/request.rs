@@ -262,6 +262,8 @@ pub(super) async fn what_is_refused_is_written_down(mut bench: Bench<'_>) {
     let nul = requests(&bench, &source, all()).await.remove(2);
     let texts = (nul.event_id.as_deref(), nul.event_type.as_deref(), &*nul.target);
     assert_eq!(texts, (Some("a\u{fffd}b"), Some("\u{fffd}"), "?\u{fffd}"));
+    let named = RequestQuery { event_id: Some("a\0b".to_owned()), ..all() };
+    assert_eq!(requests(&bench, &source, named).await, [nul]);
     for fate in Fate::ALL {
         if fate != Fate::Accepted {
             bench.store.log_request(refused(&bench, &source, fate)).await.unwrap();

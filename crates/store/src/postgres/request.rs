@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     Found, NewRequest, ReadError, RequestQuery, Unavailable, WriteError, pages::Cut, search::Reach,
+    source::storable,
 };
 
 impl Weighed for NewRequest {
@@ -91,15 +92,15 @@ impl<'a> Columns<'a> {
         self.key.push(key);
         self.nonce.push(request.id.0.nonce as i64);
         self.fate.push(request.fate.number() as i16);
-        self.reason.push(request.reason.as_deref().map(rows::storable));
+        self.reason.push(request.reason.as_deref().map(storable));
         self.verdict.push(&request.verdict);
         self.status.push(request.status.into());
         self.method.push(&request.method);
-        self.target.push(rows::storable(&request.target));
+        self.target.push(storable(&request.target));
         self.headers.push(rows::json(&request.headers));
         self.address.push(request.address.as_deref());
-        self.event_id.push(request.event_id.as_deref().map(rows::storable));
-        self.event_type.push(request.event_type.as_deref().map(rows::storable));
+        self.event_id.push(request.event_id.as_deref().map(storable));
+        self.event_type.push(request.event_type.as_deref().map(storable));
         self.bytes.push(request.bytes as i64);
         self.body.push(request.body.as_deref());
         self.message.push(request.message.map(MessageId::key));
@@ -171,7 +172,7 @@ pub(super) async fn list(
     let (shard, limit) = (rows::shard_of(application), walk.rows());
     let fates: Vec<i16> = query.fates.iter().map(|fate| fate.number() as i16).collect();
     let fates = (!fates.is_empty()).then_some(fates);
-    let event_id = query.event_id.as_deref().map(rows::storable);
+    let event_id = query.event_id.as_deref().map(storable);
     let parameters = [
         int4(&shard),
         int8(&source),

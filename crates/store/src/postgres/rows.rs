@@ -1,7 +1,5 @@
 //! Reading and writing values that take more than one column, or more than a number.
 
-use std::borrow::Cow;
-
 use ringback_domain::{
     endpoint::State,
     id::{Id, Key},
@@ -51,15 +49,6 @@ pub(super) fn filter(list: &[String]) -> Option<&[String]> {
 /// Headers, from the JSON text of name and value pairs.
 pub(super) fn headers(row: &Row, column: usize) -> Option<Vec<(String, String)>> {
     optional(row, column)
-}
-
-/// A text that somebody else sent, as it can be stored: the one character that cannot is replaced.
-pub(super) fn storable(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') {
-        Cow::Owned(text.replace('\0', "\u{fffd}"))
-    } else {
-        Cow::Borrowed(text)
-    }
 }
 
 /// The JSON text of a value that can always be written.

@@ -273,7 +273,8 @@ pub(super) fn list(
     let mut select = snapshot.prepare_cached(&sql)?;
     let fates: Vec<i64> = query.fates.iter().map(|fate| fate.number()).collect();
     let fates = (!fates.is_empty()).then(|| rows::json(&fates)).transpose()?;
-    let parameters = (source, environment, low, high, fates, &query.event_id, walk.rows());
+    let event_id = query.event_id.as_deref().map(storable);
+    let parameters = (source, environment, low, high, fates, event_id, walk.rows());
     let found = select.query_map(parameters, from_row)?;
     Ok(reach.page(found.collect::<rusqlite::Result<_>>()?))
 }

@@ -17,7 +17,7 @@ use super::{
     },
     Answer, TRIES, Way,
 };
-use crate::{Append, AppendError, Appended, Arrival, NewMessage, Unavailable};
+use crate::{Append, AppendError, Appended, Arrival, NewMessage, Unavailable, source::storable};
 
 /// Their columns, element by element beside the messages'. They end with the last message that
 /// arrived, so they are empty where none did.
@@ -49,12 +49,12 @@ impl<'a> Arrived<'a> {
         put(&mut self.source, place, Some(arrival.source));
         put(&mut self.nonce, place, Some(arrival.nonce as i64));
         put(&mut self.verdict, place, Some(&arrival.verdict));
-        put(&mut self.reason, place, arrival.reason.as_deref().map(rows::storable));
+        put(&mut self.reason, place, arrival.reason.as_deref().map(storable));
         put(&mut self.status, place, Some(arrival.status.into()));
         put(&mut self.method, place, Some(&arrival.method));
-        put(&mut self.target, place, Some(rows::storable(&arrival.target)));
+        put(&mut self.target, place, Some(storable(&arrival.target)));
         put(&mut self.address, place, arrival.address.as_deref());
-        put(&mut self.event_id, place, arrival.event_id.as_deref().map(rows::storable));
+        put(&mut self.event_id, place, arrival.event_id.as_deref().map(storable));
         put(&mut self.bytes, place, Some(message.payload.len() as i64));
     }
 }
@@ -127,7 +127,7 @@ async fn within(
     let appended = append(transaction, new).await?;
     let shard = rows::shard_of(appended.application);
     let fate = if appended.repeated { Fate::Duplicate } else { Fate::Accepted }.number() as i16;
-    let reason = arrival.reason.as_deref().map(rows::storable);
+    let reason = arrival.reason.as_deref().map(storable);
     let Id { key, nonce, .. } = appended.id.0;
     let (nonce, expires_at) = (nonce as i64, new.message.expires_at.millis());
     let parameters = [
