@@ -212,7 +212,7 @@ impl Vector {
 
 /// The setting that a field of a vector gives: by its name, else the main one for `secret`, and the
 /// public key for any spelling of one.
-fn setting_for(provider: &Provider, field: &str) -> Option<String> {
+pub fn setting_for(provider: &Provider, field: &str) -> Option<String> {
     if provider.setting(field).is_some() {
         return Some(field.to_owned());
     }

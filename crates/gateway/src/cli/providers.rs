@@ -114,7 +114,10 @@ fn list(entries: &[Entry], json: bool) -> Result<(), Failure> {
     }
     let head = ["ID", "NAME", "STRENGTH", "PROOF", ""].map(str::to_owned);
     let rows: Vec<_> = std::iter::once(head).chain(entries.iter().map(row)).collect();
-    data(&table(&rows))?;
+    let Colours { bold, end, .. } = Colours::of_stdout();
+    let table = table(&rows);
+    let (head, rows) = table.split_once('\n').unwrap_or_default();
+    data(&format!("{bold}{head}{end}\n{rows}"))?;
     Ok(data(summary(entries).trim_end())?)
 }
 
@@ -213,7 +216,7 @@ fn page(entry: &Entry, colours: Colours) -> String {
     table(&facts).lines().for_each(|line| put(&format!("  {line}")));
     if !provider.notes.is_empty() {
         put("");
-        lines(&provider.notes, 0).iter().for_each(|line| put(&format!("  {line}")));
+        wrapped(&provider.notes, 0).iter().for_each(|line| put(&format!("  {line}")));
     }
     let mut section = |title: &str, lines: &[String]| {
         if !lines.is_empty() {
@@ -228,13 +231,13 @@ fn page(entry: &Entry, colours: Colours) -> String {
         true => "A request is proven by all of",
         false => "A request is proven by",
     };
-    let ways: Vec<String> = provider.ways().iter().flat_map(|way| lines(way, 2)).collect();
+    let ways: Vec<String> = provider.ways().iter().flat_map(|way| wrapped(way, 2)).collect();
     section(title, &ways);
     let challenges: Vec<String> = provider.challenges().into_iter().map(str::to_owned).collect();
     section("Challenges that are answered", &challenges);
     section("Answers", &answers(provider));
     let events: Vec<String> = provider.samples.iter().map(|one| one.event.clone()).collect();
-    section("Sample events", &lines(&events.join(", "), 0));
+    section("Sample events", &wrapped(&events.join(", "), 0));
     out
 }
 
@@ -272,7 +275,7 @@ fn answers(provider: &Provider) -> Vec<String> {
         format!("bodies up to {}", bytes(answer.body_limit)),
     ];
     if !answer.retries.is_empty() {
-        lines.push(format!("sent again: {}", answer.retries));
+        lines.extend(wrapped(&format!("sent again: {}", answer.retries), 2));
     }
     lines
 }
@@ -287,7 +290,7 @@ fn bytes(number: usize) -> String {
 }
 
 /// Running text in lines; those after the first are indented by so many spaces.
-fn lines(text: &str, indent: usize) -> Vec<String> {
+fn wrapped(text: &str, indent: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {

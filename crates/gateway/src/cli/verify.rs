@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ringback_domain::provider::vector::{self, Answer, Vector, WireRequest};
-use ringback_domain::provider::{Provider, Reason, Reply, Settings, State};
+use ringback_domain::provider::{Provider, Reason, Reply, Settings, State, Strength, Verdict};
 use ringback_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -111,16 +111,16 @@ fn settings(provider: &Provider, args: &Args) -> Result<Settings, Failure> {
         given.insert(main.name.clone(), secrets.collect());
     }
     for pair in &args.set {
-        let Some((name, value)) = pair.split_once('=') else {
+        let Some((typed, value)) = pair.split_once('=') else {
             return Err(Failure::Usage("--set takes NAME=VALUE".to_owned()));
         };
-        if provider.setting(name).is_none() {
+        let Some(name) = vector::setting_for(provider, typed) else {
             let names = provider.settings.iter().map(|one| one.name.as_str());
             let names = names.collect::<Vec<_>>().join(", ");
-            let reason = format!("{} has no setting {name:?}: it has {names}", provider.name);
+            let reason = format!("{} has no setting {typed:?}: it has {names}", provider.name);
             return Err(Failure::Usage(reason));
-        }
-        given.entry(name.to_owned()).or_default().push(value.to_owned());
+        };
+        given.entry(name).or_default().push(value.to_owned());
     }
     let mut settings = Settings::new();
     for (name, values) in given {
@@ -136,7 +136,7 @@ fn settings(provider: &Provider, args: &Args) -> Result<Settings, Failure> {
 /// What a source says while it cannot have the provider's key.
 fn without_key(provider: &Provider) -> Answer {
     Answer {
-        verdict: ringback_domain::provider::Verdict {
+        verdict: Verdict {
             state: State::Failed,
             reason: Some(Reason::KeyUnavailable),
             claims: None,
@@ -158,10 +158,13 @@ fn line(provider: &Provider, answer: &Answer, colours: Colours) -> String {
     };
     let said = match (&answer.verdict.reason, &answer.challenge, answer.verdict.state) {
         (Some(reason), ..) => invalid(reason.code(), reason.to_string()),
-        (_, Some(challenge), _) => valid(format!("{name}'s challenge: {challenge}")),
+        (_, Some(challenge), _) => valid(format!("challenge of {name}: {challenge}")),
+        (_, _, State::Verified) if provider.strength == Strength::Partial => {
+            valid(format!("signed in part by {name}{}", event(answer)))
+        }
         (_, _, State::Verified) => valid(format!("signed by {name}{}", event(answer))),
         (_, _, State::Authenticated) => {
-            valid(format!("{name}'s shared secret, nothing is signed{}", event(answer)))
+            valid(format!("shared secret of {name}, nothing is signed{}", event(answer)))
         }
         _ => invalid(answer.reason(), format!("{name} proves nothing")),
     };

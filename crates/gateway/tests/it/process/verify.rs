@@ -105,6 +105,40 @@ fn programs_get_the_verdict_as_json() {
     assert_eq!(told["response"]["status"], 401);
 }
 
+/// How much it proves is said, and a setting may be called as a vector calls it.
+#[test]
+fn what_is_proven_is_said() {
+    for (name, expected) in [
+        ("adyen", "✓ valid  signed in part by Adyen (standard webhooks): EVENT, id "),
+        ("sendgrid", "✓ valid  signed by "),
+        ("generic-bearer", "✓ valid  shared secret of "),
+        ("okta", "✓ valid  challenge of Okta event hooks: "),
+    ] {
+        let file = providers().join(format!("vectors/{name}.json"));
+        let file: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        let mut all = file["vectors"].as_array().unwrap().iter();
+        let valid = all.find(|one| one["expect"] == "valid");
+        let vector = valid.unwrap().as_object().unwrap();
+        let now = vector["now"].to_string();
+        let mut words = ["verify", "--provider", name, "--request", "-", "--now", &now]
+            .map(str::to_owned)
+            .to_vec();
+        let given = ["secret", "public_url", "public_key_spki_b64", "verify_token", "token"];
+        for (field, value) in vector.iter().filter(|(field, _)| given.contains(&field.as_str())) {
+            let Some(value) = value.as_str() else { continue };
+            match field.as_str() {
+                "public_url" => words.extend(["--public-url".to_owned(), value.to_owned()]),
+                _ => words.extend(["--set".to_owned(), format!("{field}={value}")]),
+            }
+        }
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let output = run_with(&words, &[], &vector["request"].to_string());
+        let line = stdout(&output);
+        assert!(line.contains(expected), "{name}: {line}{}", stderr(&output));
+        assert_eq!(output.status.code(), Some(0), "{name}: {line}");
+    }
+}
+
 /// What a request holds can neither break the line nor steer the terminal.
 #[test]
 fn the_line_stays_a_line() {
