@@ -38,11 +38,13 @@ pub enum Phase {
     Body,
     /// The answer itself was no success. (8)
     Status,
+    /// Before anything was sent: whether the endpoint wants it could not be found out. (9)
+    Filter,
 }
 
 impl Phase {
     /// Every phase, at the index of its stored number.
-    pub const ALL: [Phase; 9] = [
+    pub const ALL: [Phase; 10] = [
         Phase::Prepare,
         Phase::Dns,
         Phase::Guard,
@@ -52,6 +54,7 @@ impl Phase {
         Phase::FirstByte,
         Phase::Body,
         Phase::Status,
+        Phase::Filter,
     ];
 
     /// The stored number.
@@ -76,6 +79,7 @@ impl Phase {
             Phase::FirstByte => "first_byte",
             Phase::Body => "body",
             Phase::Status => "status",
+            Phase::Filter => "filter",
         }
     }
 }
@@ -110,12 +114,20 @@ pub enum Outcome {
     Unchanged,
     /// It failed with 410 or for so long that the endpoint is now disabled; the delivery is held. (4)
     Held,
+    /// The endpoint's filter does not want it, so nothing was sent: the delivery is settled. (5)
+    Filtered,
 }
 
 impl Outcome {
     /// Every outcome, at the index of its stored number.
-    pub const ALL: [Outcome; 5] =
-        [Outcome::Delivered, Outcome::Retry, Outcome::Exhausted, Outcome::Unchanged, Outcome::Held];
+    pub const ALL: [Outcome; 6] = [
+        Outcome::Delivered,
+        Outcome::Retry,
+        Outcome::Exhausted,
+        Outcome::Unchanged,
+        Outcome::Held,
+        Outcome::Filtered,
+    ];
 
     /// The stored number.
     pub fn number(self) -> i64 {
@@ -160,8 +172,8 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Whether the receiver took it.
+    /// Whether nothing is left to be done: the receiver took it, or does not want it.
     pub fn succeeded(&self) -> bool {
-        self.outcome == Outcome::Delivered
+        matches!(self.outcome, Outcome::Delivered | Outcome::Filtered)
     }
 }

@@ -17,6 +17,8 @@ pub struct Endpoint {
     pub event_types: Option<Vec<String>>,
     /// Only messages with one of these channels; all when absent.
     pub channels: Option<Vec<String>>,
+    /// Only messages with such content: a [filter](crate::filter) as JSON text; all when absent.
+    pub filter: Option<String>,
     /// The caller's own labels.
     pub metadata: Metadata,
     /// Requests a second; stored for the SDKs.

@@ -61,6 +61,8 @@ pub enum Sign {
     Silence,
     /// Requests are open and none was answered for longer than [`SLOW`].
     Slow,
+    /// Nothing: no request was made.
+    Nothing,
 }
 
 impl Health {
@@ -96,6 +98,7 @@ impl Health {
                 window: (self.window + 1).min(self.limit),
                 limit: self.limit,
             },
+            Sign::Nothing => self,
             Sign::Slow if self.standing == Standing::Suspect => self,
             Sign::Slow => Health { standing: Standing::Slow, ..self },
             Sign::Failure if failures < FAILURES_IN_A_ROW => Health { failures, ..self },

@@ -5,7 +5,8 @@
 //!     [*] --> pending: accepted
 //!     pending --> delivered: 2xx
 //!     pending --> pending: failed, attempts left (next at schedule + jitter, or Retry-After)
-//!     pending --> exhausted: failed, no attempts left
+//!     pending --> exhausted: failed, no attempts left; or the filter costs too much
+//!     pending --> filtered: the endpoint's filter does not want it
 //!     pending --> held: endpoint disabled (410, failing for days, by hand) or paused
 //!     held --> pending: endpoint enabled again
 //!     pending --> canceled: endpoint deleted
@@ -13,7 +14,11 @@
 
 use std::time::Duration;
 
-use crate::{attempt::Outcome, endpoint::State, time::Timestamp};
+use crate::{
+    attempt::{Outcome, Trigger},
+    endpoint::State,
+    time::Timestamp,
+};
 
 /// The longest wait that a receiver can ask for.
 pub const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(24 * 3600);
@@ -61,6 +66,15 @@ pub struct Decision {
     pub next_at: Option<Timestamp>,
     /// The state that the endpoint goes into.
     pub disable: Option<State>,
+}
+
+/// Why a message was not sent at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptBack {
+    /// The endpoint's filter does not want it.
+    NotWanted,
+    /// Whether it does could not be found out within the filter's budget.
+    Overrun,
 }
 
 /// Where the delivery and its endpoint stood before the attempt ended.
@@ -118,6 +132,20 @@ impl Schedule {
             _ => Duration::ZERO,
         };
         Some(now + scheduled.max(asked))
+    }
+}
+
+impl KeptBack {
+    /// What follows. The endpoint has no part in it. Trying again would find the same, so what could
+    /// not be found out has failed until somebody changes the filter and sends it again.
+    #[must_use]
+    pub fn decision(self, trigger: Trigger) -> Decision {
+        let outcome = match (self, trigger) {
+            (KeptBack::NotWanted, _) => Outcome::Filtered,
+            (KeptBack::Overrun, Trigger::Scheduled) => Outcome::Exhausted,
+            (KeptBack::Overrun, Trigger::Manual) => Outcome::Unchanged,
+        };
+        Decision { outcome, next_at: None, disable: None }
     }
 }
 
@@ -222,6 +250,19 @@ mod tests {
     fn manual_attempts_settle_or_change_nothing() {
         assert_eq!(Schedule::decide_manual(ending(204)).outcome, Outcome::Delivered);
         assert_eq!(Schedule::decide_manual(ending(500)).outcome, Outcome::Unchanged);
+    }
+
+    #[test]
+    fn what_is_kept_back_is_settled() {
+        for (kept_back, trigger, expect) in [
+            (KeptBack::NotWanted, Trigger::Scheduled, Outcome::Filtered),
+            (KeptBack::NotWanted, Trigger::Manual, Outcome::Filtered),
+            (KeptBack::Overrun, Trigger::Scheduled, Outcome::Exhausted),
+            (KeptBack::Overrun, Trigger::Manual, Outcome::Unchanged),
+        ] {
+            let expect = Decision { outcome: expect, next_at: None, disable: None };
+            assert_eq!(kept_back.decision(trigger), expect, "{kept_back:?} {trigger:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,10 @@ use crate::{
     time::Timestamp,
 };
 
+/// Kept with the headers of a message, but no header and never sent: path and query below the
+/// source's URL, for filters.
+pub const TARGET_HEADER: &str = ":target";
+
 /// A source. It owns an application: what arrives and is accepted is a message of that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {

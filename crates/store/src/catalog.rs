@@ -67,6 +67,8 @@ pub struct EndpointChange {
     pub event_types: Option<Option<Vec<String>>>,
     /// Only these channels.
     pub channels: Option<Option<Vec<String>>>,
+    /// Only such content: JSON text that is known to be a filter.
+    pub filter: Option<Option<String>>,
     /// The caller's labels.
     pub metadata: Option<Metadata>,
     /// Requests a second.

@@ -16,6 +16,7 @@ impl EndpointChange {
             description,
             event_types,
             channels,
+            filter,
             metadata,
             throttle_rate,
             state,
@@ -25,6 +26,7 @@ impl EndpointChange {
         set(&mut endpoint.description, description);
         set(&mut endpoint.event_types, event_types);
         set(&mut endpoint.channels, channels);
+        set(&mut endpoint.filter, filter);
         set(&mut endpoint.metadata, metadata);
         set(&mut endpoint.throttle_rate, throttle_rate);
         set(&mut endpoint.state, state);

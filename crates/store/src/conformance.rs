@@ -87,7 +87,8 @@ cases! {
     explain:
         every_endpoint_has_a_verdict
         changes_count_for_later_messages_only
-        progress_is_told;
+        progress_is_told
+        what_a_filter_does_not_want_is_settled;
     catalog:
         applications_are_kept
         application_uids_are_unique

@@ -1,7 +1,8 @@
 //! Attempts: how each request to an endpoint went, and asking for one more.
 //!
 //! An attempt is over when it is recorded, so it is a success (0) or a failure (2), whatever is to
-//! come: `nextAttempt` says whether the delivery goes on. Pending, sending and canceled are states
+//! come: `nextAttempt` says whether the delivery goes on. What the endpoint's filter does not want
+//! is a success too, with the reason `filtered`: nothing was sent, and nothing is to be mended. Pending, sending and canceled are states
 //! of deliveries, which [`super::attempted`] and `explain` show; a list of attempts filtered by one
 //! of these is empty.
 
@@ -64,7 +65,7 @@ pub(super) struct AttemptOut<'a> {
     response_status_code: u16,
     /// From start to end.
     response_duration_ms: u64,
-    /// 0 success, 2 failure.
+    /// 0 success, or not wanted by the endpoint's filter; 2 failure.
     status: u8,
     /// `success` or `fail`.
     status_text: &'static str,
@@ -75,10 +76,10 @@ pub(super) struct AttemptOut<'a> {
     timestamp: Timestamp,
     /// Counted from 1; 0 for one that was asked for.
     attempt_number: u32,
-    /// What failed: `prepare`, `dns`, `guard`, `connect`, `tls`, `send`, `first_byte`, `body` or
-    /// `status`.
+    /// What failed: `prepare`, `filter`, `dns`, `guard`, `connect`, `tls`, `send`, `first_byte`,
+    /// `body` or `status`.
     failed_phase: Option<&'static str>,
-    /// Why, in a word that stays the same.
+    /// Why, in a word that stays the same; of a success only `filtered`.
     reason: Option<&'a str>,
     /// When the next one is planned.
     #[schema(value_type = Option<String>, format = DateTime)]

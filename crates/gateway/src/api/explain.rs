@@ -3,7 +3,7 @@
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use ringback_domain::{
-    attempt::Outcome,
+    attempt::{Outcome, Phase},
     endpoint,
     id::{EndpointId, MessageId},
     message::Origin,
@@ -110,6 +110,10 @@ enum Reason {
     EventType,
     /// The endpoint wants other channels.
     Channel,
+    /// The endpoint's filter does not want what is in it.
+    Filter,
+    /// Whether the endpoint's filter wants it would have cost too much to find out.
+    FilterOverrun,
     /// The endpoint was made after the message.
     EndpointCreatedLater,
     /// Somebody tried another endpoint out.
@@ -193,8 +197,10 @@ fn judge(explained: &Explained) -> (Progress, Reason) {
         Verdict::Channel => (Progress::NotSent, Reason::Channel),
         Verdict::Later => (Progress::NotSent, Reason::EndpointCreatedLater),
         Verdict::State(state) => (Progress::NotSent, reason(state)),
-        Verdict::Matched => match explained.last.as_ref().map(|attempt| attempt.outcome) {
-            Some(Outcome::Exhausted) => (Progress::Failed, Reason::Exhausted),
+        Verdict::Matched => match explained.last.as_ref().map(|last| (last.outcome, last.failed)) {
+            Some((Outcome::Filtered, _)) => (Progress::NotSent, Reason::Filter),
+            Some((_, Some(Phase::Filter))) => (Progress::Failed, Reason::FilterOverrun),
+            Some((Outcome::Exhausted, _)) => (Progress::Failed, Reason::Exhausted),
             _ if now == endpoint::State::Deleted => (Progress::Canceled, Reason::EndpointDeleted),
             Some(_) => (Progress::Failed, Reason::Exhausted),
             None => (Progress::Failed, Reason::Settled),
@@ -229,6 +235,7 @@ mod tests {
             description: String::new(),
             event_types: None,
             channels: None,
+            filter: None,
             metadata: Default::default(),
             throttle_rate: None,
             state,

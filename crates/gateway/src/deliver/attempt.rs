@@ -7,7 +7,7 @@ use http::header;
 use ringback_domain::{
     attempt::{Phase, Timings},
     lane::Sign,
-    retry::{Ending, parse_retry_after},
+    retry::{Ending, KeptBack, parse_retry_after},
     time::Timestamp,
 };
 use ringback_store::Content;
@@ -19,6 +19,8 @@ use crate::outbound::{self, Answer, ConnectFailure, ExchangeFailure, Sender, exc
 /// How an attempt went.
 pub(super) struct Made {
     pub(super) ending: Ending,
+    /// Set if nothing was sent because of the endpoint's filter.
+    pub(super) kept_back: Option<KeptBack>,
     pub(super) response: Bytes,
     pub(super) failed: Option<Phase>,
     pub(super) reason: Option<&'static str>,
@@ -96,6 +98,7 @@ impl Made {
         let success = ending.is_success();
         Made {
             ending,
+            kept_back: None,
             response: answer.body,
             failed: (!success).then_some(Phase::Status),
             reason: (!success).then(|| status_reason(status_code)),
@@ -136,9 +139,26 @@ impl Made {
         Made { failed: Some(Phase::Prepare), reason: Some(reason), ..Made::nothing() }
     }
 
+    /// No attempt, as the endpoint's filter keeps the message back; the connection stays.
+    pub(super) fn kept_back(kept_back: KeptBack, kept: Option<Sender>) -> Made {
+        let (failed, reason) = match kept_back {
+            KeptBack::NotWanted => (None, "filtered"),
+            KeptBack::Overrun => (Some(Phase::Filter), "filter_overrun"),
+        };
+        Made {
+            kept_back: Some(kept_back),
+            failed,
+            reason: Some(reason),
+            sign: Sign::Nothing,
+            sender: kept,
+            ..Made::nothing()
+        }
+    }
+
     fn nothing() -> Made {
         Made {
             ending: Ending { status_code: 0, complete: false, retry_after: None },
+            kept_back: None,
             response: Bytes::new(),
             failed: None,
             reason: None,

@@ -34,7 +34,9 @@ pub(super) fn conclude(services: &Services, state: &mut State, mut ended: Ended<
     // A connection to where the endpoint was before is of no use to it.
     let sender = ended.made.sender.take().filter(|_| current);
     let failing_since = state.ended(endpoint, sender, ended.made.sign, now);
-    state.took(endpoint, ended.made.timings.total);
+    if ended.made.kept_back.is_none() {
+        state.took(endpoint, ended.made.timings.total);
+    }
     let number = match ended.due.trigger {
         Trigger::Scheduled => ended.due.attempts + 1,
         Trigger::Manual => 0,
@@ -57,6 +59,9 @@ fn decide(
     number: u32,
     now: Timestamp,
 ) -> Decision {
+    if let Some(kept_back) = ended.made.kept_back {
+        return kept_back.decision(ended.due.trigger);
+    }
     match ended.due.trigger {
         Trigger::Manual => Schedule::decide_manual(ended.made.ending),
         Trigger::Scheduled => {

@@ -292,7 +292,14 @@ mod tests {
             attempts: 0,
             trigger: Trigger::Scheduled,
             due_at: Timestamp(delivery),
-            content: Arc::new(Content { id, scope, event_id: None, content_type: None, payload }),
+            content: Arc::new(Content {
+                id,
+                scope,
+                event_id: None,
+                content_type: None,
+                payload,
+                headers: None,
+            }),
         }
     }
 

@@ -1,6 +1,6 @@
 //! From an endpoint's row to what an attempt needs, and from a message to the exact request.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
@@ -8,10 +8,13 @@ use http_body_util::Full;
 use ringback_domain::{
     application::OPERATIONAL_UID,
     endpoint::State,
+    filter::{Event, Expression, Outcome},
     id::{ApplicationId, EndpointId, Key},
+    retry::KeptBack,
     scope::Scope,
     seal::{Context, Keyring},
     signature::SigningKey,
+    source::TARGET_HEADER,
     target::{Rules, Target},
     time::Timestamp,
 };
@@ -31,6 +34,7 @@ pub(super) struct Prepared {
     pub(super) revision: Key,
     pub(super) state: State,
     pub(super) failing_since: Option<Timestamp>,
+    filter: Option<Arc<Expression>>,
     /// What to dial and how to sign; or the word that says why that cannot be known.
     pub(super) route: Result<Route, &'static str>,
 }
@@ -47,7 +51,13 @@ pub(super) struct Route {
 impl Prepared {
     /// Prepares what the store knows about an endpoint.
     pub(super) fn new(lane: Lane, keyring: &Keyring, require_https: bool) -> Prepared {
-        let route = Route::new(&lane, keyring, require_https);
+        let filter = lane.endpoint.filter.as_deref().map(Expression::parse).transpose();
+        let filter = filter.map(|it| it.map(Arc::new)).map_err(|_| "filter_unreadable");
+        let (filter, route) = match filter {
+            Ok(filter) => (filter, Route::new(&lane, keyring, require_https)),
+            // To send what the filter may not want would be worse than to send nothing.
+            Err(reason) => (None, Err(reason)),
+        };
         if let Err(reason) = &route {
             tracing::error!(endpoint = %lane.endpoint.id, reason, "an endpoint cannot be sent to");
         }
@@ -59,6 +69,7 @@ impl Prepared {
             revision: lane.endpoint.revision,
             state: lane.endpoint.state,
             failing_since: lane.endpoint.failing_since,
+            filter,
             route,
         }
     }
@@ -66,6 +77,24 @@ impl Prepared {
     /// The same endpoint in another state.
     pub(super) fn stopped(&self, state: State) -> Prepared {
         Prepared { state, ..self.clone() }
+    }
+
+    /// Whether the endpoint's filter keeps a message from being sent. Asked before each attempt, so
+    /// that the filter as it is now decides.
+    pub(super) fn keeps_back(&self, content: &Content) -> Option<KeptBack> {
+        let headers = content.headers.as_deref().unwrap_or_default();
+        let target = headers.iter().find(|(name, _)| name == TARGET_HEADER);
+        let event = Event {
+            headers,
+            content_type: content.content_type.as_deref(),
+            body: &content.payload,
+            target: target.map(|(_, target)| target.as_str()),
+        };
+        match self.filter.as_ref()?.judge(&event) {
+            Outcome::Match => None,
+            Outcome::NoMatch => Some(KeptBack::NotWanted),
+            Outcome::Overrun => Some(KeptBack::Overrun),
+        }
     }
 
     /// Whether its messages are operational ones, about which nothing operational is told.

@@ -149,7 +149,11 @@ impl State {
             lane.keep(sender, lane.progress);
         }
         let before = lane.failing_since;
-        let after = if sign == Sign::Success { None } else { before.or(Some(now)) };
+        let after = match sign {
+            Sign::Success => None,
+            Sign::Nothing => before,
+            _ => before.or(Some(now)),
+        };
         lane.failing_since = after;
         self.sign(endpoint, sign);
         FailingSince { before, after }

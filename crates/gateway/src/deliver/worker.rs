@@ -230,9 +230,12 @@ impl Worker {
         let Start { due, prepared, kept } = start;
         let now = self.services.world.clock.now();
         let id = self.services.attempt_id(now, self.random.next());
-        let made = match &prepared.route {
-            Ok(route) => attempt::make(&self.services, route, &due.content, kept, now).await,
-            Err(reason) => Made::unprepared(reason),
+        let made = match (&prepared.route, prepared.keeps_back(&due.content)) {
+            (Err(reason), _) => Made::unprepared(reason),
+            (Ok(_), Some(kept_back)) => Made::kept_back(kept_back, kept),
+            (Ok(route), None) => {
+                attempt::make(&self.services, route, &due.content, kept, now).await
+            }
         };
         let random = self.random.next();
         let ended = Ended { due: &due, prepared: &prepared, id, made, random };

@@ -41,12 +41,20 @@ impl Log {
     }
 }
 
+impl Log {
+    /// Tells the lanes of deliveries that became due by something that is committed already.
+    pub fn deliver(&self, due: Vec<Due>) {
+        self.lanes.deliver(due);
+    }
+}
+
 /// What the lanes need of a message while the store has the rest.
 struct Kept {
     environment: i64,
     event_id: Option<String>,
     content_type: Option<String>,
     payload: bytes::Bytes,
+    headers: Option<Arc<[(String, String)]>>,
     accepted_at: ringback_domain::time::Timestamp,
 }
 
@@ -58,6 +66,7 @@ impl Kept {
             event_id: message.event_id.clone(),
             content_type: message.content_type.clone(),
             payload: message.payload.clone(),
+            headers: message.headers.clone(),
             accepted_at: message.accepted_at,
         }
     }
@@ -70,6 +79,7 @@ impl Kept {
             event_id: self.event_id,
             content_type: self.content_type,
             payload: self.payload,
+            headers: self.headers,
         });
         due.extend(appended.endpoints.iter().enumerate().map(|(index, endpoint)| Due {
             scope,

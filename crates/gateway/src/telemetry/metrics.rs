@@ -201,6 +201,7 @@ fn attempt_labels(outcome: Outcome, failed: Option<Phase>) -> AttemptLabels {
         Outcome::Exhausted => "exhausted",
         Outcome::Unchanged => "unchanged",
         Outcome::Held => "held",
+        Outcome::Filtered => "filtered",
     };
     AttemptLabels { outcome, failed: failed.map_or("none", Phase::name) }
 }

@@ -10,6 +10,7 @@ mod backlog;
 mod deadline;
 mod editing;
 mod explain;
+mod filter;
 mod notices;
 mod replay;
 mod request;

@@ -101,6 +101,7 @@ impl<'a> Bench<'a> {
             description: String::new(),
             event_types: None,
             channels: None,
+            filter: None,
             metadata: Metadata::default(),
             throttle_rate: None,
             state: State::Enabled,
@@ -252,6 +253,12 @@ impl<'a> Bench<'a> {
     /// The record of a failed attempt that is tried again.
     pub(super) fn retry(&self, due: &Due, next_at: Timestamp) -> Record {
         Record { outcome: Outcome::Retry, next_at: Some(next_at), ..self.attempt(due, 500) }
+    }
+
+    /// The record of a delivery that the endpoint's filter does not want.
+    pub(super) fn filtered_out(&self, due: &Due) -> Record {
+        let attempt = self.attempt(due, 200);
+        Record { outcome: Outcome::Filtered, status_code: 0, reason: Some("filtered"), ..attempt }
     }
 
     /// Records one.

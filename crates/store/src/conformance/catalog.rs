@@ -128,6 +128,7 @@ pub(super) async fn endpoints_are_kept(mut bench: Bench<'_>) {
     new.endpoint.uid = Some("mine".to_owned());
     new.endpoint.event_types = Some(words(&["a", "b"]));
     new.endpoint.channels = Some(Vec::new());
+    new.endpoint.filter = Some(r#"{"body":{"a":1}}"#.to_owned());
     new.endpoint.metadata = labels("team", "x");
     new.endpoint.throttle_rate = Some(3);
     new.credentials = Some(b"sealed".to_vec());
@@ -143,6 +144,7 @@ pub(super) async fn endpoints_are_kept(mut bench: Bench<'_>) {
         description: Some("moved".to_owned()),
         event_types: Some(None),
         channels: None,
+        filter: Some(Some(r#"{"path":"/"}"#.to_owned())),
         metadata: Some(labels("team", "y")),
         throttle_rate: Some(None),
         state: Some(State::Paused),
@@ -154,6 +156,7 @@ pub(super) async fn endpoints_are_kept(mut bench: Bench<'_>) {
         url: "https://other.example/".to_owned(),
         description: "moved".to_owned(),
         event_types: None,
+        filter: Some(r#"{"path":"/"}"#.to_owned()),
         metadata: labels("team", "y"),
         throttle_rate: None,
         state: State::Paused,
@@ -166,6 +169,11 @@ pub(super) async fn endpoints_are_kept(mut bench: Bench<'_>) {
     assert_eq!(read, expect);
     let sealed = bench.store.endpoint_secrets(scope, reference(&created)).await.unwrap();
     assert_eq!(sealed.credentials, None, "the new URL has none");
+    let lane = bench.store.lane(created.id.key()).await.unwrap().unwrap();
+    assert_eq!(lane.endpoint, expect);
+    let unfiltered = EndpointChange { filter: Some(None), ..EndpointChange::default() };
+    let changed = bench.store.change_endpoint(scope, reference(&created), unfiltered, at(10));
+    assert_eq!(changed.await.unwrap().filter, None);
 }
 
 pub(super) async fn endpoint_uids_are_unique(bench: Bench<'_>) {

@@ -1,13 +1,14 @@
 //! Rule 6, seen from outside: "why did this message not reach that endpoint" has an answer.
 
 use ringback_domain::{
+    attempt::Outcome,
     endpoint::{Endpoint, State},
     id::MessageId,
     route::Verdict,
     scope::{Reference, Scope},
 };
 
-use super::bench::{Bench, NOW, at, reference, words};
+use super::bench::{Bench, NOW, all_attempts, all_messages, at, reference, words};
 use crate::*;
 
 async fn line(
@@ -113,4 +114,34 @@ pub(super) async fn progress_is_told(bench: Bench<'_>) {
     let told = line(&bench, scope, message, &endpoint).await.unwrap();
     assert_eq!((told.pending, told.attempts, told.delivered), (None, 2, true));
     assert_eq!(told.last.unwrap().id, success.id);
+}
+
+pub(super) async fn what_a_filter_does_not_want_is_settled(bench: Bench<'_>) {
+    let scope = bench.application("one").await;
+    let endpoint = bench.endpoint(scope).await;
+    let message = bench.send(scope, bench.message()).await.id;
+    let due = bench.only_due(&endpoint).await;
+    let record = bench.filtered_out(&due);
+    assert!(bench.record(record.clone()).await.applied);
+    assert_eq!(bench.due(&endpoint, at(60)).await, DuePage::default());
+    let told = line(&bench, scope, message, &endpoint).await.unwrap();
+    assert_eq!((told.pending, told.attempts, told.delivered), (None, 0, false));
+    let last = told.last.unwrap();
+    assert_eq!((last.id, last.outcome), (record.id, Outcome::Filtered));
+    assert_eq!(last.reason.as_deref(), Some("filtered"));
+
+    // It has not failed, wherever somebody asks.
+    for (success, expect) in [(true, 1), (false, 0)] {
+        let query = AttemptQuery { succeeded: Some(success), ..all_attempts() };
+        let found = bench.store.attempts(scope, query).await.unwrap();
+        assert_eq!(found.items.len(), expect, "{success}");
+    }
+    for status in DeliveryStatus::ALL {
+        let search = MessageSearch { query: all_messages(), status: Some(status) };
+        let expect = usize::from(status == DeliveryStatus::Success);
+        let found = bench.store.search_messages(scope, search.clone()).await.unwrap();
+        assert_eq!(found.items.len(), expect, "{status:?}");
+        let found = bench.store.attempted_messages(scope, reference(&endpoint), search).await;
+        assert_eq!(found.unwrap().items.len(), expect, "{status:?}");
+    }
 }

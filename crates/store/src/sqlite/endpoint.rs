@@ -187,6 +187,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Endpoint> {
         revision: row.get(11)?,
         created_at: Timestamp(row.get(12)?),
         updated_at: Timestamp(row.get(13)?),
+        filter: row.get(14)?,
     })
 }
 
@@ -238,6 +239,7 @@ fn insert(connection: &Connection, new: &NewEndpoint, endpoint: &Endpoint) -> ru
         new.credentials,
         endpoint.created_at.millis(),
         endpoint.updated_at.millis(),
+        endpoint.filter,
     ])?;
     Ok(())
 }
@@ -257,6 +259,7 @@ fn update(connection: &Connection, endpoint: &Endpoint) -> rusqlite::Result<()> 
         endpoint.failing_since.map(Timestamp::millis),
         endpoint.revision,
         endpoint.updated_at.millis(),
+        endpoint.filter,
     ])?;
     Ok(())
 }

@@ -9,7 +9,11 @@ use crate::Unavailable;
 
 /// The steps to the schema that this program reads and writes, the first one first. Each only adds
 /// to what is there; one that was released is never changed.
-const STEPS: &[&str] = &[include_str!("schema.sql"), include_str!("migrations/0002_sources.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("migrations/0002_sources.sql"),
+    include_str!("migrations/0003_filters.sql"),
+];
 
 /// The version of that schema.
 pub(super) const SCHEMA_VERSION: i64 = STEPS.len() as i64;

@@ -37,6 +37,7 @@ macro_rules! conformance_tests {
             every_endpoint_has_a_verdict
             changes_count_for_later_messages_only
             progress_is_told
+            what_a_filter_does_not_want_is_settled
             applications_are_kept
             application_uids_are_unique
             a_deleted_application_takes_its_endpoints_along

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ringback_domain::{
     application::Metadata,
     endpoint::{Endpoint, State},
+    filter::Expression,
     header,
     id::{EndpointId, Key, Kind},
     scope::Scope,
@@ -14,6 +15,7 @@ use ringback_domain::{
 };
 use ringback_store::EndpointChange;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde_json::{Value, value::RawValue};
 use utoipa::ToSchema;
 
 use crate::api::{
@@ -48,6 +50,11 @@ pub(super) struct EndpointIn {
     pub(super) filter_types: Option<Vec<String>>,
     /// Only messages with one of these channels, at most 10; all if not given.
     pub(super) channels: Option<Vec<String>>,
+    /// Only messages with such content; all if null. The SDKs do not know it, so what replaces an
+    /// endpoint without naming it keeps it. `docs/filters.md` describes the language.
+    #[serde(default, deserialize_with = "patch::given")]
+    #[schema(value_type = Option<Object>, example = json!({"body": {"amount": {"$gte": 100}}}))]
+    pub(in crate::api) filter: Option<Option<Value>>,
     /// Requests a second.
     #[schema(minimum = 1)]
     pub(super) throttle_rate: Option<u32>,
@@ -99,6 +106,10 @@ pub(super) struct EndpointPatch {
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Vec<String>>)]
     channels: Option<Option<Vec<String>>>,
+    /// Only messages with such content.
+    #[serde(default, deserialize_with = "patch::given")]
+    #[schema(value_type = Option<Object>)]
+    filter: Option<Option<Value>>,
     /// Requests a second.
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<u32>)]
@@ -149,6 +160,9 @@ pub(in crate::api) struct EndpointOut {
     pub(super) filter_types: Option<Vec<String>>,
     /// Only messages with one of these channels; all if null.
     channels: Option<Vec<String>>,
+    /// Only messages with such content; all if null.
+    #[schema(value_type = Option<Object>)]
+    pub(in crate::api) filter: Option<Box<RawValue>>,
     /// Requests a second.
     pub(super) throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
@@ -181,6 +195,7 @@ impl From<Endpoint> for EndpointOut {
             filter_types: endpoint.event_types.clone(),
             event_types: endpoint.event_types,
             channels: endpoint.channels,
+            filter: endpoint.filter.and_then(|filter| RawValue::from_string(filter).ok()),
             throttle_rate: endpoint.throttle_rate,
             rate_limit: endpoint.throttle_rate,
             metadata: endpoint.metadata,
@@ -200,6 +215,8 @@ pub(super) struct Wanted {
     pub(super) disabled: Option<bool>,
     pub(super) event_types: Option<Option<Vec<String>>>,
     pub(super) channels: Option<Option<Vec<String>>>,
+    /// JSON text.
+    filter: Option<Option<String>>,
     pub(super) throttle_rate: Option<Option<u32>>,
     pub(super) metadata: Option<Metadata>,
     pub(super) secret: Option<SigningKey>,
@@ -247,6 +264,7 @@ impl EndpointIn {
             disabled: self.disabled,
             event_types: Some(self.event_types.or(self.filter_types)),
             channels: Some(self.channels),
+            filter: self.filter,
             throttle_rate: Some(self.throttle_rate.or(self.rate_limit)),
             metadata: Some(self.metadata.unwrap_or_default()),
         };
@@ -274,6 +292,7 @@ impl EndpointPatch {
             disabled: self.disabled,
             event_types: self.event_types.or(self.filter_types),
             channels: self.channels,
+            filter: self.filter,
             throttle_rate: self.throttle_rate.or(self.rate_limit),
             metadata: self.metadata.map(Option::unwrap_or_default),
         };
@@ -289,6 +308,7 @@ struct Fields {
     disabled: Option<bool>,
     event_types: Option<Option<Vec<String>>>,
     channels: Option<Option<Vec<String>>>,
+    filter: Option<Option<Value>>,
     throttle_rate: Option<Option<u32>>,
     metadata: Option<Metadata>,
 }
@@ -301,6 +321,7 @@ impl Fields {
         problems.uid("uid", Kind::Endpoint, self.uid.as_ref().and_then(Option::as_ref));
         problems.event_types("eventTypes", self.event_types.as_ref().and_then(Option::as_ref));
         problems.labels("channels", self.channels.as_ref().and_then(Option::as_ref));
+        check_filter(&mut problems, self.filter.as_ref().and_then(Option::as_ref));
         problems.throttle_rate("throttleRate", self.throttle_rate.flatten());
         problems.metadata("metadata", self.metadata.as_ref());
         problems.done()?;
@@ -311,12 +332,23 @@ impl Fields {
             disabled: self.disabled,
             event_types: self.event_types.map(none_if_empty),
             channels: self.channels.map(none_if_empty),
+            filter: self.filter.map(|filter| filter.map(|filter| filter.to_string())),
             throttle_rate: self.throttle_rate,
             metadata: self.metadata,
             secret: None,
             headers: BTreeMap::new(),
         })
     }
+}
+
+/// Notes why a filter cannot be, and where in it.
+fn check_filter(problems: &mut Problems, filter: Option<&Value>) {
+    let Some(Err(mistake)) = filter.map(Expression::compile) else { return };
+    let path: Vec<&str> =
+        ["body", "filter"].into_iter().chain(mistake.place.split('/').skip(1)).collect();
+    let mut here = Problems::at(&path);
+    here.add_here(&mistake);
+    problems.append(here);
 }
 
 /// Notes every header that may not be set.
@@ -342,6 +374,7 @@ impl Wanted {
             description: self.description.unwrap_or_default(),
             event_types: self.event_types.flatten(),
             channels: self.channels.flatten(),
+            filter: self.filter.flatten(),
             metadata: self.metadata.unwrap_or_default(),
             throttle_rate: self.throttle_rate.flatten(),
             state: if disabled { State::Disabled } else { State::Enabled },
@@ -371,6 +404,7 @@ impl Wanted {
             description: self.description,
             event_types: self.event_types,
             channels: self.channels,
+            filter: self.filter,
             metadata: self.metadata,
             throttle_rate: self.throttle_rate,
             state: self.disabled.and_then(|disabled| switched(current.state, disabled)),
@@ -454,6 +488,8 @@ mod tests {
             (r#"{"url":"https://example.com","headers":{"Host":"b"}}"#, "Host"),
             (r#"{"url":"https://example.com","oauthConfig":{}}"#, "oauthConfig"),
             (r#"{"url":"https://example.com","uid":"ep_x"}"#, "uid"),
+            (r#"{"url":"https://example.com","filter":[]}"#, "filter"),
+            (r#"{"url":"https://example.com","filter":{"body":{"a":{"$x":1}}}}"#, "$x"),
         ] {
             let Err(Error::Invalid(problems)) = wanted(body) else { panic!("{body}") };
             assert_eq!(problems[0].loc.last().map(String::as_str), Some(loc), "{body}");
@@ -495,6 +531,27 @@ mod tests {
         let patch = parse::<EndpointPatch>(br#"{"uid":null}"#, 64).unwrap().check(&RULES).unwrap();
         let change = patch.change(&current, SCOPE, &vault).unwrap();
         assert_eq!((change.uid, change.event_types, change.url), (Some(None), None, None));
+    }
+
+    #[test]
+    fn a_filter_stays_until_it_is_named() {
+        let (vault, current) = (Vault::for_test(), current());
+        let written = r#"{"path": "/a", "body": {"id": 9007199254740993}}"#;
+        let kept = r#"{"body":{"id":9007199254740993},"path":"/a"}"#.to_owned();
+        for (filter, expect) in [
+            (String::new(), None),
+            (r#","filter":null"#.to_owned(), Some(None)),
+            (format!(r#","filter":{written}"#), Some(Some(kept))),
+        ] {
+            let body = format!(r#"{{"url":"https://example.com/a"{filter}}}"#);
+            let body = body.as_bytes();
+            let put = parse::<EndpointIn>(body, 64).unwrap().replacement(&RULES).unwrap();
+            let patch = parse::<EndpointPatch>(body, 64).unwrap().check(&RULES).unwrap();
+            for wanted in [put, patch] {
+                let change = wanted.change(&current, SCOPE, &vault).unwrap();
+                assert_eq!(change.filter, expect, "{filter}");
+            }
+        }
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl Posted {
             tags: none_if_empty(body_in.tags),
             content_type,
             payload,
-            only: None,
+            ..NewMessage::default()
         };
         // Copied: that is cheaper than to check for the answer what was checked here.
         let json = message.content_type.is_none().then_some(body_in.payload).flatten();

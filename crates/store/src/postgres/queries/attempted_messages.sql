@@ -9,7 +9,7 @@ WITH looked AS MATERIALIZED (
     AND ($7 IS NULL OR channels ? $7)
     AND ($8 IS NULL OR tags ? $8)
 ), tried AS MATERIALIZED (
-  SELECT message, bool_or(outcome = 0) AS succeeded FROM ({attempts}) AS attempts
+  SELECT message, bool_or(outcome IN (0, 5)) AS succeeded FROM ({attempts}) AS attempts
   WHERE endpoint = $11
   GROUP BY message
 ), open AS MATERIALIZED (

@@ -7,7 +7,7 @@ WITH page AS MATERIALIZED (
   ORDER BY key
   LIMIT $8
 ), tried AS MATERIALIZED (
-  SELECT message, bool_or(outcome = 0) AS succeeded,
+  SELECT message, bool_or(outcome IN (0, 5)) AS succeeded,
          (array_agg(status_code ORDER BY key DESC))[1] AS last_status_code
   FROM attempt
   WHERE shard = $1 AND endpoint = $6 AND message > $4 AND message <= (SELECT max(key) FROM page)

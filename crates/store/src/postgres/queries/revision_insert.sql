@@ -1,6 +1,6 @@
 WITH revision AS (
-  INSERT INTO endpoint_revision (key, endpoint, url, event_types, channels, state)
-  SELECT revision, key, url, event_types, channels, state FROM endpoint
+  INSERT INTO endpoint_revision (key, endpoint, url, event_types, channels, state, filter)
+  SELECT revision, key, url, event_types, channels, state, filter FROM endpoint
   WHERE key = $1 AND application = $2
   RETURNING key
 )

@@ -8,7 +8,7 @@ WITH looked AS MATERIALIZED (
     AND ($7 IS NULL OR channels ? $7)
     AND ($8 IS NULL OR tags ? $8)
 ), tried AS MATERIALIZED (
-  SELECT message, endpoint, bool_or(outcome = 0) AS succeeded FROM ({attempts}) AS attempts
+  SELECT message, endpoint, bool_or(outcome IN (0, 5)) AS succeeded FROM ({attempts}) AS attempts
   GROUP BY message, endpoint
 ), open AS MATERIALIZED (
   SELECT d.message, d.endpoint, e.deleted_at IS NOT NULL AS deleted

@@ -1,6 +1,6 @@
 -- An attempt is never before its message, and a delivery never due before it.
 WITH attempted AS MATERIALIZED (
-  SELECT message, bool_or(outcome = 0) AS succeeded FROM attempt
+  SELECT message, bool_or(outcome IN (0, 5)) AS succeeded FROM attempt
   WHERE shard = $1 AND endpoint = $2 AND key >= $3 AND message >= $3 AND message < $4
   GROUP BY message
 ), open AS MATERIALIZED (

@@ -1,9 +1,9 @@
 SELECT e.key, e.nonce, e.uid, e.url, e.description, e.event_types, e.channels, e.metadata,
        e.throttle_rate, e.state, e.failing_since, e.revision, e.created_at, e.updated_at,
-       s.succeeded, s.due_at
+       e.filter, s.succeeded, s.due_at
 FROM (
   SELECT endpoint, max(succeeded) AS succeeded, min(due_at) AS due_at FROM (
-    SELECT endpoint, outcome = 0 AS succeeded, NULL AS due_at FROM attempt WHERE message = ?1
+    SELECT endpoint, outcome IN (0, 5) AS succeeded, NULL AS due_at FROM attempt WHERE message = ?1
     UNION ALL
     SELECT endpoint, NULL, due_at FROM delivery
     WHERE key > ?1 AND key <= ?1 + (SELECT fanout FROM message WHERE key = ?1) AND message = ?1

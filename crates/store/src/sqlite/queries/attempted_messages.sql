@@ -2,7 +2,7 @@
 -- The plus signs keep the deliveries from being looked up by their endpoint, which may have a
 -- million: those of one message are few.
 SELECT m.key,
-       (SELECT max(a.outcome = 0) FROM attempt AS a WHERE a.message = m.key AND a.endpoint = ?5),
+       (SELECT max(a.outcome IN (0, 5)) FROM attempt AS a WHERE a.message = m.key AND a.endpoint = ?5),
        (SELECT d.due_at FROM delivery AS d
         WHERE d.key > m.key AND d.key <= m.key + m.fanout AND d.message = m.key
           AND +d.endpoint = ?5),

@@ -7,8 +7,8 @@ FROM attempt AS a
 WHERE {of} AND a.environment = ?1 AND a.application = ?2 AND a.key > ?3 AND a.key < ?4
   AND (?5 IS NULL OR a.message = ?5)
   AND (?6 IS NULL OR a.endpoint = ?6)
-  AND (?7 IS NULL OR (a.outcome = 0) = ?7)
-  AND (?8 IS NULL OR (a.outcome <> 0 AND (a.outcome = 1) = ?8))
+  AND (?7 IS NULL OR (a.outcome IN (0, 5)) = ?7)
+  AND (?8 IS NULL OR (a.outcome NOT IN (0, 5) AND (a.outcome = 1) = ?8))
   AND (?9 IS NULL OR a.status_code BETWEEN ?9 AND ?10)
   AND (?11 IS NULL OR m.event_type IN (SELECT value FROM json_each(?11)))
   AND (?12 IS NULL OR EXISTS (SELECT 1 FROM json_each(m.channels) WHERE value = ?12))

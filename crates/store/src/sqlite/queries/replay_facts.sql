@@ -1,7 +1,7 @@
 -- The unary pluses keep SQLite from the indexes over endpoints, which lead through everything that
 -- an endpoint ever got; what belongs to one message is little.
 SELECT m.key, m.origin, m.event_type, m.channels, m.tags, m.payload IS NOT NULL,
-       (SELECT max(a.outcome = 0) FROM attempt AS a
+       (SELECT max(a.outcome IN (0, 5)) FROM attempt AS a
         WHERE a.message = m.key AND +a.endpoint = ?5),
        (SELECT a.status_code FROM attempt AS a
         WHERE a.message = m.key AND +a.endpoint = ?5 ORDER BY a.key DESC LIMIT 1),

@@ -1,6 +1,6 @@
 -- An attempt is never before its message, and a delivery never due before it.
 WITH attempted AS MATERIALIZED (
-  SELECT message, max(outcome = 0) AS succeeded FROM attempt
+  SELECT message, max(outcome IN (0, 5)) AS succeeded FROM attempt
   WHERE endpoint = ?1 AND key >= ?2 AND message >= ?2 AND message < ?3
   GROUP BY message
 ), open AS MATERIALIZED (

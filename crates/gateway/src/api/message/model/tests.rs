@@ -112,6 +112,7 @@ fn message(payload: Option<&str>, content_type: Option<&str>) -> Message {
         tags: Some(vec!["t".to_owned()]),
         content_type: content_type.map(str::to_owned),
         payload: payload.map(|payload| payload.as_bytes().to_vec()),
+        headers: None,
         origin: Origin::Send,
         created_at: Timestamp(0),
     }

@@ -1,0 +1,4 @@
+-- Content filters of endpoints. Nothing that was there is changed.
+
+ALTER TABLE endpoint ADD COLUMN filter text;          -- JSON, ringback_domain::filter
+ALTER TABLE endpoint_revision ADD COLUMN filter text;
