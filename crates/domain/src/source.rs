@@ -39,6 +39,9 @@ pub struct Source {
     pub updated_at: Timestamp,
 }
 
+/// The header of a delivery that says whether the request it came with was proven.
+pub const VERDICT_HEADER: &str = "ringback-verdict";
+
 /// What became of a request. The numbers are stored; do not change them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fate {

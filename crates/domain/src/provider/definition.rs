@@ -548,9 +548,31 @@ impl Provider {
         }
     }
 
+    /// Headers whose values are shared secrets: not to be shown, kept or passed on.
+    pub fn secret_headers(&self) -> Vec<&str> {
+        let tokens = self.verify.iter().filter(|block| block.get_ref().scheme == Scheme::Token);
+        let values = tokens.filter_map(|block| block.get_ref().value.as_ref());
+        values.flat_map(Template::values).filter_map(Expression::header).collect()
+    }
+
+    /// Whether a challenge may come with this method.
+    pub fn challenges_by(&self, method: &str) -> bool {
+        self.handshakes.iter().any(|block| block.get_ref().takes(method))
+    }
+
     /// A setting by its name.
     pub fn setting(&self, name: &str) -> Option<&Setting> {
         self.settings.iter().find(|setting| setting.name == name)
+    }
+}
+
+impl Handshake {
+    /// Whether it answers this method.
+    pub(super) fn takes(&self, method: &str) -> bool {
+        if self.method.is_empty() {
+            return method == "POST";
+        }
+        self.method.iter().any(|one| one == method)
     }
 }
 

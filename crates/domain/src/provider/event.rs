@@ -21,6 +21,16 @@ pub struct Event {
     pub kind: Option<String>,
 }
 
+impl Event {
+    /// The text as an event type: every character that no event type may have becomes `_`.
+    pub fn type_of(text: &str) -> String {
+        text.chars()
+            .take(MAX_TYPE)
+            .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' })
+            .collect()
+    }
+}
+
 /// One event of a batch, with the exact text it had in the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item<'a> {
@@ -70,20 +80,12 @@ impl Provider {
 
     /// The answer to a request that was not verified.
     pub fn refusal(&self) -> Reply {
-        super::handshake::empty(self.answer.refused)
+        Reply::empty(self.answer.refused)
     }
 }
 
 fn event(id: &[Template], kind: &[Template], scope: &Scope<'_>) -> Event {
     let id = Template::first(id, scope).filter(|id| id.len() <= MAX_ID);
-    let kind = Template::first(kind, scope).map(|kind| event_type(&kind));
+    let kind = Template::first(kind, scope).map(|kind| Event::type_of(&kind));
     Event { id, kind }
-}
-
-/// The text with every character that no event type may have as `_`.
-fn event_type(text: &str) -> String {
-    text.chars()
-        .take(MAX_TYPE)
-        .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' })
-        .collect()
 }

@@ -22,6 +22,13 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
+impl Reply {
+    /// A status and nothing else.
+    pub fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Vec::new() }
+    }
+}
+
 /// What a request means as a challenge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Challenge {
@@ -64,15 +71,20 @@ impl Provider {
     ) -> Challenge {
         let chosen = settings.newest();
         let scope = Scope::new(request, &chosen);
-        let found = self.handshakes.iter().map(toml::Spanned::get_ref).find(|handshake| {
-            is_method(handshake, request.method) && hold(&handshake.when, &scope)
-        });
+        let found = self
+            .handshakes
+            .iter()
+            .map(toml::Spanned::get_ref)
+            .find(|handshake| handshake.takes(request.method) && hold(&handshake.when, &scope));
         let Some(handshake) = found else { return Challenge::None };
         if handshake.signed {
             match self.verify(request, settings, keys, now) {
                 Outcome::Fetch(key) => return Challenge::Fetch(key),
                 Outcome::Verdict(verdict) if !verdict.is_proven() => {
-                    return Challenge::Refused { reply: empty(self.answer.refused), verdict };
+                    return Challenge::Refused {
+                        reply: Reply::empty(self.answer.refused),
+                        verdict,
+                    };
                 }
                 Outcome::Verdict(_) => {}
             }
@@ -80,18 +92,11 @@ impl Provider {
         match answer(handshake, request, settings) {
             Ok(answered) => Challenge::Answered(answered),
             Err(reason) => Challenge::Refused {
-                reply: empty(handshake.deny),
+                reply: Reply::empty(handshake.deny),
                 verdict: Verdict::failed(reason),
             },
         }
     }
-}
-
-fn is_method(handshake: &Handshake, method: &str) -> bool {
-    if handshake.method.is_empty() {
-        return method == "POST";
-    }
-    handshake.method.iter().any(|one| one == method)
 }
 
 fn answer(
@@ -156,8 +161,4 @@ fn answer(
     };
     let reply = Reply { status: handshake.status, headers, body };
     Ok(Answered { name: handshake.name.clone(), reply, learned, visit })
-}
-
-pub(super) fn empty(status: u16) -> Reply {
-    Reply { status, headers: Vec::new(), body: Vec::new() }
 }

@@ -52,5 +52,6 @@ pub use judge::Judgement;
 pub use request::Request;
 pub use settings::{Kind, MAX_VALUE_LEN, MAX_VALUES, Setting, Settings, ShapeError};
 pub use sign::Unsignable;
+pub use template::{Mistake as TemplateMistake, Template};
 pub use verdict::{Reason, State, Verdict};
 pub use verify::{FetchedKeys, KeyRequest, Outcome};

@@ -149,7 +149,10 @@ impl Setting {
 
 /// The values an operator supplied, the newest of each first.
 #[derive(Clone, Default)]
-pub struct Settings(BTreeMap<String, Vec<Zeroizing<String>>>);
+pub struct Settings {
+    values: BTreeMap<String, Vec<Zeroizing<String>>>,
+    tolerance: Option<i64>,
+}
 
 impl Settings {
     /// No values.
@@ -159,23 +162,33 @@ impl Settings {
 
     /// Sets all values of one setting, the newest first.
     pub fn set(&mut self, name: impl Into<String>, values: Vec<String>) {
-        self.0.insert(name.into(), values.into_iter().map(Zeroizing::new).collect());
+        self.values.insert(name.into(), values.into_iter().map(Zeroizing::new).collect());
+    }
+
+    /// How far a signed time may be off in either direction, in seconds, instead of what the
+    /// provider's file says.
+    pub fn set_tolerance(&mut self, seconds: Option<i64>) {
+        self.tolerance = seconds;
+    }
+
+    pub(super) fn tolerance(&self) -> Option<i64> {
+        self.tolerance
     }
 
     /// The values of one setting.
     pub fn values(&self, name: &str) -> &[Zeroizing<String>] {
-        self.0.get(name).map_or(&[], Vec::as_slice)
+        self.values.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// Names and values, for whoever stores them.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[Zeroizing<String>])> {
-        self.0.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
+        self.values.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
     }
 
     /// The newest value of each setting.
     pub(super) fn newest(&self) -> Chosen<'_> {
         Chosen(
-            self.0
+            self.values
                 .iter()
                 .filter_map(|(name, values)| Some((name.as_str(), values.first()?.as_str())))
                 .collect(),
@@ -188,7 +201,7 @@ impl Settings {
         const MAX_CHOICES: usize = 64;
         let mut choices = vec![self.newest()];
         for name in names {
-            let Some((name, values)) = self.0.get_key_value(*name) else { continue };
+            let Some((name, values)) = self.values.get_key_value(*name) else { continue };
             let mut grown = Vec::new();
             for choice in &choices {
                 for value in values {
@@ -207,7 +220,9 @@ impl Settings {
 /// Shows names and how many values, never a value.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.0.iter().map(|(name, values)| (name, values.len()))).finish()
+        f.debug_map()
+            .entries(self.values.iter().map(|(name, values)| (name, values.len())))
+            .finish()
     }
 }
 

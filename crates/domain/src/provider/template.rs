@@ -18,7 +18,7 @@ use super::settings::Chosen;
 
 /// A parsed template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Template {
+pub struct Template {
     parts: Vec<Part>,
 }
 
@@ -93,7 +93,7 @@ pub(super) struct Missing(pub(super) String);
 
 /// Why a template cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Mistake {
+pub enum Mistake {
     /// A brace without its partner.
     #[error("`{0}` has an unbalanced brace; write `{{{{` or `}}}}` for a literal one")]
     Brace(String),
@@ -110,7 +110,7 @@ impl Template {
     ///
     /// # Errors
     /// [`Mistake`] quotes the part that is wrong.
-    pub(super) fn parse(text: &str) -> Result<Self, Mistake> {
+    pub fn parse(text: &str) -> Result<Self, Mistake> {
         let unbalanced = || Mistake::Brace(text.to_owned());
         let mut parts = Vec::new();
         let mut literal = String::new();
@@ -142,6 +142,13 @@ impl Template {
             parts.push(Part::Literal(literal.into()));
         }
         Ok(Self { parts })
+    }
+
+    /// The text of the template for a request; none if a value is missing or is no text.
+    pub fn for_request(&self, request: &Request<'_>) -> Option<String> {
+        let settings = super::settings::Settings::new();
+        let chosen = settings.newest();
+        self.text(&Scope::new(request, &chosen)).ok()
     }
 
     /// The bytes of the template for this request.
@@ -239,6 +246,14 @@ impl Expression {
     /// Whether it reads the same place as `other`, whatever filters either has.
     pub(super) fn same_source(&self, other: &Expression) -> bool {
         self.source == other.source
+    }
+
+    /// The header it reads.
+    pub(super) fn header(&self) -> Option<&str> {
+        match &self.source {
+            Source::Header(name) => Some(name),
+            _ => None,
+        }
     }
 
     /// Where the value comes from.

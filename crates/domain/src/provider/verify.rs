@@ -383,7 +383,8 @@ impl Attempt<'_> {
         }
         match (signed.created, &block.timestamp) {
             (Some(created), Some(rule)) => {
-                within(created.saturating_mul(1000), rule.tolerance, rule.future, self.now)?;
+                let past = self.settings.tolerance().unwrap_or(rule.tolerance);
+                within(created.saturating_mul(1000), past, rule.future, self.now)?;
             }
             (None, rule) => self.in_time(rule.as_ref(), &scope)?,
             (Some(_), None) => {}
@@ -512,7 +513,11 @@ impl Attempt<'_> {
         let millis = milliseconds(&text, rule.unit).ok_or_else(|| {
             Reason::Malformed(format!("the time `{}` cannot be read", shortened(&text)))
         })?;
-        Ok(within(millis, rule.tolerance, rule.future, self.now)?)
+        let (past, future) = match self.settings.tolerance() {
+            Some(seconds) => (seconds, None),
+            None => (rule.tolerance, rule.future),
+        };
+        Ok(within(millis, past, future, self.now)?)
     }
 }
 

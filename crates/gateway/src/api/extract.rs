@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ringback_domain::{
-    id::{AttemptId, Key, Kind, TaskId},
+    id::{AttemptId, Key, Kind, RequestId, TaskId},
     json::check_depth,
     scope::{Reference, Scope},
     time::Timestamp,
@@ -125,6 +125,10 @@ pub(super) struct Attempt;
 pub(super) struct EventType;
 /// A background task: id.
 pub(super) struct Task;
+/// A source: id or uid.
+pub(super) struct Source;
+/// A request that arrived at a source: id.
+pub(super) struct Arrived;
 
 impl Nameable for Application {
     type Reference = Reference;
@@ -155,6 +159,22 @@ impl Nameable for Attempt {
     const SEGMENT: &'static str = "attempt_id";
     fn read(segment: &str) -> Result<AttemptId, Error> {
         segment.parse().map_err(|_| Error::NotFound("attempt"))
+    }
+}
+
+impl Nameable for Source {
+    type Reference = Reference;
+    const SEGMENT: &'static str = "source_id";
+    fn read(segment: &str) -> Result<Reference, Error> {
+        Ok(Reference::parse(Kind::Source, segment))
+    }
+}
+
+impl Nameable for Arrived {
+    type Reference = RequestId;
+    const SEGMENT: &'static str = "request_id";
+    fn read(segment: &str) -> Result<RequestId, Error> {
+        segment.parse().map_err(|_| Error::NotFound("request"))
     }
 }
 

@@ -30,6 +30,7 @@ mod health;
 mod message;
 mod portal;
 mod quota;
+mod source;
 mod statistics;
 mod task;
 mod usage;
@@ -49,7 +50,14 @@ use ringback_domain::{id::Id, seal::Keyring, target, time::Timestamp};
 use ringback_store::Store;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{auth::Authenticator, log::Lanes, quota::Quotas, seam::World, tasks::Bell};
+use crate::{
+    auth::Authenticator,
+    log::Lanes,
+    quota::Quotas,
+    receive::{Catalog, Directory},
+    seam::World,
+    tasks::Bell,
+};
 use idempotency::Turns;
 use vault::Vault;
 
@@ -80,6 +88,12 @@ pub struct Parts {
     pub lanes: Arc<dyn Lanes>,
     /// Is rung when there is a new task.
     pub bell: Arc<Bell>,
+    /// Who the providers are.
+    pub catalog: Catalog,
+    /// Is told of changed sources.
+    pub directory: Directory,
+    /// Where this server is reached from outside: `https://hooks.example.com`.
+    pub public_url: String,
     /// What applications may use.
     pub quotas: Arc<Quotas>,
     /// What is accepted.
@@ -124,6 +138,10 @@ pub struct Shared {
     quotas: Arc<Quotas>,
     rules: Rules,
     probes: Probes,
+    catalog: Catalog,
+    directory: Directory,
+    public_url: String,
+    keyring: Arc<Keyring>,
     vault: Vault,
     turns: Turns,
     checked: health::Checked,
@@ -132,8 +150,9 @@ pub struct Shared {
 impl Api {
     /// The API that these parts make.
     pub fn new(parts: Parts) -> Api {
-        let Parts { store, world, keyring, auth, lanes, bell, quotas, rules, probes } = parts;
-        let vault = Vault::new(keyring, Arc::clone(&world.entropy));
+        let Parts { store, world, keyring, auth, lanes, bell, quotas, rules, probes, .. } = parts;
+        let (catalog, directory, public_url) = (parts.catalog, parts.directory, parts.public_url);
+        let vault = Vault::new(Arc::clone(&keyring), Arc::clone(&world.entropy));
         let (turns, checked) = Default::default();
         Api(Arc::new(Shared {
             store,
@@ -144,6 +163,10 @@ impl Api {
             quotas,
             rules,
             probes,
+            catalog,
+            directory,
+            public_url,
+            keyring,
             vault,
             turns,
             checked,

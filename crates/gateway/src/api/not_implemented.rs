@@ -46,16 +46,7 @@ pub(super) const OPERATIONS: &[(&str, &str)] = &[
     ("GET", "/api/v1/stream/{stream_id}/sink/{sink_id}/secret"),
     ("POST", "/api/v1/stream/{stream_id}/sink/{sink_id}/secret/rotate"),
     ("GET PATCH", "/api/v1/stream/{stream_id}/sink/{sink_id}/transformation"),
-    ("GET POST", "/ingest/api/v1/source"),
-    ("GET PUT DELETE", "/ingest/api/v1/source/{source_id}"),
-    ("POST", "/ingest/api/v1/source/{source_id}/dashboard"),
-    ("GET POST", "/ingest/api/v1/source/{source_id}/endpoint"),
-    ("GET PUT DELETE", "/ingest/api/v1/source/{source_id}/endpoint/{endpoint_id}"),
-    ("GET PUT", "/ingest/api/v1/source/{source_id}/endpoint/{endpoint_id}/headers"),
-    ("GET", "/ingest/api/v1/source/{source_id}/endpoint/{endpoint_id}/secret"),
-    ("POST", "/ingest/api/v1/source/{source_id}/endpoint/{endpoint_id}/secret/rotate"),
     ("GET PATCH", "/ingest/api/v1/source/{source_id}/endpoint/{endpoint_id}/transformation"),
-    ("POST", "/ingest/api/v1/source/{source_id}/token/rotate"),
 ];
 
 /// Routes that answer 501 to whoever has a token.

@@ -17,7 +17,7 @@ use super::{
     error::{ErrorOut, InvalidOut},
     event_type, explain, health, message, not_implemented, portal, quota,
     reply::{render, rendered},
-    statistics, task, usage,
+    source, statistics, task, usage,
 };
 
 /// Where the document is served.
@@ -89,6 +89,7 @@ fn documented() -> OpenApiRouter<Api> {
         .merge(explain::routes())
         .merge(task::routes())
         .merge(portal::routes())
+        .merge(source::routes())
         .merge(environment::routes())
         .merge(audit::routes())
         .merge(health::routes())

@@ -69,6 +69,13 @@ pub(super) struct AppPortalAccessIn {
     session_id: Option<String>,
 }
 
+impl AppPortalAccessIn {
+    /// For one application, with everything that its holder may do there.
+    pub(super) fn for_source(expiry: Option<u32>, read_only: Option<bool>) -> AppPortalAccessIn {
+        AppPortalAccessIn { expiry, read_only, ..AppPortalAccessIn::default() }
+    }
+}
+
 /// The way into a portal.
 #[derive(Serialize, ToSchema)]
 pub(super) struct AppPortalAccessOut<'a> {
@@ -125,7 +132,7 @@ async fn dashboard_access(
     open(&api, (who, caller), named, &headers, Posted { body, once }).await
 }
 
-async fn open(
+pub(super) async fn open(
     api: &Api,
     (Who(identity), caller): (Who, Caller),
     named: Reference,

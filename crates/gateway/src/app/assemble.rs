@@ -25,6 +25,7 @@ use crate::{
     log::{Lanes, Log, Pressure},
     outbound::{self, Connector, Guard, Ports, Tls},
     quota::Quotas,
+    receive::{self, Catalog, Directory},
     seam::World,
     send::Door,
     tasks::Bell,
@@ -51,6 +52,7 @@ pub(super) struct Assembled {
     pub(super) quotas: Arc<Quotas>,
     services: Arc<Services>,
     door: Door,
+    sources: receive::Door,
     api: Api,
 }
 
@@ -83,6 +85,7 @@ pub(super) async fn assemble(
     data: &Path,
     address: SocketAddr,
     files: u64,
+    catalog: Catalog,
 ) -> Result<Assembled, Error> {
     let keyring = Arc::new(keyring::load(&config.secrets, data, &*world.entropy)?);
     let metrics = Metrics::new();
@@ -127,6 +130,21 @@ pub(super) async fn assemble(
         quotas: Arc::clone(&quotas),
         metrics: metrics.clone(),
     });
+    let directory = Directory::new(Arc::clone(&store), Arc::clone(&keyring), catalog.clone());
+    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let sources = receive::Door::new(receive::Parts {
+        log: Log::new(Arc::clone(&store), Arc::clone(&lanes)),
+        store: Arc::clone(&store),
+        directory: directory.clone(),
+        world: world.clone(),
+        connector: Arc::clone(&services.connector),
+        keyring: Arc::clone(&keyring),
+        public_url: public_url.clone(),
+        spool: data.to_owned(),
+        read_timeout: config.limits.read_timeout,
+        retention: config.retention(),
+        metrics: metrics.clone(),
+    });
     let draining = Arc::new(AtomicBool::new(false));
     let encoded = metrics.clone();
     let probes = api::Probes {
@@ -142,6 +160,9 @@ pub(super) async fn assemble(
         auth: Arc::clone(&auth),
         lanes,
         bell: Arc::clone(&bell),
+        catalog,
+        directory,
+        public_url,
         quotas: Arc::clone(&quotas),
         rules,
         probes,
@@ -159,6 +180,7 @@ pub(super) async fn assemble(
         quotas,
         services,
         door,
+        sources,
         api,
     })
 }
@@ -179,7 +201,7 @@ fn services(given: Given<'_>) -> Result<Services, Error> {
     Ok(Services {
         world: world.clone(),
         store: Arc::clone(store),
-        connector: connector(config, world, address)?,
+        connector: Arc::new(connector(config, world, address)?),
         keyring: Arc::clone(keyring),
         schedule: Schedule {
             gaps: config.delivery.retry_schedule.clone(),
@@ -246,7 +268,7 @@ impl Assembled {
         shared: Handle,
         phase: watch::Receiver<Phase>,
     ) -> io::Result<(Vec<Running>, Dealt)> {
-        let Assembled { services, door, api, engine, metrics, world, .. } = self;
+        let Assembled { services, door, sources, api, engine, metrics, world, .. } = self;
         let router = api::router(api, crate::send::routes(door.clone()));
         let mut running = Vec::new();
         let mut mailboxes = Vec::new();
@@ -257,12 +279,14 @@ impl Assembled {
             let (leaving, clients) = oneshot::channel();
             let (services, posts) = (Arc::clone(&services), Arc::clone(posts));
             let (door, router, shared) = (door.clone(), router.clone(), shared.clone());
+            let sources = sources.clone();
             let (metrics, mut phase) = (metrics.clone(), phase.clone());
             let entropy = Arc::clone(&world.entropy);
             let header_timeout = config.limits.header_timeout;
             let body = move || async move {
                 let front = http::Front {
                     door: door.on_core(),
+                    sources: sources.on_core(),
                     api: router,
                     shared,
                     header_timeout,

@@ -115,7 +115,8 @@ async fn serve(
     let (listener, address) = listen(&world, config.listen).await?;
     let control = control::Server::bind(lock.dir())?;
     let (phase, phases) = watch::channel(Phase::Serving);
-    let assembled = assemble::assemble(&config, world, lock.dir(), address, files).await?;
+    let assembled =
+        assemble::assemble(&config, world, lock.dir(), address, files, catalog.clone()).await?;
     let Assembled { store, world, metrics, engine, tokens, auth, draining, bell, quotas, .. } =
         assembled.clone();
     let (mut cores, mailboxes) = assembled.start_cores(&config, shared.handle(), phases)?;

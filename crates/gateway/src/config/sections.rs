@@ -8,13 +8,18 @@ use ipnet::{IpNet, Ipv6Net};
 
 use super::secret::{Secret, SecretKey, database_shape, token_shape};
 use super::setting::settings;
-use super::value::{Ports, at_least, between, bytes, list_of, nat64_length, secs, within};
+use super::value::{
+    Ports, at_least, between, bytes, list_of, nat64_length, public_url_shape, secs, within,
+};
 
 settings! {
     /// Everything an operator can set.
     pub struct Config in "" {
         /// Address and port of the HTTP API; port 0 takes a free one. Default 127.0.0.1:8071.
         listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8071));
+        /// Where this server is reached from outside, such as
+        /// `https://hooks.example.com`: what the URLs of sources begin with. Default: `http://` and `listen`.
+        public_url: Option<String> = None, public_url_shape;
         /// Directory that holds the store; created if missing. Default ./ringback-data.
         data: PathBuf = PathBuf::from("./ringback-data");
         /// An API token of the environment `default`, valid from the start: 16 to 256 visible

@@ -333,6 +333,22 @@ impl Item for SocketAddr {
     }
 }
 
+/// Whether a text is the beginning of URLs: scheme and host, perhaps a path.
+pub(super) fn public_url_shape(url: &Option<String>) -> Result<(), String> {
+    let Some(text) = url else { return Ok(()) };
+    let fine = url::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+    });
+    if fine && !text.ends_with('/') {
+        return Ok(());
+    }
+    Err("must be a URL such as https://hooks.example.com, without a slash at its end".to_owned())
+}
+
 /// The items of a list: those of an array, or what stands between commas.
 fn items(raw: &Raw) -> Vec<String> {
     match raw {

@@ -10,6 +10,7 @@ use ringback_domain::{
     endpoint::State,
     filter::{Event, Expression, Outcome},
     id::{ApplicationId, EndpointId, Key},
+    provider::State as Proof,
     retry::KeptBack,
     scope::Scope,
     seal::{Context, Keyring},
@@ -122,7 +123,14 @@ impl Route {
         let id = content.id.to_string();
         let signature = self.signature(&id, &content.payload, now);
         let headers = request.headers_mut();
-        headers.reserve(10 + self.headers.len());
+        let came_with = content.headers.as_deref().unwrap_or_default();
+        headers.reserve(10 + self.headers.len() + came_with.len());
+        for (name, value) in came_with {
+            let pair = (HeaderName::try_from(name), HeaderValue::try_from(value));
+            if let (Ok(name), Ok(value)) = pair {
+                headers.append(name, value);
+            }
+        }
         headers.insert(header::HOST, self.host.clone());
         headers.insert(header::USER_AGENT, USER_AGENT);
         let content_type = content.content_type.as_deref().map(HeaderValue::from_str);
@@ -136,6 +144,12 @@ impl Route {
             let [first, second] = names.map(HeaderName::from_static);
             headers.insert(first, value.clone());
             headers.insert(second, value);
+        }
+        if is_unproven(came_with) {
+            // A forgery must not become genuine by our signature.
+            for name in ["webhook-signature", "svix-signature"] {
+                headers.remove(name);
+            }
         }
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
@@ -154,6 +168,15 @@ impl Route {
         }
         signature
     }
+}
+
+/// Whether the message came to a source and nothing proved who sent it.
+fn is_unproven(came_with: &[(String, String)]) -> bool {
+    let verdict =
+        came_with.iter().find(|(name, _)| name == ringback_domain::source::VERDICT_HEADER);
+    verdict.is_some_and(|(_, verdict)| {
+        ![Proof::Verified, Proof::Authenticated].map(Proof::as_str).contains(&verdict.as_str())
+    })
 }
 
 /// Ids and signatures are ASCII by their making.

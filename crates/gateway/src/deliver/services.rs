@@ -25,7 +25,7 @@ pub struct Services {
     /// Where deliveries and results are.
     pub store: Arc<dyn Store>,
     /// The way out.
-    pub connector: Connector,
+    pub connector: Arc<Connector>,
     /// Opens secrets.
     pub keyring: Arc<Keyring>,
     /// When to try again.

@@ -15,6 +15,7 @@ use super::Dealt;
 use crate::{
     api::Origin,
     core::{Mailbox, Phase},
+    receive,
     seam::Entropy,
     send::{self, OnCore},
     telemetry::{metrics::Metrics, trace::TraceContext},
@@ -27,6 +28,8 @@ const HEAD: usize = 64 * 1024;
 pub struct Front {
     /// The hot route.
     pub door: OnCore,
+    /// What providers call.
+    pub sources: receive::OnCore,
     /// Everything else, and where it runs.
     pub api: Router,
     /// The shared runtime.
@@ -97,6 +100,9 @@ async fn respond(
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
+    if let Some(token) = receive::route(&request).map(str::to_owned) {
+        return Ok(Box::pin(received(&front, &token, peer, request)).await);
+    }
     let Some(application) = send::route(&request).map(str::to_owned) else {
         // Boxed, so that the hot route does not carry its state around.
         return Ok(Box::pin(shared(&front, peer, request)).await);
@@ -110,6 +116,18 @@ async fn respond(
         Some(span) => Box::pin(accept.instrument(span)).await,
         None => accept.await,
     })
+}
+
+/// A provider calls: answered on this core, as events come in numbers.
+async fn received(
+    front: &Front,
+    token: &str,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Response {
+    // The path is a secret: it is in no span.
+    let (parts, body) = request.into_parts();
+    front.sources.accept(token, &parts, body, peer).await
 }
 
 /// The shared runtime answers, so that a slow list never holds up the hot route's core.

@@ -3,9 +3,11 @@
 //! Doors know [`Log::append`] and nothing behind it; the engine is behind [`Lanes`].
 
 mod append;
+mod batch;
 mod lanes;
 mod pressure;
 
 pub use append::Log;
+pub use batch::Batch;
 pub use lanes::Lanes;
 pub use pressure::Pressure;

@@ -1,3 +1,36 @@
-//! Receiving webhooks: who the providers are.
+//! The second door: what providers call.
+//!
+//! A request to `/in/{token}` is judged by its source's provider ([`ringback_domain::provider`]),
+//! and becomes a message of the source's application: from there on it is like any other.
+//!
+//! ```text
+//!  request ─► directory ─► limits ─► read ─► judge ─┬─► challenge: answered, written down
+//!             (source)                 keys ▲       ├─► refused: written down, within bounds
+//!                                                   └─► event ─► schema ─► log::append ─► answer
+//! ```
+//!
+//! Invariants:
+//! - Nothing is acknowledged as an event before its message is durable.
+//! - The store cannot take it: 503, and nothing is half-stored.
+//! - What was not proven makes no claim, so a forgery cannot make the real event a duplicate.
 
+mod accept;
 pub mod catalog;
+mod config;
+mod directory;
+mod headers;
+mod keys;
+mod limits;
+mod read;
+
+pub use accept::{Door, OnCore, PREFIX, Parts, route};
+pub use catalog::Catalog;
+pub use config::{Acknowledge, Config, Dedupe, DedupeBy, MAX_BODY, OnViolation, Wrong};
+pub use directory::{Directory, Ready, SETTINGS, TOKEN, open_settings};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::HEXLOWER;
+
+fn hex_digest(bytes: &[u8]) -> String {
+    HEXLOWER.encode(digest(&SHA256, bytes).as_ref())
+}

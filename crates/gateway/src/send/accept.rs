@@ -24,12 +24,11 @@ use ringback_store::{Append, AppendError, Appended, Store, WriteError, audit};
 use tokio::time::{Instant, sleep};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::batch::Batch;
 use crate::{
     api::{self, Error, MessageOut, PostedMessage, Rules},
     auth::{Authenticator, Wish},
     core::Random,
-    log::{Log, Pressure},
+    log::{Batch, Log, Pressure},
     quota::Quotas,
     seam::World,
     telemetry::metrics::{Metrics, Rejection},

@@ -1,7 +1,6 @@
 //! The door for applications: a message comes in, is checked, appended and acknowledged.
 
 mod accept;
-mod batch;
 mod route;
 
 pub use accept::{Door, OnCore, Parts, routes};

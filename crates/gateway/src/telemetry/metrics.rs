@@ -18,6 +18,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry};
 use ringback_domain::attempt::{Outcome, Phase};
+use ringback_domain::source::Fate;
 
 pub use histogram::Histogram;
 pub use known::Known;
@@ -69,6 +70,7 @@ pub struct Metrics {
     /// Writes that shared a commit.
     pub commit_batch: Histogram,
     rejected: Family<RejectedLabels, Counter>,
+    received: Family<ReceivedLabels, Counter>,
     attempts: Family<AttemptLabels, Counter>,
     /// The most frequent of `attempts`, kept at hand to spare it the family's lock.
     delivered: Counter,
@@ -122,6 +124,11 @@ struct RejectedLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReceivedLabels {
+    fate: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AttemptLabels {
     outcome: &'static str,
     /// The phase that failed, or `none`.
@@ -147,6 +154,11 @@ impl Metrics {
         Self {
             messages_accepted: add.one("messages_accepted", "Messages acknowledged"),
             rejected: add.this("messages_rejected", "Messages refused, by reason", rejected),
+            received: add.this(
+                "requests_received",
+                "Requests to sources, by what became of them",
+                Family::default(),
+            ),
             attempts: add.this("attempts", "Attempts, by outcome and failed phase", attempts),
             delivered,
             accept: add.histogram("accept_seconds", "Request to answer after the commit", QUICK),
@@ -170,6 +182,11 @@ impl Metrics {
     /// Counts a message that was not accepted.
     pub fn rejected(&self, reason: Rejection) {
         self.rejected.get_or_create(&RejectedLabels { reason: reason.name() }).inc();
+    }
+
+    /// Counts a request to a source.
+    pub fn received(&self, fate: Fate) {
+        self.received.get_or_create(&ReceivedLabels { fate: fate.as_str() }).inc();
     }
 
     /// Counts an attempt and its duration; `failed` is the phase that failed.

@@ -15,5 +15,6 @@ mod held;
 mod outbound;
 mod overload;
 mod process;
+mod receive;
 mod sqlite;
 mod support;

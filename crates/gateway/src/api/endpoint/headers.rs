@@ -36,7 +36,7 @@ type Headers = BTreeMap<String, String>;
 
 /// The headers of an endpoint.
 #[derive(Serialize, ToSchema)]
-pub(super) struct EndpointHeadersOut {
+pub(in crate::api) struct EndpointHeadersOut {
     /// Those that can be shown.
     #[schema(value_type = BTreeMap<String, String>)]
     headers: Headers,
@@ -46,7 +46,7 @@ pub(super) struct EndpointHeadersOut {
 
 /// All headers of an endpoint.
 #[derive(Deserialize, ToSchema)]
-pub(super) struct EndpointHeadersIn {
+pub(in crate::api) struct EndpointHeadersIn {
     /// By name.
     #[schema(required, value_type = BTreeMap<String, String>)]
     headers: Option<Headers>,
@@ -77,7 +77,11 @@ async fn get_headers(
 }
 
 /// Shows the headers, but not the credentials among them.
-pub(super) async fn got(api: &Api, scope: Scope, endpoint: Reference) -> Result<Response, Error> {
+pub(in crate::api) async fn got(
+    api: &Api,
+    scope: Scope,
+    endpoint: Reference,
+) -> Result<Response, Error> {
     let stored = api.store.endpoint_secrets(scope, endpoint).await?;
     let headers = open(&api.vault, scope, stored.endpoint, stored.headers.as_deref())?;
     let (sensitive, headers): (Headers, Headers) =
@@ -102,7 +106,7 @@ async fn set_headers(
 }
 
 /// Puts other headers in the place of all that there are.
-pub(super) async fn replaced(
+pub(in crate::api) async fn replaced(
     api: &Api,
     scoped: Scoped,
     endpoint: Reference,

@@ -28,8 +28,14 @@ use super::{
     query::{Paging, Query},
     reply::{json, nothing, render, rendered},
 };
-pub(super) use model::EndpointOut;
-use model::{EndpointIn, EndpointPatch, Wanted};
+pub(super) use headers::{
+    EndpointHeadersIn, EndpointHeadersOut, got as headers_got, replaced as headers_replaced,
+};
+pub(super) use model::{EndpointIn, EndpointOut};
+use model::{EndpointPatch, Wanted};
+pub(super) use secret::{
+    EndpointSecretOut, EndpointSecretRotateIn, Told, got as secret_got, rotated as secret_rotated,
+};
 
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -129,17 +135,21 @@ async fn delete(
 // What the routes above do, whichever shape `Out` the endpoint is shown in: see `operational`.
 
 /// An endpoint as an answer shows it.
-trait Shape: From<Endpoint> + Serialize {}
+pub(super) trait Shape: From<Endpoint> + Serialize {}
 
 impl<T: From<Endpoint> + Serialize> Shape for T {}
 
-async fn listed<Out: Shape>(api: &Api, scope: Scope, paging: Paging) -> Result<Response, Error> {
+pub(super) async fn listed<Out: Shape>(
+    api: &Api,
+    scope: Scope,
+    paging: Paging,
+) -> Result<Response, Error> {
     let page = paging.page(Kind::Endpoint, Order::Descending)?;
     let listed = api.store.endpoints(scope, page.clone()).await?;
     Ok(json(StatusCode::OK, &shown(Kind::Endpoint, &page, listed, Out::from)))
 }
 
-async fn created<Out: Shape>(
+pub(super) async fn created<Out: Shape>(
     api: &Api,
     scoped: Scoped,
     body: EndpointIn,
@@ -154,12 +164,16 @@ async fn created<Out: Shape>(
     Ok(rendered(StatusCode::CREATED, body))
 }
 
-async fn got<Out: Shape>(api: &Api, scope: Scope, endpoint: Reference) -> Result<Response, Error> {
+pub(super) async fn got<Out: Shape>(
+    api: &Api,
+    scope: Scope,
+    endpoint: Reference,
+) -> Result<Response, Error> {
     let endpoint = api.store.endpoint(scope, endpoint).await?;
     Ok(json(StatusCode::OK, &Out::from(endpoint)))
 }
 
-async fn upserted<Out: Shape>(
+pub(super) async fn upserted<Out: Shape>(
     api: &Api,
     scoped: Scoped,
     reference: Reference,
@@ -187,7 +201,7 @@ async fn changed<Out: Shape>(
     Ok(json(StatusCode::OK, &Out::from(changed)))
 }
 
-async fn deleted(
+pub(super) async fn deleted(
     api: &Api,
     Scoped { scope, now }: Scoped,
     endpoint: Reference,

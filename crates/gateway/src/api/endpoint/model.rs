@@ -31,25 +31,25 @@ pub(super) const HEADERS: usize = 50;
 /// An endpoint to create, or what replaces one (then without `secret` and `headers`).
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct EndpointIn {
+pub(in crate::api) struct EndpointIn {
     /// Where requests go. A user and a password in it become a Basic header.
     #[schema(required, nullable = false, example = "https://example.com/webhook")]
-    pub(super) url: Option<String>,
+    pub(in crate::api) url: Option<String>,
     /// For people.
-    pub(super) description: Option<String>,
+    pub(in crate::api) description: Option<String>,
     /// Your own name for it, usable in every path.
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<String>)]
-    pub(super) uid: Option<Option<String>>,
+    pub(in crate::api) uid: Option<Option<String>>,
     /// Takes no messages for now.
-    pub(super) disabled: Option<bool>,
+    pub(in crate::api) disabled: Option<bool>,
     /// Only these event types; all if not given.
-    pub(super) event_types: Option<Vec<String>>,
+    pub(in crate::api) event_types: Option<Vec<String>>,
     /// The old spelling of `eventTypes`.
     #[schema(deprecated)]
-    pub(super) filter_types: Option<Vec<String>>,
+    pub(in crate::api) filter_types: Option<Vec<String>>,
     /// Only messages with one of these channels, at most 10; all if not given.
-    pub(super) channels: Option<Vec<String>>,
+    pub(in crate::api) channels: Option<Vec<String>>,
     /// Only messages with such content; all if null. The SDKs do not know it, so what replaces an
     /// endpoint without naming it keeps it. `docs/filters.md` describes the language.
     #[serde(default, deserialize_with = "patch::given")]
@@ -57,24 +57,24 @@ pub(super) struct EndpointIn {
     pub(in crate::api) filter: Option<Option<Value>>,
     /// Requests a second.
     #[schema(minimum = 1)]
-    pub(super) throttle_rate: Option<u32>,
+    pub(in crate::api) throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
     #[schema(minimum = 1, deprecated)]
-    pub(super) rate_limit: Option<u32>,
+    pub(in crate::api) rate_limit: Option<u32>,
     /// Your own labels.
     #[schema(value_type = Option<BTreeMap<String, String>>)]
-    pub(super) metadata: Option<Metadata>,
+    pub(in crate::api) metadata: Option<Metadata>,
     /// `whsec_…` or `whsk_…`; a random one if not given.
     #[schema(example = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")]
-    pub(super) secret: Option<String>,
+    pub(in crate::api) secret: Option<String>,
     /// Sent with every request.
-    pub(super) headers: Option<BTreeMap<String, String>>,
+    pub(in crate::api) headers: Option<BTreeMap<String, String>>,
     #[schema(ignore)]
-    pub(super) oauth_config: Option<IgnoredAny>,
+    pub(in crate::api) oauth_config: Option<IgnoredAny>,
     #[schema(ignore)]
-    pub(super) mtls_config: Option<IgnoredAny>,
+    pub(in crate::api) mtls_config: Option<IgnoredAny>,
     #[schema(ignore)]
-    pub(super) transformation: Option<IgnoredAny>,
+    pub(in crate::api) transformation: Option<IgnoredAny>,
 }
 
 /// What changes of an endpoint; what is absent stays, null clears.
@@ -138,48 +138,48 @@ pub(super) struct EndpointPatch {
 pub(in crate::api) struct EndpointOut {
     /// Ringback's name for it.
     #[schema(value_type = String, example = "ep_1srOrx2ZWZBpBUvZwXKQmoEYga2")]
-    pub(super) id: EndpointId,
+    pub(in crate::api) id: EndpointId,
     /// Your own name for it.
-    pub(super) uid: Option<String>,
+    pub(in crate::api) uid: Option<String>,
     /// Where requests go, without credentials.
-    pub(super) url: String,
+    pub(in crate::api) url: String,
     /// For people.
-    pub(super) description: String,
+    pub(in crate::api) description: String,
     /// Whether it takes no messages for now; `state` says why.
-    pub(super) disabled: bool,
+    pub(in crate::api) disabled: bool,
     /// `enabled`, `disabled`, `disabled_gone` (it answered 410), `disabled_failing` (for days) or
     /// `paused`.
-    pub(super) state: &'static str,
+    pub(in crate::api) state: &'static str,
     /// Since when every attempt failed.
     #[schema(value_type = Option<String>, format = DateTime)]
-    pub(super) failing_since: Option<Timestamp>,
+    pub(in crate::api) failing_since: Option<Timestamp>,
     /// Only these event types; all if null.
-    pub(super) event_types: Option<Vec<String>>,
+    pub(in crate::api) event_types: Option<Vec<String>>,
     /// The old spelling of `eventTypes`.
     #[schema(deprecated)]
-    pub(super) filter_types: Option<Vec<String>>,
+    pub(in crate::api) filter_types: Option<Vec<String>>,
     /// Only messages with one of these channels; all if null.
     channels: Option<Vec<String>>,
     /// Only messages with such content; all if null.
     #[schema(value_type = Option<Object>)]
     pub(in crate::api) filter: Option<Box<RawValue>>,
     /// Requests a second.
-    pub(super) throttle_rate: Option<u32>,
+    pub(in crate::api) throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
     #[schema(deprecated)]
-    pub(super) rate_limit: Option<u32>,
+    pub(in crate::api) rate_limit: Option<u32>,
     /// Your own labels.
     #[schema(value_type = BTreeMap<String, String>)]
-    pub(super) metadata: Metadata,
+    pub(in crate::api) metadata: Metadata,
     /// Always 1; old SDKs need it.
     #[schema(deprecated)]
     version: u32,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
-    pub(super) created_at: Timestamp,
+    pub(in crate::api) created_at: Timestamp,
     /// When it was last changed.
     #[schema(value_type = String, format = DateTime)]
-    pub(super) updated_at: Timestamp,
+    pub(in crate::api) updated_at: Timestamp,
 }
 
 impl From<Endpoint> for EndpointOut {
@@ -209,18 +209,18 @@ impl From<Endpoint> for EndpointOut {
 /// What a body asks for, checked; `None` leaves as it is, `Some(None)` clears.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
-    pub(super) target: Option<Target>,
-    pub(super) description: Option<String>,
-    pub(super) uid: Option<Option<String>>,
-    pub(super) disabled: Option<bool>,
-    pub(super) event_types: Option<Option<Vec<String>>>,
-    pub(super) channels: Option<Option<Vec<String>>>,
+    pub(in crate::api) target: Option<Target>,
+    pub(in crate::api) description: Option<String>,
+    pub(in crate::api) uid: Option<Option<String>>,
+    pub(in crate::api) disabled: Option<bool>,
+    pub(in crate::api) event_types: Option<Option<Vec<String>>>,
+    pub(in crate::api) channels: Option<Option<Vec<String>>>,
     /// JSON text.
     filter: Option<Option<String>>,
-    pub(super) throttle_rate: Option<Option<u32>>,
-    pub(super) metadata: Option<Metadata>,
-    pub(super) secret: Option<SigningKey>,
-    pub(super) headers: BTreeMap<String, String>,
+    pub(in crate::api) throttle_rate: Option<Option<u32>>,
+    pub(in crate::api) metadata: Option<Metadata>,
+    pub(in crate::api) secret: Option<SigningKey>,
+    pub(in crate::api) headers: BTreeMap<String, String>,
 }
 
 impl EndpointIn {

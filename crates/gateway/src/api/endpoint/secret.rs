@@ -33,7 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 
 /// A secret.
 #[derive(Serialize, ToSchema)]
-pub(super) struct EndpointSecretOut<'a> {
+pub(in crate::api) struct EndpointSecretOut<'a> {
     /// What a receiver verifies with: `whsec_…`, or `whpk_…` for Ed25519.
     key: &'a str,
 }
@@ -41,7 +41,7 @@ pub(super) struct EndpointSecretOut<'a> {
 /// A secret to sign with from now on.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct EndpointSecretRotateIn {
+pub(in crate::api) struct EndpointSecretRotateIn {
     /// `whsec_…` or `whsk_…`; a random one if not given.
     key: Option<String>,
     /// How long the old secret signs too, in seconds, 0 to 604800; a day if not given.
@@ -63,7 +63,11 @@ async fn get_secret(
 }
 
 /// Shows the newest secret.
-pub(super) async fn got(api: &Api, scope: Scope, endpoint: Reference) -> Result<Response, Error> {
+pub(in crate::api) async fn got(
+    api: &Api,
+    scope: Scope,
+    endpoint: Reference,
+) -> Result<Response, Error> {
     let stored = api.store.endpoint_secrets(scope, endpoint).await?;
     let newest = stored.secrets.first().ok_or(Error::NotFound("secret"))?;
     let text = api.vault.open(&place(scope, stored.endpoint), &newest.sealed)?;
@@ -93,7 +97,7 @@ async fn rotate_secret(
 
 /// What a rotation is answered with.
 #[derive(Clone, Copy)]
-pub(super) enum Told {
+pub(in crate::api) enum Told {
     /// The new secret.
     Secret,
     /// That it is done.
@@ -101,7 +105,7 @@ pub(super) enum Told {
 }
 
 /// Puts a new secret in front of the others.
-pub(super) async fn rotated(
+pub(in crate::api) async fn rotated(
     api: &Api,
     Scoped { scope, now }: Scoped,
     endpoint: Reference,

@@ -36,6 +36,7 @@ use ringback::{
     config::{Config, Secret},
     log::{Lanes, Log},
     quota::Quotas,
+    receive::{Catalog, Directory},
     seam::{BoxFuture, Clock, World},
     send::{self, Door},
     telemetry::metrics::Metrics,
@@ -184,13 +185,18 @@ impl Bench {
         };
         let quotas = Arc::new(Quotas::new(defaults));
         let metrics: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(|| "# EOF\n".to_owned());
+        let keyring = Arc::new(Keyring::new(&MasterKey::new([7; 32]), []));
+        let catalog = Catalog::default();
         let api = Api::new(api::Parts {
             store: store.clone(),
             world: world.clone(),
-            keyring: Arc::new(Keyring::new(&MasterKey::new([7; 32]), [])),
+            keyring: keyring.clone(),
             auth: auth.clone(),
             lanes: lanes.clone(),
             bell: Arc::default(),
+            catalog: catalog.clone(),
+            directory: Directory::new(store.clone(), keyring.clone(), catalog),
+            public_url: "https://hooks.example.com".to_owned(),
             quotas: quotas.clone(),
             rules,
             probes: Probes { metrics, draining: Arc::new(AtomicBool::new(false)) },

@@ -9,12 +9,12 @@ use std::{
 use ringback_store::{Append, AppendError, Appended, Unavailable};
 use tokio::{sync::oneshot, task::spawn_local};
 
-use crate::log::Log;
+use super::Log;
 
 type Answer = Result<Appended, AppendError>;
 
 /// The gathered appends of one core.
-pub(super) struct Batch {
+pub struct Batch {
     log: Log,
     waiting: RefCell<Vec<(Append, oneshot::Sender<Answer>)>>,
     /// Whether a task will send what is waiting.
@@ -22,12 +22,13 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new(log: Log) -> Rc<Batch> {
+    /// Nothing gathered yet.
+    pub fn new(log: Log) -> Rc<Batch> {
         Rc::new(Batch { log, waiting: RefCell::default(), scheduled: Cell::new(false) })
     }
 
     /// Appends one message together with the others of this turn.
-    pub(super) async fn append(self: &Rc<Self>, append: Append) -> Answer {
+    pub async fn append(self: &Rc<Self>, append: Append) -> Answer {
         let (answer, wait) = oneshot::channel();
         self.waiting.borrow_mut().push((append, answer));
         if !self.scheduled.replace(true) {
