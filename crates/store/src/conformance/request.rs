@@ -536,6 +536,17 @@ pub(super) async fn the_sweep_keeps_the_newest_requests(bench: Bench<'_>) {
     assert_eq!(bench.counted(&other).await, []);
 }
 
+/// However fast it comes.
+pub(super) async fn a_flood_of_requests_stays_small_without_a_sweep(bench: Bench<'_>) {
+    let source = bench.source("one").await;
+    let new = |_| bench.store.log_request(refused(&bench, &source, Fate::Unverified));
+    for logged in (0..2 * REQUESTS_KEPT).map(new).collect::<Vec<_>>() {
+        logged.await.unwrap();
+    }
+    let [(_, kept)] = bench.counted(&source).await[..] else { panic!("all of one fate") };
+    assert!((REQUESTS_KEPT..3 * REQUESTS_KEPT / 2).contains(&kept), "{kept} are kept");
+}
+
 /// Deleting the content of a message leaves it nowhere.
 pub(super) async fn an_expunged_message_is_expunged_as_it_arrived(bench: Bench<'_>) {
     let source = bench.source("one").await;

@@ -59,7 +59,7 @@ pub(crate) mod transfer;
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -136,6 +136,10 @@ struct Node {
     keys: Mutex<KeySequence>,
     routes: Mutex<Routes>,
     closed: AtomicBool,
+    /// Requests that became no messages and were written down.
+    refused: AtomicU64,
+    /// The last source that the sweep looked at.
+    swept: AtomicI64,
     /// Bytes of the database when it was measured last.
     size: AtomicU64,
     retention_days: i64,
@@ -173,6 +177,8 @@ impl Postgres {
             keys: Mutex::new(KeySequence::after(start.last_key)),
             routes: Mutex::default(),
             closed: AtomicBool::new(false),
+            refused: AtomicU64::new(0),
+            swept: AtomicI64::new(0),
             size: AtomicU64::new(start.size),
             retention_days: (options.retention.as_secs() / 86_400) as i64,
             observer: Arc::clone(&options.observer),

@@ -3,7 +3,11 @@
 //! What a request that is a message came with is the message's, so it goes when that goes. What was
 //! kept otherwise has headers and body of its own.
 
-use std::{borrow::Cow, collections::HashSet, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+};
 
 use ringback_domain::{
     id::{Id, Key, MessageId, RequestId},
@@ -16,13 +20,18 @@ use super::{
     Node,
     batches::Weighed,
     fault::{self, Stop},
-    rows, search, source,
+    rows, search, source, sweep,
     transaction::{self, Parameter, Transaction, int4, int8, int8s, text, texts},
 };
 use crate::{
-    Found, NewRequest, ReadError, RequestQuery, Unavailable, WriteError, pages::Cut, search::Reach,
-    source::storable,
+    Found, NewRequest, REQUESTS_KEPT, ReadError, RequestQuery, Unavailable, WriteError, pages::Cut,
+    search::Reach, source::storable,
 };
+
+/// After so many requests that were written down, what is too much of their sources is deleted.
+const TRIM: u64 = 256;
+/// How many sources a round of the sweep looks at.
+const SOURCES: i64 = 200;
 
 impl Weighed for NewRequest {
     fn bytes(&self) -> usize {
@@ -46,10 +55,69 @@ pub(super) async fn log(
         return Err(transaction::given_up(client));
     };
     let written = written.map_err(|error| fault::unavailable(&error))?;
+    drop(client);
+    if let Err(reason) = trim(&node, &columns.source).await {
+        tracing::debug!(%reason, "what is too much waits for the sweep");
+    }
     let written: HashSet<Key> = written.iter().map(|row| row.get(0)).collect();
     let missing = WriteError::NotFound("source");
     let answer = |key| if written.contains(key) { Ok(()) } else { Err(missing.clone()) };
     Ok(keys.iter().map(answer).collect())
+}
+
+/// Now and then deletes what is too much of these sources: a flood takes no more room than the sweep
+/// leaves to it, however fast it comes.
+async fn trim(node: &Node, sources: &[Key]) -> Result<(), Unavailable> {
+    let before = node.refused.fetch_add(sources.len() as u64, Ordering::Relaxed);
+    if before / TRIM == (before + sources.len() as u64) / TRIM {
+        return Ok(());
+    }
+    let mut sources = sources.to_vec();
+    sources.sort_unstable();
+    sources.dedup();
+    surplus(node, "key = ANY ($1)", sources).await.map(drop)
+}
+
+/// Deletes what is too much of the next sources. Returns whether there is more of that. Only what
+/// repeats a message comes so far without being [trimmed](trim): that comes from a provider.
+pub(super) async fn sweep(node: &Node) -> Result<bool, Unavailable> {
+    let after = node.swept.load(Ordering::Relaxed);
+    let page = format!("key > ($1)[1] ORDER BY key LIMIT {SOURCES}");
+    let Surplus { gone, sources, last } = surplus(node, page, vec![after]).await?;
+    if gone >= sweep::REQUESTS {
+        return Ok(true);
+    }
+    let next = last.filter(|_| sources == SOURCES).unwrap_or(0);
+    node.swept.store(next, Ordering::Relaxed);
+    Ok(false)
+}
+
+/// What was deleted, of how many sources, and the last of those.
+struct Surplus {
+    gone: i64,
+    sources: i64,
+    last: Option<Key>,
+}
+
+/// Deletes what is too much of a page of sources, a bounded number.
+async fn surplus(
+    node: &Node,
+    page: impl AsRef<str>,
+    sources: Vec<Key>,
+) -> Result<Surplus, Unavailable> {
+    let sql = include_str!("queries/sweep_surplus.sql").replace("{page}", page.as_ref());
+    transaction::run(node, move |transaction| {
+        Box::pin(async move {
+            let (kept, bound) = (REQUESTS_KEPT as i64, sweep::REQUESTS);
+            let row = transaction.row(&sql, &[int8s(&sources), int8(&kept), int8(&bound)]).await?;
+            Ok(row.map_or(Surplus { gone: 0, sources: 0, last: None }, |row| Surplus {
+                gone: row.get(0),
+                sources: row.get(1),
+                last: row.get(2),
+            }))
+        })
+    })
+    .await
 }
 
 /// The statement's parameters, column by column.

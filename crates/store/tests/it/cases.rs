@@ -142,6 +142,7 @@ macro_rules! conformance_tests {
             a_page_of_requests_looks_at_a_bounded_number
             requests_go_with_their_messages
             the_sweep_keeps_the_newest_requests
+            a_flood_of_requests_stays_small_without_a_sweep
             an_expunged_message_is_expunged_as_it_arrived
             nobody_reads_what_arrived_elsewhere
             redelivering_tries_where_it_is_missing

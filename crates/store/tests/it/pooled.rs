@@ -18,6 +18,8 @@ const LARGE: &[&str] = &[
     "a_page_looks_at_a_bounded_number",
     "too_many_are_counted_for_a_shorter_time",
     "the_sweep_deletes_what_expired",
+    "the_sweep_keeps_the_newest_requests",
+    "a_flood_of_requests_stays_small_without_a_sweep",
 ];
 
 #[allow(clippy::print_stdout, reason = "which case it was is the report")]

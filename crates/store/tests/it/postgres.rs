@@ -7,6 +7,7 @@ use ringback_domain::{
     application::{Application, Metadata},
     id::{ApplicationId, Id},
     idempotency::Claim,
+    scope::{Reference, Scope},
     time::Timestamp,
 };
 use ringback_pg_cluster::{Cluster, Database};
@@ -61,6 +62,47 @@ async fn expired_content_without_a_partition_goes_unless_it_is_pending() {
     database.ask("DELETE FROM delivery").unwrap();
     while store.sweep(NOW).await.unwrap() {}
     assert_eq!(left().unwrap(), "13");
+}
+
+/// A message as a process of schema version 3 appends it, to application 7 of environment 1.
+fn append_of_version_3(key: i64) -> String {
+    let (shard, now) = (ringback_domain::shard::of(7), NOW.millis());
+    format!(
+        "SELECT count(*) FROM append_1( \
+         ARRAY[{shard}], ARRAY[{key}], ARRAY[5], ARRAY[1], ARRAY[7], ARRAY[0]::int2[], ARRAY[0], \
+         ARRAY[0], ARRAY[{now}], ARRAY[{now} + 1000], ARRAY['user.created'], ARRAY[NULL], \
+         ARRAY[NULL], ARRAY[NULL], ARRAY[NULL], ARRAY['\\x7b7d']::bytea[], ARRAY[NULL]::bytea[], \
+         ARRAY[NULL]::bytea[], ARRAY[NULL]::int8[], ARRAY[NULL]::int8[], ARRAY[NULL]::int8[], \
+         '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', ARRAY[7], ARRAY[0], false, false, 1)"
+    )
+}
+
+/// What the version before has written stays, and one of its processes may go on for a while.
+#[tokio::test]
+async fn a_database_of_version_3_is_brought_up_to_date() {
+    let database = Database::create().unwrap();
+    for step in [
+        include_str!("../../src/postgres/queries/schema_version.sql"),
+        "INSERT INTO schema_version (version) VALUES (1), (2), (3)",
+        include_str!("../../src/postgres/migrations/0001_schema.sql"),
+        include_str!("../../src/postgres/migrations/0002_append.sql"),
+        include_str!("../../src/postgres/migrations/0003_record.sql"),
+        "INSERT INTO environment VALUES (1, 'default', 0)",
+        "INSERT INTO application \
+         VALUES (7, 7, 0, 1, false, NULL, 'one', '{}', NULL, NULL, 0, 0, 0, NULL)",
+    ] {
+        database.ask(step).unwrap();
+    }
+    let first = Id::first_key_at(NOW);
+    assert_eq!(database.ask(&append_of_version_3(first)).unwrap(), "0");
+    let store = Postgres::open(&database.dsn(), &Options::default()).unwrap();
+    assert_eq!(database.ask(&append_of_version_3(first + 1)).unwrap(), "0");
+    for key in [first, first + 1] {
+        let scope = Scope { environment: 1, application: 7 };
+        let id = Reference::Id(Id { key, shard: 0, nonce: 5 });
+        let message = store.message(scope, id, true).await.unwrap();
+        assert_eq!((message.payload.as_deref(), message.headers), (Some(&b"{}"[..]), None));
+    }
 }
 
 fn refused(url: &str) -> OpenError {

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ringback_domain::{
     application::{Application, Metadata},
-    id::{ApplicationId, Id, RequestId, SourceId},
+    id::{ApplicationId, Id},
     scope::{Reference, Scope},
-    source::{Fate, Received, Source},
     time::Timestamp,
 };
 use ringback_store::{
-    Append, NewApplication, NewMessage, NewRequest, NewSource, Order, Page, Position,
-    REQUESTS_KEPT, RequestQuery, Sources, Store,
+    Append, NewApplication, NewMessage, Order, Page, Position, Store,
     conformance::Case,
     sqlite::{Options, Sqlite},
 };
@@ -102,70 +100,6 @@ async fn the_files_hold_what_was_acknowledged() {
             assert!(reopened.message(scope, Reference::Id(id.0), true).await.is_ok());
         }
     }
-}
-
-/// A flood takes no more room than the sweep would leave to it, though no sweep comes.
-#[tokio::test]
-async fn requests_that_nobody_sweeps_are_few_all_the_same() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path());
-    let environment = store.environment("default".to_owned(), NOW).await.unwrap();
-    let id = Id { key: 7, shard: 0, nonce: 7 };
-    let (id, application) = (SourceId(id), ApplicationId(id));
-    let source = Source {
-        id,
-        uid: None,
-        name: "one".to_owned(),
-        provider: "github".to_owned(),
-        application,
-        config: "{}".to_owned(),
-        settings: None,
-        token: Vec::new(),
-        armed_until: None,
-        metadata: Metadata::default(),
-        created_at: NOW,
-        updated_at: NOW,
-    };
-    let application = Application {
-        id: application,
-        uid: None,
-        name: "one".to_owned(),
-        metadata: Metadata::default(),
-        throttle_rate: None,
-        created_at: NOW,
-        updated_at: NOW,
-    };
-    let new = NewSource { environment, source, application, token_hash: [1; 32], answer: None };
-    store.create_source(new).await.unwrap();
-    let request = Received {
-        id: RequestId(id.0),
-        fate: Fate::Unverified,
-        reason: None,
-        verdict: "failed".to_owned(),
-        status: 401,
-        method: "POST".to_owned(),
-        target: String::new(),
-        headers: Vec::new(),
-        address: None,
-        event_id: None,
-        event_type: None,
-        bytes: 3,
-        body: Some(b"bad".to_vec()),
-        message: None,
-        received_at: NOW,
-    };
-    let scope = Scope { environment, application: 7 };
-    let new = NewRequest { scope, source: 7, request, expires_at: Timestamp(i64::MAX) };
-    let logged: Vec<_> =
-        (0..REQUESTS_KEPT + 1_000).map(|_| store.log_request(new.clone())).collect();
-    for logged in logged {
-        logged.await.unwrap();
-    }
-    let page = Page { limit: 10_000, from: Position::Start, order: Order::Ascending };
-    let query = RequestQuery { page, fates: Vec::new(), event_id: None, before: None, after: None };
-    let found = store.requests(environment, Reference::Id(id.0), query).await.unwrap();
-    let kept = found.items.len();
-    assert!((REQUESTS_KEPT..REQUESTS_KEPT + 100).contains(&kept), "{kept} are kept");
 }
 
 /// Whatever was queued before the store is dropped is still done.
