@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use ringback_domain::{
     id::{ApplicationId, Id, RequestId},
+    idempotency::Claim,
     message::Origin,
     scope::{Reference, Scope},
     source::{Fate, Received, Source},
@@ -208,6 +209,32 @@ pub(super) async fn a_repeated_arrival_is_a_duplicate(bench: Bench<'_>) {
     // Without an arrival it is what it was.
     let plain = Append { message: bench.message(), ..claimed("2") };
     assert_eq!(bench.append_one(plain).await, Err(AppendError::ClaimConflict));
+}
+
+/// For as long as its claim holds, which is as long as somebody likes, and no longer.
+pub(super) async fn a_repeated_arrival_is_recognised_in_time(mut bench: Bench<'_>) {
+    let source = bench.source("one").await;
+    for hours in [1, 2, 24, 30, 72, 96, 168, 720] {
+        for day in 0..4 {
+            let key = format!("{hours} hours from day {day}");
+            let arrives = |seconds: u64| {
+                let mut append = arrived(&bench, &source);
+                let now = at(day * 86_400 + seconds);
+                append.message.accepted_at = now;
+                let expires_at = now + std::time::Duration::from_secs(hours * 3_600);
+                append.claim = Some(Claim { expires_at, ..bench.claim(&key, "body") });
+                append
+            };
+            let first = bench.append_one(arrives(0)).await.unwrap().id;
+            for seconds in [1, hours * 1_800, hours * 3_600 - 1] {
+                let again = bench.append_one(arrives(seconds)).await.unwrap();
+                assert_eq!((again.id, again.repeated), (first, true), "{key}: {seconds} s later");
+            }
+            let anew = bench.append_one(arrives(hours * 3_600)).await.unwrap();
+            assert!(!anew.repeated, "{key}");
+        }
+        bench.reopen().await;
+    }
 }
 
 pub(super) async fn a_duplicate_may_outlive_its_message(bench: Bench<'_>) {

@@ -33,6 +33,18 @@ const TRIES: usize = 10;
 /// An hour in milliseconds.
 const HOUR: i64 = 3_600_000;
 
+/// Buckets of claims that hold for more than a day: so many days each, numbered by the first of them
+/// from `first` on.
+pub(super) struct Window {
+    pub(super) days: i64,
+    pub(super) first: i64,
+}
+
+/// No claim holds for longer than the last one. Those who look for a claim look for one of its kind,
+/// so none is as long as what somebody is likely to ask for.
+pub(super) const WINDOWS: [Window; 2] =
+    [Window { days: 4, first: 1 << 40 }, Window { days: 32, first: 1 << 41 }];
+
 /// Appends a batch; each message succeeds or fails for itself.
 pub(super) async fn run(node: Arc<Node>, batch: Vec<Append>) -> Result<Vec<Answer>, Unavailable> {
     let kept = |index: &usize| arrived::kept(&batch[*index]).is_some();
@@ -283,12 +295,19 @@ impl Verdict {
     }
 }
 
-/// In which bucket a claim ends, and how many hours a bucket of its kind has (see `claim` in the
-/// schema).
+/// In which bucket a claim ends, and how far it is to the one before (see `claim` in the schema). A
+/// bucket is as long as claims of its kind hold, so the same one that was made before ends in this
+/// bucket or the one before.
 pub(super) fn bucket(claim: Claim, now: ringback_domain::time::Timestamp) -> (i64, i64) {
-    let short = claim.expires_at.since(now) <= idempotency::AUTO_LIFETIME;
-    let hours = if short { 1 } else { 24 };
-    ((claim.expires_at.millis() / (hours * HOUR)) * hours, hours)
+    let (holds, end) = (claim.expires_at.since(now), claim.expires_at.millis());
+    if holds <= idempotency::CHOSEN_LIFETIME {
+        let hours = if holds <= idempotency::AUTO_LIFETIME { 1 } else { 24 };
+        return ((end / (hours * HOUR)) * hours, hours);
+    }
+    let [short, long] = WINDOWS;
+    let days = holds.as_secs().div_ceil(86_400) as i64;
+    let Window { days, first } = if days <= short.days { short } else { long };
+    (first + end / (24 * HOUR) / days * days, days)
 }
 
 /// The statement's parameters, column by column.

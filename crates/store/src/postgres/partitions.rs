@@ -5,13 +5,17 @@
 //! What is written for a time without a partition goes into the default one, where the sweep
 //! deletes it row by row.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::RangeInclusive,
+};
 
 use ringback_domain::{id::SEQUENCE_BITS, shard::SHARDS, time::Timestamp};
 use tokio_postgres::{Client, error::SqlState};
 
 use super::{
     Node,
+    append::WINDOWS,
     connect::described,
     transaction::{int4, int8},
 };
@@ -34,19 +38,30 @@ enum Table {
     Attempt,
     Content,
     Claim,
+    /// Claims that hold for days, as those of what arrives at sources do.
+    Window,
+    /// Claims that hold for weeks.
+    LongWindow,
     Request,
 }
 
 impl Table {
-    const ALL: [Table; 5] =
-        [Table::Message, Table::Attempt, Table::Content, Table::Claim, Table::Request];
+    const ALL: [Table; 7] = [
+        Table::Message,
+        Table::Attempt,
+        Table::Content,
+        Table::Claim,
+        Table::Window,
+        Table::LongWindow,
+        Table::Request,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Table::Message => "message",
             Table::Attempt => "attempt",
             Table::Content => "content",
-            Table::Claim => "claim",
+            Table::Claim | Table::Window | Table::LongWindow => "claim",
             Table::Request => "request",
         }
     }
@@ -58,6 +73,8 @@ impl Table {
         match self {
             Table::Message | Table::Attempt | Table::Request => 7,
             Table::Content | Table::Claim => 1,
+            Table::Window => WINDOWS[0].days,
+            Table::LongWindow => WINDOWS[1].days,
         }
     }
 
@@ -72,11 +89,42 @@ impl Table {
             Table::Message | Table::Attempt | Table::Request => (day * DAY) << SEQUENCE_BITS,
             Table::Content => day * DAY,
             Table::Claim => day * 24,
+            Table::Window => WINDOWS[0].first + day,
+            Table::LongWindow => WINDOWS[1].first + day,
+        }
+    }
+
+    /// What the names of its partitions begin with; the first day follows.
+    fn prefix(self) -> &'static str {
+        match self {
+            Table::Message => "message_d",
+            Table::Attempt => "attempt_d",
+            Table::Content => "content_d",
+            Table::Claim => "claim_d",
+            Table::Window => "claim_w",
+            Table::LongWindow => "claim_l",
+            Table::Request => "request_d",
         }
     }
 
     fn partition(self, day: i64) -> String {
-        format!("{}_d{day}", self.name())
+        format!("{}{day}", self.prefix())
+    }
+
+    /// Whether it is there for sources only.
+    fn is_of_sources(self) -> bool {
+        matches!(self, Table::Window | Table::LongWindow)
+    }
+
+    /// The days that rows written from now on may belong to.
+    fn needed(self, today: i64, retention: i64) -> RangeInclusive<i64> {
+        match self {
+            // It is divided by the day it expires; what expires sooner is there already.
+            Table::Content => today + retention..=today + retention + AHEAD,
+            // So are claims, and these hold for as long as a partition is wide.
+            Table::Window | Table::LongWindow => today..=today + self.width() + AHEAD,
+            _ => today..=today + AHEAD,
+        }
     }
 }
 
@@ -85,6 +133,18 @@ pub(super) async fn keep(node: &Node, now: Timestamp) -> Result<(), Unavailable>
     let client = node.pool.get().await?;
     let kept = Kept { client: &client, today: now.millis().div_euclid(DAY), now };
     kept.keep(node.retention_days).await.map_err(|error| Unavailable::Failed(described(&error)))
+}
+
+/// Makes the partitions that the first source needs; otherwise they are [kept](keep) with the others.
+pub(super) async fn make_for_sources(node: &Node, now: Timestamp) -> Result<(), Unavailable> {
+    let client = node.pool.get().await?;
+    let kept = Kept { client: &client, today: now.millis().div_euclid(DAY), now };
+    let failed = |error| Unavailable::Failed(described(&error));
+    let there = kept.days().await.map_err(failed)?;
+    for table in Table::ALL.into_iter().filter(|table| table.is_of_sources()) {
+        kept.make(table, table.needed(kept.today, node.retention_days), &there).await;
+    }
+    Ok(())
 }
 
 /// Makes partitions for these days, by table: what is copied there is dropped by the day like
@@ -116,16 +176,25 @@ struct Kept<'a> {
 impl Kept<'_> {
     async fn keep(&self, retention: i64) -> Result<(), tokio_postgres::Error> {
         let there = self.days().await?;
-        for table in Table::ALL {
-            // Content is divided by the day it expires; what expires sooner is there already.
-            let first = if table == Table::Content { self.today + retention } else { self.today };
-            let needed: BTreeSet<i64> =
-                (first..=first + AHEAD).map(|day| table.first_day(day)).collect();
-            for day in needed.into_iter().filter(|day| !there[&table].contains(day)) {
-                self.change(table, day, &make(table, day)).await;
-            }
+        // Whoever has no sources shall not look for claims in partitions that are there for them.
+        let row = self.client.query_typed_one("SELECT EXISTS (SELECT FROM source)", &[]).await?;
+        let sources: bool = row.get(0);
+        for table in Table::ALL.into_iter().filter(|table| sources || !table.is_of_sources()) {
+            self.make(table, table.needed(self.today, retention), &there).await;
         }
         self.drop_over(&there).await
+    }
+
+    async fn make(
+        &self,
+        table: Table,
+        days: RangeInclusive<i64>,
+        there: &HashMap<Table, Vec<i64>>,
+    ) {
+        let needed: BTreeSet<i64> = days.map(|day| table.first_day(day)).collect();
+        for day in needed.into_iter().filter(|day| !there[&table].contains(day)) {
+            self.change(table, day, &make(table, day)).await;
+        }
     }
 
     /// The first days of the partitions that there are.
@@ -134,10 +203,10 @@ impl Kept<'_> {
             Table::ALL.into_iter().map(|table| (table, Vec::new())).collect();
         let rows = self.client.query_typed(include_str!("queries/partitions.sql"), &[]).await?;
         for row in rows {
-            let (parent, child): (&str, &str) = (row.get(0), row.get(1));
-            let table = Table::ALL.into_iter().find(|table| table.name() == parent);
-            let day = child.rsplit_once("_d").and_then(|(_, day)| day.parse().ok());
-            if let (Some(table), Some(day)) = (table, day) {
+            let child: &str = row.get(0);
+            let first = |table: Table| child.strip_prefix(table.prefix())?.parse::<i64>().ok();
+            let known = Table::ALL.into_iter().find_map(|table| Some((table, first(table)?)));
+            if let Some((table, day)) = known {
                 days.entry(table).or_default().push(day);
             }
         }
@@ -151,8 +220,10 @@ impl Kept<'_> {
     ) -> Result<(), tokio_postgres::Error> {
         let is_past = |table: Table, day: i64| day + table.width() <= self.today;
         let past = |table| there[&table].iter().copied().filter(move |day| is_past(table, *day));
-        for day in past(Table::Claim) {
-            self.drop(Table::Claim, day, "").await;
+        for table in [Table::Claim, Table::Window, Table::LongWindow] {
+            for day in past(table) {
+                self.drop(table, day, "").await;
+            }
         }
         for day in past(Table::Content) {
             self.drop(Table::Content, day, include_str!("queries/content_spare.sql")).await;

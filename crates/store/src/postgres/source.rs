@@ -2,6 +2,8 @@
 //!
 //! Who changes a source locks that application, as everybody does who changes something of it.
 
+use std::sync::Arc;
+
 use ringback_domain::{
     id::{ApplicationId, Id, Key, MessageId, RequestId, SourceId},
     scope::{Reference, Scope},
@@ -13,7 +15,7 @@ use tokio_postgres::{Error, Row};
 use super::{
     Postgres, answer, application,
     fault::{self, Stop},
-    redeliver, request, rows,
+    partitions, redeliver, request, rows,
     transaction::{Transaction, bytea, int4, int8, text},
 };
 use crate::{
@@ -27,7 +29,14 @@ const ENVIRONMENT: usize = 14;
 
 impl Sources for Postgres {
     fn create_source(&self, new: NewSource) -> BoxFuture<'_, Result<Source, WriteError>> {
-        self.change(move |transaction| Box::pin(async move { create(transaction, new).await }))
+        Box::pin(async move {
+            let (node, now) = (Arc::clone(&self.node), new.source.created_at);
+            let made = async move { partitions::make_for_sources(&node, now).await };
+            let made = self.runtime.handle.spawn(made).await;
+            made.unwrap_or(Err(Unavailable::Closed))?;
+            self.change(move |transaction| Box::pin(async move { create(transaction, new).await }))
+                .await
+        })
     }
 
     fn source(

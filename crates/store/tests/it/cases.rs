@@ -134,6 +134,7 @@ macro_rules! conformance_tests {
             an_accepted_request_comes_with_its_message
             a_repeated_arrival_is_a_duplicate
             a_duplicate_may_outlive_its_message
+            a_repeated_arrival_is_recognised_in_time
             what_is_refused_is_written_down
             a_kept_request_becomes_a_message_once
             what_was_kept_may_be_a_duplicate_by_now

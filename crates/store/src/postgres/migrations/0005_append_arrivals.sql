@@ -5,6 +5,9 @@
 -- A message that arrived is written with its request, under the same key. If its claim was made
 -- before, the request alone is written, as a repetition of the first message.
 --
+-- Claims of what arrived hold for as long as their source says. Those that hold for more than a day
+-- have buckets of several days, numbered by days from 2^40 on.
+--
 -- append_1 stays for processes that know only the version before; a later version drops it.
 CREATE FUNCTION append_2(
   message_shard int4[], message_key int8[], message_nonce int8[], message_environment int8[],
@@ -114,6 +117,19 @@ BEGIN
     EXCEPTION WHEN unique_violation THEN
       -- Something is there twice: what was written here is taken back, and each judged for itself.
     END;
+  END IF;
+
+  -- A claim that holds for less than its bucket is long may be made anew in the same one.
+  IF claims AND EXISTS (
+    SELECT FROM unnest(message_accepted_at, claim_until, claim_bucket, claim_period)
+      AS t (accepted_at, until, bucket, period)
+    WHERE until - accepted_at < period * CASE WHEN bucket < 1::int8 << 40 THEN 3600000 ELSE 86400000 END
+  ) THEN
+    DELETE FROM claim AS c
+    USING unnest(message_shard, claim_bucket, claim_fingerprint, message_accepted_at)
+      AS i (shard, bucket, fingerprint, accepted_at)
+    WHERE c.shard = i.shard AND c.bucket = i.bucket AND c.fingerprint = i.fingerprint
+      AND c.expires_at <= i.accepted_at;
   END IF;
 
   RETURN QUERY

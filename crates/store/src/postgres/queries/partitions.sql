@@ -1,4 +1,4 @@
-SELECT parent.relname::text, child.relname::text
+SELECT child.relname::text
 FROM pg_inherits
   JOIN pg_class AS parent ON parent.oid = inhparent
   JOIN pg_class AS child ON child.oid = inhrelid
