@@ -23,16 +23,18 @@ pub(super) async fn redeliver(
     message: MessageId,
     now: Timestamp,
 ) -> Result<Vec<Due>, Error> {
-    // Of two repetitions at the same time, the second finds what the first one planned.
-    application::lock(transaction, scope).await?;
     let Some(message) = message::key(transaction, scope, &Reference::Id(message.0)).await? else {
         return Ok(Vec::new());
     };
-    if !message::has_content(transaction, scope, message).await? {
+    let shard = rows::shard(scope);
+    // Most of what is repeated has arrived: that takes no lock.
+    if undelivered(transaction, shard, message).await?.is_empty()
+        || !message::has_content(transaction, scope, message).await?
+    {
         return Ok(Vec::new());
     }
-    let shard = rows::shard(scope);
-    // By endpoint, with the deliveries that are pending.
+    // Of two repetitions at the same time, the second finds what the first one planned.
+    application::lock(transaction, scope).await?;
     let mut open = undelivered(transaction, shard, message).await?;
     let keys: Vec<Key> = open.keys().copied().collect();
     let enabled = State::Enabled.number() as i32;
