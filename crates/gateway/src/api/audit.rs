@@ -142,6 +142,13 @@ async fn resolve(
     resources: &mut BTreeMap<String, String>,
     path: &str,
 ) -> Result<Option<Key>, Error> {
+    if let Some(named) = resources.get("source_id") {
+        let named = Reference::parse(Kind::Source, named);
+        if let Some(source) = found(api.store.source(environment, named).await)? {
+            resources.insert("source_id".to_owned(), source.id.to_string());
+            resources.insert("app_id".to_owned(), source.application.to_string());
+        }
+    }
     let named = match resources.get("app_id") {
         Some(named) => Reference::parse(Kind::Application, named),
         None if path.starts_with("/api/v1/operational-webhook/") => {

@@ -104,6 +104,19 @@ GET PATCH /stream/{}/sink/{}/headers                 GET:r
 GET /stream/{}/sink/{}/secret                        -
 POST /stream/{}/sink/{}/secret/rotate                -
 GET PATCH /stream/{}/sink/{}/transformation          GET:r
+GET POST /ingest/api/v1/source                       GET:r
+GET PUT DELETE /ingest/api/v1/source/{}              GET:r
+POST /ingest/api/v1/source/{}/arm                    -
+POST /ingest/api/v1/source/{}/dashboard              -
+POST /ingest/api/v1/source/{}/token/rotate           -
+GET /ingest/api/v1/source/{}/request                 r
+GET /ingest/api/v1/source/{}/request/{}              r
+GET POST /ingest/api/v1/source/{}/endpoint           GET:r
+GET PUT DELETE /ingest/api/v1/source/{}/endpoint/{}  GET:r
+GET PUT /ingest/api/v1/source/{}/endpoint/{}/headers  GET:r
+GET /ingest/api/v1/source/{}/endpoint/{}/secret      -
+POST /ingest/api/v1/source/{}/endpoint/{}/secret/rotate  -
+GET PATCH /ingest/api/v1/source/{}/endpoint/{}/transformation  GET:r
 ";
 
 type Operation = (Method, String);
@@ -114,9 +127,10 @@ fn table() -> HashMap<Operation, HashSet<Role>> {
     for line in MAY.lines().filter(|line| !line.is_empty()) {
         let (methods, rest) = line.split_once('/').unwrap();
         let (path, roles) = rest.split_once(' ').unwrap();
+        let root = if path.starts_with("ingest/") { "/" } else { "/api/v1/" };
         for method in methods.split_whitespace() {
             let taken = table.insert(
-                (method.parse().unwrap(), format!("/api/v1/{path}")),
+                (method.parse().unwrap(), format!("{root}{path}")),
                 roles_of(method, roles.trim()),
             );
             assert!(taken.is_none(), "{method} {path} is there twice");

@@ -81,7 +81,7 @@ async fn what_is_not_built_says_so() {
         (Method::PATCH, "/api/v1/app/a/endpoint/e/transformation"),
         (Method::DELETE, "/api/v1/connector/c"),
         (Method::POST, "/api/v1/environment/export"),
-        (Method::PUT, "/ingest/api/v1/source/s"),
+        (Method::PATCH, "/ingest/api/v1/source/s/endpoint/e/transformation"),
         (Method::GET, "/api/v1/stream/s/sink/k/secret"),
     ] {
         bench.call(method.clone(), path, "").await.error(501, "not_implemented");

@@ -18,14 +18,19 @@ struct Things {
     attempt: String,
     event_type: String,
     task: String,
+    source: String,
+    source_endpoint: String,
+    request: String,
 }
 
 impl Things {
     /// The path with these things in it. Operational endpoints are none of an application's.
     fn fill(&self, path: &str) -> String {
         let operational = path.contains("/operational-webhook/");
+        let of_source = path.starts_with("/ingest/");
         filled(path, |name| match name {
             "endpoint_id" if operational => self.operational.clone(),
+            "endpoint_id" if of_source => self.source_endpoint.clone(),
             name => self.value(name),
         })
     }
@@ -38,6 +43,8 @@ impl Things {
             ("attempt_id", &self.attempt),
             ("event_type_name", &self.event_type),
             ("task_id", &self.task),
+            ("source_id", &self.source),
+            ("request_id", &self.request),
         ];
         let found = things.into_iter().find(|(name, _)| *name == parameter);
         found.unwrap_or_else(|| panic!("no value for {parameter}")).1.clone()
@@ -63,7 +70,59 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
     let attempt = attempt(bench, &message).await;
     let recover = format!("/api/v1/app/{app}/endpoint/{endpoint}/recover");
     let task = post(recover, json!({"since": "2020-01-01T00:00:00Z"})).await;
-    Things { app, endpoint, operational, message, attempt, event_type, task }
+    let source = json!({"name": name, "uid": "shared-source", "type": "github"});
+    let source = post("/ingest/api/v1/source".to_owned(), source).await;
+    let path = format!("/ingest/api/v1/source/{source}/endpoint");
+    let source_endpoint = post(path, json!({"url": "https://example.com/"})).await;
+    let request = request(bench, token, &source).await;
+    Things {
+        app,
+        endpoint,
+        operational,
+        message,
+        attempt,
+        event_type,
+        task,
+        source,
+        source_endpoint,
+        request,
+    }
+}
+
+/// Writes down that something arrived at the source.
+async fn request(bench: &Bench, token: &str, source: &str) -> String {
+    use ringback_domain::{id::*, scope::Scope, source::*};
+    let path = format!("/ingest/api/v1/source/{source}");
+    let shown = bench.call_as(token, Method::GET, &path, "").await.expect(200);
+    let application: ApplicationId = shown["appId"].as_str().unwrap().parse().unwrap();
+    let name = if token == bench.token { "default" } else { "another" };
+    let environment = bench.store.environment(name.to_owned(), bench.clock.now()).await.unwrap();
+    let new = ringback_store::NewRequest {
+        scope: Scope { environment, application: application.key() },
+        source: source.parse::<SourceId>().unwrap().key(),
+        request: Received {
+            id: ringback_store::mint(bench.clock.now(), [7; 16], RequestId),
+            fate: Fate::Unverified,
+            reason: None,
+            verdict: "failed".to_owned(),
+            status: 401,
+            method: "POST".to_owned(),
+            target: String::new(),
+            headers: Vec::new(),
+            address: None,
+            event_id: None,
+            event_type: None,
+            bytes: 0,
+            body: None,
+            message: None,
+            received_at: bench.clock.now(),
+        },
+        expires_at: bench.clock.now() + std::time::Duration::from_secs(86_400),
+    };
+    bench.store.log_request(new).await.unwrap();
+    let listed =
+        bench.call_as(token, Method::GET, &format!("{path}/request"), "").await.expect(200);
+    listed["data"][0]["id"].as_str().unwrap().to_owned()
 }
 
 /// Records that the message was tried.
@@ -121,7 +180,9 @@ fn body(path: &str) -> &'static str {
         }
         path if path.ends_with("/headers") => r#"{"headers":{"x-owner":"intruder"}}"#,
         path if path.contains("event-type") => r#"{"description":"intruder"}"#,
-        _ => r#"{"url":"https://example.org/","name":"intruder","description":"intruder"}"#,
+        _ => {
+            r#"{"url":"https://example.org/","name":"intruder","description":"intruder","type":"github"}"#
+        }
     }
 }
 
@@ -136,6 +197,8 @@ async fn every_route_refuses_foreign_ids() {
     let ours = things(&bench, &intruder, "intruder").await;
     // An application of the same environment, without anything in it.
     bench.post("/api/v1/app", json!({"name": "empty", "uid": "empty"})).await.expect(201);
+    let empty = json!({"name": "empty", "uid": "empty", "type": "github"});
+    bench.post("/ingest/api/v1/source", empty).await.expect(201);
     let before = everything(&bench, &document, &owner, &theirs).await;
 
     for (method, path, _) in operations(&document) {
@@ -156,6 +219,8 @@ async fn every_route_refuses_foreign_ids() {
             }
             let foreign = filled(&path, |name| match name {
                 "app_id" => app.clone(),
+                "source_id" if token == &intruder => ours.source.clone(),
+                "source_id" => "empty".to_owned(),
                 name => theirs.value(name),
             });
             let answer = bench.call_as(token, method.clone(), &foreign, body(&path)).await;
