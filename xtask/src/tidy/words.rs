@@ -110,7 +110,8 @@ pub(super) const RULES: &[Rule] = &[
             "crates/gateway/src/receive/",
             "crates/gateway/src/callback/",
         ],
-        except: &[],
+        // It fetches the keys that providers publish, and nothing else.
+        except: &["crates/gateway/src/receive/keys.rs"],
         view: View::Code,
         words: &["deliver::", "outbound::"],
     },

@@ -137,7 +137,7 @@ pub(super) async fn assemble(
         store: Arc::clone(&store),
         directory: directory.clone(),
         world: world.clone(),
-        connector: Arc::clone(&services.connector),
+        keys: receive::Keys::new(Arc::clone(&services.connector)),
         keyring: Arc::clone(&keyring),
         public_url: public_url.clone(),
         spool: data.to_owned(),

@@ -22,7 +22,7 @@ use ringback_store::{
 };
 
 use super::{
-    DedupeBy, Directory, OnViolation, Ready,
+    DedupeBy, Directory, Ready,
     config::acknowledgement,
     headers::{self, Header},
     keys::Keys,
@@ -32,7 +32,6 @@ use super::{
 use crate::{
     core::Random,
     log::{Batch, Log},
-    outbound::Connector,
     seam::World,
     telemetry::metrics::Metrics,
 };
@@ -58,8 +57,8 @@ pub struct Parts {
     pub directory: Directory,
     /// Clock and randomness.
     pub world: World,
-    /// The way out, for keys that providers publish.
-    pub connector: Arc<Connector>,
+    /// Keys that providers publish.
+    pub keys: Keys,
     /// Seals what a handshake brings.
     pub keyring: Arc<ringback_domain::seal::Keyring>,
     /// Where all sources are called from outside: `https://hooks.example.com`.
@@ -80,7 +79,6 @@ pub struct Door(Arc<Shared>);
 
 struct Shared {
     parts: Parts,
-    keys: Keys,
     limits: Limits,
 }
 
@@ -102,8 +100,7 @@ pub fn route<B>(request: &http::Request<B>) -> Option<&str> {
 impl Door {
     /// A door made of these parts.
     pub fn new(parts: Parts) -> Door {
-        let keys = Keys::new(Arc::clone(&parts.connector));
-        Door(Arc::new(Shared { parts, keys, limits: Limits::default() }))
+        Door(Arc::new(Shared { parts, limits: Limits::default() }))
     }
 
     /// The door for one core. To be called there.
@@ -217,13 +214,13 @@ impl OnCore {
         let request = Request::new(call.parts.method.as_str(), &url, &sent, &body);
         let mut renewed = false;
         for _ in 0..FETCHES {
-            let keys = shared.keys.at(call.now);
+            let keys = shared.parts.keys.at(call.now);
             match call.provider.judge(&request, &call.ready.settings, &keys, call.now) {
                 Judgement::Fetch(key) => {
                     if !shared.limits.fetch(call.ready.source.id.key(), call.now) {
                         break;
                     }
-                    shared.keys.fetch(&key.url, call.now).await;
+                    shared.parts.keys.fetch(&key.url, call.now).await;
                 }
                 Judgement::Challenge(answered) => {
                     return self.challenge(call, answered, body).await;
@@ -235,7 +232,7 @@ impl OnCore {
                 Judgement::Event { verdict, .. }
                     if verdict.reason == Some(Reason::UnknownKey)
                         && !renewed
-                        && shared.keys.outdated(call.now) =>
+                        && shared.parts.keys.outdated(call.now) =>
                 {
                     renewed = true;
                 }
@@ -282,7 +279,7 @@ impl OnCore {
             self.learn(call, answered.learned).await?;
         }
         if let Some(url) = answered.visit
-            && let Err(reason) = shared.keys.visit(&url).await
+            && let Err(reason) = shared.parts.keys.visit(&url).await
         {
             tracing::warn!(source = %source.id, reason, "a subscription could not be confirmed");
             return Err(Busy);
@@ -362,26 +359,7 @@ impl OnCore {
         let reply = acknowledgement(config.acknowledge.as_ref(), request)
             .unwrap_or_else(|| call.provider.acknowledgement());
         let kind = call.event_type(request, &event);
-        let mut mark = verdict.reason.as_ref().map(|reason| reason.code().to_owned());
-        if let Some(violation) = call.violation(&kind, request) {
-            match config.on_violation {
-                OnViolation::Mark => mark = Some("schema_invalid".to_owned()),
-                OnViolation::Quarantine => {
-                    let mut kept = Refused::of(Fate::Quarantined, &verdict, reply, body);
-                    kept.reason = Some(violation);
-                    kept.event = event;
-                    return self.keep(call, kept).await;
-                }
-                OnViolation::Reject => {
-                    let status = StatusCode::UNPROCESSABLE_ENTITY.as_u16();
-                    let mut refused =
-                        Refused::of(Fate::SchemaInvalid, &verdict, Reply::empty(status), body);
-                    refused.reason = Some(violation);
-                    refused.event = event;
-                    return self.refuse(call, refused).await;
-                }
-            }
-        }
+        let mark = verdict.reason.as_ref().map(|reason| reason.code().to_owned());
         let accepted = Accepted { request, body, verdict, event, kind, mark, status: reply.status };
         self.append(call, accepted).await?;
         Ok(reply)
@@ -517,14 +495,6 @@ impl OnCore {
             return Ok(reply);
         }
         Ok(refused.reply)
-    }
-
-    /// Writes a whole request down; only then it is answered.
-    async fn keep(&self, call: &Call<'_>, kept: Refused) -> Result<Reply, Busy> {
-        self.door.0.parts.metrics.received(kept.fate);
-        let reply = kept.reply.clone();
-        self.note(call, kept).await?;
-        Ok(reply)
     }
 
     async fn note(&self, call: &Call<'_>, refused: Refused) -> Result<(), Busy> {
@@ -665,12 +635,6 @@ impl Call<'_> {
             marks.push(("ringback-mark".to_owned(), mark.clone()));
         }
         marks
-    }
-
-    /// Where the body is not what the source's schema says.
-    fn violation(&self, kind: &str, request: &Request<'_>) -> Option<String> {
-        let _ = (kind, request);
-        None
     }
 }
 

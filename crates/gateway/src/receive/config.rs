@@ -48,10 +48,6 @@ pub struct Config {
     /// The event type of messages, as a template: `{json.kind}`. The provider's own when absent.
     #[schema(nullable)]
     pub event_type: Option<String>,
-    /// JSON Schemas of bodies, by event type; `*` for all others.
-    pub schemas: BTreeMap<String, serde_json::Value>,
-    /// What becomes of a body that its schema refuses.
-    pub on_violation: OnViolation,
     /// Days that messages and requests are kept; the installation's own when absent.
     #[schema(nullable)]
     pub retention_days: Option<u16>,
@@ -71,8 +67,6 @@ impl Default for Config {
             dedupe: Dedupe::default(),
             split: false,
             event_type: None,
-            schemas: BTreeMap::new(),
-            on_violation: OnViolation::Reject,
             retention_days: None,
         }
     }
@@ -125,18 +119,6 @@ pub enum DedupeBy {
     Body,
     /// Nothing.
     None,
-}
-
-/// What becomes of a body that its schema refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum OnViolation {
-    /// It is refused with 422.
-    Reject,
-    /// It is acknowledged and kept, and goes nowhere until somebody releases it.
-    Quarantine,
-    /// It is accepted, with a mark.
-    Mark,
 }
 
 /// Networks; a lone address is the network of just that address.

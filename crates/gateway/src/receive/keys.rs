@@ -33,7 +33,7 @@ const LIMIT: usize = 1_000;
 
 /// Documents by their URL. Clones share them.
 #[derive(Clone)]
-pub(super) struct Keys(Arc<Inner>);
+pub struct Keys(Arc<Inner>);
 
 struct Inner {
     connector: Arc<Connector>,
@@ -67,7 +67,8 @@ impl FetchedKeys for At<'_> {
 }
 
 impl Keys {
-    pub(super) fn new(connector: Arc<Connector>) -> Keys {
+    /// None yet; what is asked for comes through this way out.
+    pub fn new(connector: Arc<Connector>) -> Keys {
         Keys(Arc::new(Inner { connector, documents: Mutex::default() }))
     }
 

@@ -6,7 +6,7 @@
 //! ```text
 //!  request ─► directory ─► limits ─► read ─► judge ─┬─► challenge: answered, written down
 //!             (source)                 keys ▲       ├─► refused: written down, within bounds
-//!                                                   └─► event ─► schema ─► log::append ─► answer
+//!                                                   └─► event ─► log::append ─► answer
 //! ```
 //!
 //! Invariants:
@@ -25,8 +25,9 @@ mod read;
 
 pub use accept::{Door, OnCore, PREFIX, Parts, route};
 pub use catalog::Catalog;
-pub use config::{Acknowledge, Config, Dedupe, DedupeBy, MAX_BODY, OnViolation, Wrong};
+pub use config::{Acknowledge, Config, Dedupe, DedupeBy, MAX_BODY, Wrong};
 pub use directory::{Directory, Ready, SETTINGS, TOKEN, open_settings};
+pub use keys::Keys;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
