@@ -22,6 +22,14 @@ pub struct Api {
     pub token: String,
 }
 
+/// Where a provider calls.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// That what arrives belongs to.
+    pub application: String,
+    pub path: String,
+}
+
 impl Api {
     /// Creates an application; its id.
     pub fn create_application(&self, name: &str) -> Result<String> {
@@ -38,6 +46,25 @@ impl Api {
         let payload: Value = serde_json::from_slice(payload)?;
         let body = json!({ "eventType": "bench.sent", "payload": payload });
         id(&self.post(&format!("/api/v1/app/{application}/msg"), &body)?)
+    }
+
+    /// Creates a source for GitHub that has `secret`.
+    pub fn create_source(&self, name: &str, secret: &str) -> Result<Source> {
+        let body = json!({ "name": name, "type": "github", "config": { "secret": secret } });
+        let answer = self.post("/ingest/api/v1/source", &body)?;
+        let url = answer["ingestUrl"].as_str().context("a source without a URL")?;
+        let path = url.find("/in/").map(|at| url[at..].to_owned());
+        let application = answer["appId"].as_str().context("a source without an application")?;
+        Ok(Source {
+            application: application.to_owned(),
+            path: path.with_context(|| format!("a source at {url}"))?,
+        })
+    }
+
+    /// Sends what failed at this endpoint since `since` (RFC 3339) again.
+    pub fn recover(&self, application: &str, endpoint: &str, since: &str) -> Result<()> {
+        let path = format!("/api/v1/app/{application}/endpoint/{endpoint}/recover");
+        self.post(&path, &json!({ "since": since })).map(drop)
     }
 
     fn post(&self, path: &str, body: &Value) -> Result<Value> {

@@ -10,6 +10,7 @@ use anyhow::{Result, ensure};
 use serde::Serialize;
 
 use crate::generator::{self, Load, Pace, Target};
+use crate::payload::Lengths;
 use crate::receiver::{Behaviour, Receiver};
 use crate::stats::Percentiles;
 
@@ -25,7 +26,7 @@ pub struct Floor {
 /// Drives the bare receiver flat out with `count` requests.
 pub fn run(count: u32, connections: usize, cores: usize) -> Result<Floor> {
     let receiver = Receiver::start(cores, Behaviour::Take)?;
-    let target = Target::bare(receiver.addr())?;
+    let target = Target::bare(receiver.addr(), Lengths::ONE_KIB)?;
     let limit = Duration::from_secs(60);
     let load = |seqs| Load { seqs, pace: Pace::FlatOut, connections, cores, limit };
     let warm = count / 10;

@@ -16,17 +16,20 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use sha2::Sha256;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::clock;
 use crate::ledger::{self, Ack};
-use crate::{clock, payload};
+use crate::payload::{self, Lengths};
 
 /// How long a refused message (503) waits before it is offered again, as the SDKs do.
 const OFFER_AGAIN: Duration = Duration::from_millis(50);
@@ -34,6 +37,10 @@ const OFFER_AGAIN: Duration = Duration::from_millis(50);
 const BREAKS_ALLOWED: u32 = 20;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const GITHUB_SIGNATURE: HeaderName = HeaderName::from_static("x-hub-signature-256");
+const GITHUB_DELIVERY: HeaderName = HeaderName::from_static("x-github-delivery");
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Where messages go and what they look like.
 #[derive(Clone)]
@@ -42,19 +49,29 @@ pub struct Target {
     /// Taken in turn, by sequence number.
     paths: Vec<Uri>,
     headers: HeaderMap,
-    /// What stands before and after the payload, and whether each request carries a fresh key.
-    envelope: Option<(&'static [u8], &'static [u8])>,
+    lengths: Lengths,
+    face: Face,
 }
 
+/// How a message is dressed.
+#[derive(Clone)]
+enum Face {
+    /// The payload alone: no token, no key, no signature.
+    Bare,
+    /// As the SDKs create messages: in an envelope, under a fresh key.
+    Api,
+    /// As GitHub sends: signed, under a fresh delivery id.
+    Github(Hmac<Sha256>),
+}
+
+/// What stands before and after the payload where a message is created.
+const ENVELOPE: (&[u8], &[u8]) = (b"{\"eventType\":\"bench.sent\",\"payload\":", b"}");
+
 impl Target {
-    /// The bare receiver: the payload alone, no token, no key.
-    pub fn bare(addr: SocketAddr) -> Result<Self> {
-        Ok(Self {
-            addr,
-            paths: vec![Uri::from_static("/0")],
-            headers: headers(addr)?,
-            envelope: None,
-        })
+    /// The bare receiver.
+    pub fn bare(addr: SocketAddr, lengths: Lengths) -> Result<Self> {
+        let paths = vec![Uri::from_static("/0")];
+        Ok(Self { addr, paths, headers: headers(addr)?, lengths, face: Face::Bare })
     }
 
     /// Message creation for these applications, in turn.
@@ -65,29 +82,63 @@ impl Target {
             .iter()
             .map(|app| Ok(format!("/api/v1/app/{app}/msg").parse()?))
             .collect::<Result<Vec<Uri>>>()?;
-        let envelope = Some((&b"{\"eventType\":\"bench.sent\",\"payload\":"[..], &b"}"[..]));
-        Ok(Self { addr, paths, headers, envelope })
+        Ok(Self { addr, paths, headers, lengths: Lengths::ONE_KIB, face: Face::Api })
     }
 
-    fn body(&self, seq: u32) -> Bytes {
-        let (before, after) = self.envelope.unwrap_or_default();
-        let mut body = Vec::with_capacity(before.len() + payload::SIZE + after.len());
+    /// A source for GitHub at `path`, called as GitHub does.
+    pub fn github(addr: SocketAddr, path: &str, secret: &str, lengths: Lengths) -> Result<Self> {
+        let mut headers = headers(addr)?;
+        headers.insert("x-github-event", HeaderValue::from_static("push"));
+        let key = Hmac::new_from_slice(secret.as_bytes())?;
+        Ok(Self { addr, paths: vec![path.parse()?], headers, lengths, face: Face::Github(key) })
+    }
+
+    /// Before its time is taken: what goes out for `seq`, under `keys`' next one.
+    fn request(&self, seq: u32, keys: &mut Keys) -> Outgoing {
+        let mut headers = self.headers.clone();
+        let mut body = Vec::new();
+        let (before, after) = if let Face::Api = self.face { ENVELOPE } else { Default::default() };
         body.extend_from_slice(before);
-        payload::write(seq, &mut body);
+        payload::write(seq, self.lengths, &mut body);
         body.extend_from_slice(after);
-        body.into()
-    }
-
-    fn request(&self, seq: u32, body: Bytes, key: Option<&HeaderValue>) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.paths[seq as usize % self.paths.len()].clone();
-        *request.headers_mut() = self.headers.clone();
-        if let Some(key) = key {
-            request.headers_mut().insert(IDEMPOTENCY_KEY, key.clone());
+        match &self.face {
+            Face::Bare => {}
+            Face::Api => drop(headers.insert(IDEMPOTENCY_KEY, keys.fresh(b"auto_"))),
+            Face::Github(key) => {
+                let code = key.clone().chain_update(&body).finalize().into_bytes();
+                headers.insert(GITHUB_SIGNATURE, signature(&code));
+                headers.insert(GITHUB_DELIVERY, keys.fresh(b""));
+            }
         }
+        let path = self.paths[seq as usize % self.paths.len()].clone();
+        Outgoing { path, headers, body: body.into() }
+    }
+}
+
+/// One message, as often as it has to be offered.
+struct Outgoing {
+    path: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Outgoing {
+    fn request(&self) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(self.body.clone()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.path.clone();
+        *request.headers_mut() = self.headers.clone();
         request
     }
+}
+
+/// `X-Hub-Signature-256`.
+fn signature(code: &[u8]) -> HeaderValue {
+    let mut text = b"sha256=".to_vec();
+    text.extend(
+        code.iter().flat_map(|byte| [byte >> 4, byte & 0xf]).map(|digit| HEX[digit as usize]),
+    );
+    HeaderValue::from_maybe_shared(Bytes::from(text)).expect("hexadecimal is a header value")
 }
 
 fn headers(addr: SocketAddr) -> Result<HeaderMap> {
@@ -378,12 +429,10 @@ impl Worker {
     /// Sends one message until it is not refused; the id's fingerprint, or none if it was turned
     /// down for good.
     async fn offer(&mut self, seq: u32) -> Result<Option<u64>> {
-        let body = self.target.body(seq);
-        let key = self.target.envelope.map(|_| self.keys.fresh());
+        let outgoing = self.target.request(seq, &mut self.keys);
         loop {
-            let request = self.target.request(seq, body.clone(), key.as_ref());
             self.connection.ready().await?;
-            let response = self.connection.send_request(request).await?;
+            let response = self.connection.send_request(outgoing.request()).await?;
             let status = response.status();
             let answer = response.into_body().collect().await?.to_bytes();
             if status.is_success() {
@@ -412,7 +461,7 @@ fn id_in(answer: &[u8]) -> u64 {
     id.iter().position(|byte| *byte == b'"').map_or(0, |end| ledger::fingerprint(&id[..end]))
 }
 
-/// Random idempotency keys, spelled as the SDKs do: `auto_` and a version 4 UUID.
+/// Random keys: a version 4 UUID after whatever is to stand before it.
 struct Keys {
     state: u64,
 }
@@ -422,12 +471,11 @@ impl Keys {
         Self { state: RandomState::new().build_hasher().finish() }
     }
 
-    fn fresh(&mut self) -> HeaderValue {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
+    fn fresh(&mut self, before: &[u8]) -> HeaderValue {
         let random = u128::from(self.word()) << 64 | u128::from(self.word());
         let uuid = random & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
-        let mut key = Vec::with_capacity(41);
-        key.extend_from_slice(b"auto_");
+        let mut key = Vec::with_capacity(before.len() + 36);
+        key.extend_from_slice(before);
         for digit in 0..32_u32 {
             if matches!(digit, 8 | 12 | 16 | 20) {
                 key.push(b'-');
@@ -455,7 +503,7 @@ mod tests {
     #[test]
     fn keys_are_version_4_uuids_and_differ() {
         let mut keys = Keys::new();
-        let (one, two) = (keys.fresh(), keys.fresh());
+        let (one, two) = (keys.fresh(b"auto_"), keys.fresh(b"auto_"));
         assert_ne!(one, two);
         let one = one.to_str().unwrap();
         let uuid = one.strip_prefix("auto_").unwrap();
@@ -463,6 +511,15 @@ mod tests {
         assert_eq!(&uuid[14..15], "4", "{uuid}");
         assert!(matches!(&uuid[19..20], "8" | "9" | "a" | "b"), "{uuid}");
         assert_eq!(uuid.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
+    }
+
+    #[test]
+    fn posts_are_signed_as_github_signs_them() {
+        // https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
+        let key = Hmac::<Sha256>::new_from_slice(b"It's a Secret to Everybody").unwrap();
+        let code = key.chain_update(b"Hello, World!").finalize().into_bytes();
+        let expect = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+        assert_eq!(signature(&code), expect);
     }
 
     #[test]
@@ -476,7 +533,7 @@ mod tests {
     #[test]
     fn paced_messages_are_stamped_with_their_intended_times() {
         let receiver = Receiver::start(1, Behaviour::Take).unwrap();
-        let target = Target::bare(receiver.addr()).unwrap();
+        let target = Target::bare(receiver.addr(), Lengths::ONE_KIB).unwrap();
         let load = Load {
             seqs: 0..100,
             pace: Pace::PerSecond(1_000),
@@ -494,7 +551,7 @@ mod tests {
     #[test]
     fn a_receiver_that_hangs_ends_with_the_limit() {
         let receiver = Receiver::start(1, Behaviour::Hang).unwrap();
-        let target = Target::bare(receiver.addr()).unwrap();
+        let target = Target::bare(receiver.addr(), Lengths::ONE_KIB).unwrap();
         for pace in [Pace::FlatOut, Pace::PerSecond(1_000)] {
             let limit = Duration::from_millis(200);
             let load = Load { seqs: 0..100, pace, connections: 2, cores: 1, limit };

@@ -18,6 +18,7 @@ mod receiver;
 mod report;
 mod server;
 mod shape;
+mod stage;
 mod stats;
 mod workdir;
 
@@ -84,6 +85,10 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1_000_000,
         value_parser = clap::value_parser!(u32).range(100..=5_000_000))]
     pending: u32,
+    /// Seconds of posts at a source whose endpoint is down
+    #[arg(long, value_name = "N", default_value_t = 30,
+        value_parser = clap::value_parser!(u32).range(1..=120))]
+    source_seconds: u32,
     /// How many endpoints the shape `wide` has
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1000",
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -117,6 +122,7 @@ impl Arguments {
             live_endpoints: self.live,
             pending: self.pending,
             dead: self.dead,
+            source_seconds: self.source_seconds,
         };
         if !self.quick {
             return full;
@@ -126,6 +132,7 @@ impl Arguments {
             paced_seconds: full.paced_seconds.min(2),
             hanging_seconds: full.hanging_seconds.min(3),
             pending: full.pending.min(10_000),
+            source_seconds: full.source_seconds.min(2),
             ..full
         }
     }

@@ -1,4 +1,5 @@
-//! The payload every message carries: 1 KiB of JSON that begins with its sequence number.
+//! The payload every message carries: JSON that begins with its sequence number, of 1 KiB unless the
+//! shape is about other lengths.
 //!
 //! The number is what ties a receipt to the accept, independently of the id the server gave. The
 //! server must pass payload bytes through untouched, so the receiver reads the number at a fixed
@@ -6,20 +7,36 @@
 
 use serde_json::Value;
 
-/// Bytes of one payload.
-pub const SIZE: usize = 1024;
+/// How long payloads are, in bytes: taken in turn, by sequence number.
+#[derive(Clone, Copy, Debug)]
+pub struct Lengths(&'static [usize]);
+
+impl Lengths {
+    /// What every message has, where lengths are no matter.
+    pub const ONE_KIB: Self = Self(&[1024]);
+    /// As GitHub sends them: every tenth of the 329 examples in `@octokit/webhooks-examples` 7.6.1,
+    /// sorted by length, from the shortest to the longest.
+    pub const GITHUB: Self =
+        Self(&[915, 2894, 6114, 6683, 7328, 7741, 8414, 10068, 12672, 23571, 26935]);
+
+    fn of(self, seq: u32) -> usize {
+        self.0[seq as usize % self.0.len()]
+    }
+}
 
 const HEAD: &[u8] = b"{\"seq\":";
 const BODY: &[u8] = b",\"order\":\"made-up\",\"amount\":12.50,\"note\":\"";
 const TAIL: &[u8] = b"\"}";
 
-/// Appends the payload of `seq`, exactly [`SIZE`] bytes.
-pub fn write(seq: u32, into: &mut Vec<u8>) {
+/// Appends the payload of `seq`, exactly as long as `lengths` says.
+pub fn write(seq: u32, lengths: Lengths, into: &mut Vec<u8>) {
+    let length = lengths.of(seq);
     let start = into.len();
+    into.reserve(length);
     into.extend_from_slice(HEAD);
     into.extend_from_slice(seq.to_string().as_bytes());
     into.extend_from_slice(BODY);
-    into.resize(start + SIZE - TAIL.len(), b'x');
+    into.resize(start + length - TAIL.len(), b'x');
     into.extend_from_slice(TAIL);
 }
 
@@ -36,21 +53,23 @@ pub fn seq(body: &[u8]) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn check(seq: u32) {
+    fn check(seq: u32, lengths: Lengths, expect: usize) {
         let mut bytes = b"before".to_vec();
-        write(seq, &mut bytes);
+        write(seq, lengths, &mut bytes);
         let payload = &bytes[6..];
-        assert_eq!(payload.len(), SIZE);
+        assert_eq!(payload.len(), expect);
         assert_eq!(super::seq(payload), Some(seq));
         let parsed: Value = serde_json::from_slice(payload).unwrap();
         assert_eq!(parsed["seq"], seq);
     }
 
     #[test]
-    fn a_payload_is_json_of_one_kib_that_names_its_number() {
-        check(0);
-        check(29_999);
-        check(u32::MAX);
+    fn a_payload_is_json_of_its_length_that_names_its_number() {
+        check(0, Lengths::ONE_KIB, 1024);
+        check(29_999, Lengths::ONE_KIB, 1024);
+        check(u32::MAX, Lengths::ONE_KIB, 1024);
+        check(0, Lengths::GITHUB, 915);
+        check(u32::MAX - u32::MAX % 11 - 1, Lengths::GITHUB, 26_935);
     }
 
     #[test]

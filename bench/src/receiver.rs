@@ -47,7 +47,15 @@ pub struct Receiver {
 impl Receiver {
     /// Listens on a free port with `cores` runtimes.
     pub fn start(cores: usize, behaviour: Behaviour) -> io::Result<Self> {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        Self::on(std::net::TcpListener::bind("127.0.0.1:0")?, cores, behaviour)
+    }
+
+    /// Listens where `listener` does.
+    pub fn on(
+        listener: std::net::TcpListener,
+        cores: usize,
+        behaviour: Behaviour,
+    ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);

@@ -110,7 +110,20 @@ impl Run {
                     let what = "pending: kill -9 to first dispatch, ms, at most";
                     gates.push(at_most(what, 2_000.0, first));
                 }
-                Shape::Five | Shape::Paced | Shape::Failing | Shape::Wide => {}
+                Shape::Source => {
+                    let p99 = shaped
+                        .over(|round| round.posts.map_or(f64::INFINITY, |facts| facts.ack.p99))
+                        .median;
+                    gates.push(at_most("source: ack p99 of posts, ms, at most", 50.0, p99));
+                    let failed = shaped.sum(|round| round.posts.map_or(1, |facts| facts.failed));
+                    gates.push(at_most(
+                        "source: posts not answered 2xx, at most",
+                        0.0,
+                        failed as f64,
+                    ));
+                }
+                Shape::Five | Shape::Paced | Shape::Failing | Shape::Wide | Shape::SourceGithub => {
+                }
             }
         }
         gates.push(at_most("all: lost, at most", 0.0, self.lost() as f64));
@@ -312,6 +325,26 @@ impl Run {
                     number(facts.live_ack.p99),
                     number(facts.live_end_to_end.p50),
                     number(facts.live_end_to_end.p99),
+                );
+            }
+            for facts in shaped.rounds.iter().filter_map(|round| round.posts) {
+                let _ = writeln!(
+                    out,
+                    "{name}: {} of {} signed posts answered 2xx at {}/s while the endpoint was \
+                     down: ack p50/p99/p99.9 {}/{}/{} ms, a bare server {}/{}/{} ms; killed; \
+                     listening again after {} ms; all delivered {} ms after the endpoint was \
+                     recovered",
+                    facts.accepted,
+                    facts.accepted + facts.failed,
+                    count(facts.per_second.into()),
+                    number(facts.ack.p50),
+                    number(facts.ack.p99),
+                    number(facts.ack.p999),
+                    number(facts.bare.p50),
+                    number(facts.bare.p99),
+                    number(facts.bare.p999),
+                    number(facts.restart_ms),
+                    number(facts.recovered_ms),
                 );
             }
             let failed = shaped.sum(|round| round.failed);

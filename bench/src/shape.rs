@@ -2,38 +2,34 @@
 //! load, and the accounts of what it took.
 
 use std::fs;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
-use tokio::net::TcpSocket;
 
-use crate::backing::{Backing, Cost, Postgres, Store, Work};
-use crate::generator::{self, Load, Pace, Sent, Target, per_second};
-use crate::ledger::{self, Verdict};
-use crate::payload;
-use crate::proc::Usage;
+use crate::backing::{Cost, Postgres, Store};
+use crate::clock;
+use crate::generator::{self, Load, Pace, Target};
+use crate::payload::Lengths;
 use crate::receiver::{Behaviour, Receiver};
-use crate::server::{self, Server};
+use crate::stage::{Hole, Stage, millis};
 use crate::stats::Percentiles;
 
 /// Messages per second where the load is paced.
 pub const RATE: u32 = 200;
-/// With nothing arriving for this long, what is still missing is lost.
-const PATIENCE: Duration = Duration::from_secs(10);
-const DRAIN_LIMIT: Duration = Duration::from_secs(180);
+/// Posts per second at a source.
+const POSTS: u32 = 5_000;
 const LOAD_LIMIT: Duration = Duration::from_secs(180);
 const FILL_LIMIT: Duration = Duration::from_secs(900);
-/// After a start and after a load: what is lazy gets done, and counts.
-const SETTLE: Duration = Duration::from_millis(300);
-/// Who create applications and endpoints at the same time.
-const CLERKS: u32 = 16;
+/// Made up, like everything it signs.
+const SOURCE_SECRET: &str = "made-up-secret-of-a-source";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Shape {
     /// One endpoint, flat out.
     One,
@@ -51,12 +47,25 @@ pub enum Shape {
     Pending,
     /// A great many endpoints in turn, flat out, beside a dead one with messages pending.
     Wide,
+    /// Signed posts at a source, 5,000 a second, whose endpoint is down; the server is killed and
+    /// started again, the endpoint is up, and everything is delivered. Then flat out.
+    Source,
+    /// The same with the lengths of GitHub's payloads.
+    SourceGithub,
 }
 
 impl Shape {
     /// What runs unless shapes are named.
-    pub const USUAL: [Self; 6] =
-        [Self::One, Self::Five, Self::Paced, Self::Failing, Self::Hanging, Self::Pending];
+    pub const USUAL: [Self; 8] = [
+        Self::One,
+        Self::Five,
+        Self::Paced,
+        Self::Failing,
+        Self::Hanging,
+        Self::Pending,
+        Self::Source,
+        Self::SourceGithub,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -67,6 +76,8 @@ impl Shape {
             Self::Hanging => "hanging",
             Self::Pending => "pending",
             Self::Wide => "wide",
+            Self::Source => "source",
+            Self::SourceGithub => "source-github",
         }
     }
 
@@ -149,6 +160,7 @@ pub struct Sizes {
     pub live_endpoints: u32,
     pub pending: u32,
     pub dead: Dead,
+    pub source_seconds: u32,
 }
 
 /// What every round shares.
@@ -196,6 +208,7 @@ pub struct Round {
     pub retried: Option<Retried>,
     pub hanging: Option<Hanging>,
     pub pending: Option<Pending>,
+    pub posts: Option<Posts>,
     /// The first unexpected answer of the server.
     pub complaint: Option<String>,
 }
@@ -229,6 +242,23 @@ pub struct Pending {
     pub live_end_to_end: Percentiles,
 }
 
+/// The story of [`Shape::Source`]. Times are milliseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Posts {
+    pub per_second: u32,
+    /// Answered 2xx while the endpoint was down.
+    pub accepted: u64,
+    pub failed: u64,
+    /// From the intended time of sending to the answer.
+    pub ack: Percentiles,
+    /// The same of a bare server that only answers, under the same posts.
+    pub bare: Percentiles,
+    /// From the start of the killed server's successor to the line that says it listens.
+    pub restart_ms: f64,
+    /// From the call that recovers the endpoint until all was delivered.
+    pub recovered_ms: f64,
+}
+
 impl Bench {
     /// One round of `case`.
     pub fn round(&self, case: Case) -> Result<Round> {
@@ -248,6 +278,8 @@ impl Bench {
             Shape::Hanging => self.hanging(store),
             Shape::Pending => self.pending(store),
             Shape::Wide => width.context("how wide?").and_then(|width| self.wide(store, width)),
+            Shape::Source => self.source(case, Lengths::ONE_KIB),
+            Shape::SourceGithub => self.source(case, Lengths::GITHUB),
         };
         let round = round.with_context(|| format!("shape {}", case.name()));
         // The directory goes even when the round failed; what the server said is in the error.
@@ -270,7 +302,7 @@ impl Bench {
         behaviour: Behaviour,
         settings: &[(&'static str, String)],
     ) -> Result<Round> {
-        let mut stage = self.stage(case.shape, case.store, behaviour, settings)?;
+        let mut stage = Stage::new(self, case.shape, case.store, behaviour, settings)?;
         let target = stage.application("flat-out", endpoints)?;
         let idle = stage.idle()?;
         stage.warm_up(&target, endpoints, self.warming())?;
@@ -279,7 +311,7 @@ impl Bench {
     }
 
     fn paced(&self, store: Store) -> Result<Round> {
-        let mut stage = self.stage(Shape::Paced, store, Behaviour::Take, &[])?;
+        let mut stage = Stage::new(self, Shape::Paced, store, Behaviour::Take, &[])?;
         let target = stage.application("paced", 1)?;
         let idle = stage.idle()?;
         stage.warm_up(&target, 1, self.warming())?;
@@ -289,7 +321,7 @@ impl Bench {
     }
 
     fn hanging(&self, store: Store) -> Result<Round> {
-        let mut stage = self.stage(Shape::Hanging, store, Behaviour::Take, &[])?;
+        let mut stage = Stage::new(self, Shape::Hanging, store, Behaviour::Take, &[])?;
         let hole = Receiver::start(self.cores, Behaviour::Hang)?;
         let live = stage.applications("live", self.sizes.live_endpoints, &stage.url(0))?;
         let url = format!("http://{}/0", hole.addr());
@@ -316,7 +348,7 @@ impl Bench {
     }
 
     fn pending(&self, store: Store) -> Result<Round> {
-        let mut stage = self.stage(Shape::Pending, store, Behaviour::Take, &[])?;
+        let mut stage = Stage::new(self, Shape::Pending, store, Behaviour::Take, &[])?;
         let hole = Hole::open(self.sizes.dead, self.cores)?;
         let dead = stage.applications("dead", 1, &hole.url)?;
         let live_app = stage.server.api.create_application("live")?;
@@ -352,7 +384,7 @@ impl Bench {
 
     fn wide(&self, store: Store, width: Width) -> Result<Round> {
         let Width { endpoints, pending } = width;
-        let mut stage = self.stage(Shape::Wide, store, Behaviour::Take, &[])?;
+        let mut stage = Stage::new(self, Shape::Wide, store, Behaviour::Take, &[])?;
         let hole = Hole::open(Dead::Down, self.cores)?;
         let dead = stage.applications("dead", 1, &hole.url)?;
         let fill = Load { limit: FILL_LIMIT, ..self.load(0..pending, Pace::FlatOut) };
@@ -365,278 +397,55 @@ impl Bench {
         Ok(measured.round(&stage.server, idle))
     }
 
-    fn stage(
-        &self,
-        shape: Shape,
-        store: Store,
-        behaviour: Behaviour,
-        settings: &[(&'static str, String)],
-    ) -> Result<Stage<'_>> {
-        let data = self.dir.join(shape.name()).join("data");
-        let mut settings = settings.to_vec();
-        let backing = match store {
-            Store::Sqlite => None,
-            Store::Postgres => {
-                Some(self.postgres.as_ref().context("no PostgreSQL was started")?.database()?)
-            }
+    fn source(&self, case: Case, lengths: Lengths) -> Result<Round> {
+        let mut stage = Stage::new(self, case.shape, case.store, Behaviour::Take, &[])?;
+        let api = &stage.server.api;
+        let hole = Hole::open(Dead::Down, self.cores)?;
+        let source = api.create_source("bench", SOURCE_SECRET)?;
+        let endpoint = api.create_endpoint(&source.application, &hole.url)?;
+        let github = |stage: &Stage<'_>| {
+            Target::github(stage.server.api.addr, &source.path, SOURCE_SECRET, lengths)
         };
-        settings.extend(backing.as_ref().map(|backing| ("RINGBACK_STORE", backing.dsn())));
-        let server = Server::start(&self.binary, &data, &settings)?;
-        let receiver = Receiver::start(self.cores, behaviour)?;
-        Ok(Stage {
-            bench: self,
-            data,
-            settings,
-            server,
-            receiver,
-            backing,
-            next: 0,
-            lost_warming_up: 0,
-        })
+        let idle = stage.idle()?;
+
+        let seqs = stage.take(POSTS * self.sizes.source_seconds);
+        let load = self.load(seqs.clone(), Pace::PerSecond(POSTS));
+        let bare = generator::run(&Target::bare(stage.receiver.addr(), lengths)?, &load)?;
+        let posts = generator::run(&github(&stage)?, &load)?;
+        stage.restart()?;
+        stage.receiver = hole.revive(self.cores)?;
+        let since = Instant::now();
+        stage.server.api.recover(&source.application, &endpoint, "2000-01-01T00:00:00Z")?;
+        let since = clock::at(since);
+        let verdict = stage.await_all(seqs, 1, &posts, 0);
+        let recovered = Duration::from_nanos(verdict.last_straight.saturating_sub(since));
+
+        let story = Posts {
+            per_second: POSTS,
+            accepted: posts.acks.len() as u64,
+            failed: posts.failed,
+            ack: Percentiles::of(posts.latencies()),
+            bare: Percentiles::of(bare.latencies()),
+            restart_ms: millis(stage.server.start),
+            recovered_ms: millis(recovered),
+        };
+        let flat = stage.measure(&github(&stage)?, 1, self.sizes.messages, Pace::FlatOut)?;
+        let mut round = flat.round(&stage.server, idle);
+        round.lost += verdict.lost;
+        round.duplicated += verdict.duplicated;
+        round.complaint = round.complaint.or(posts.complaint);
+        round.posts = Some(story);
+        Ok(round)
     }
 
     /// How many messages are not measured.
-    fn warming(&self) -> u32 {
+    pub fn warming(&self) -> u32 {
         (self.sizes.messages / 10).min(2_000)
     }
 
-    fn load(&self, seqs: std::ops::Range<u32>, pace: Pace) -> Load {
+    /// A load of these messages by all the generator's connections.
+    pub fn load(&self, seqs: Range<u32>, pace: Pace) -> Load {
         let connections = self.sizes.connections;
         Load { seqs, pace, connections, cores: self.cores, limit: LOAD_LIMIT }
     }
-}
-
-/// A server and a receiver that face each other.
-struct Stage<'a> {
-    bench: &'a Bench,
-    data: PathBuf,
-    /// With which the server was started.
-    settings: Vec<(&'static str, String)>,
-    server: Server,
-    receiver: Receiver,
-    /// The database, if the store is not the embedded one. It goes after the server.
-    backing: Option<Backing>,
-    /// The next free sequence number.
-    next: u32,
-    /// Not measured, and still not allowed to be lost.
-    lost_warming_up: u64,
-}
-
-impl Stage<'_> {
-    fn url(&self, endpoint: u16) -> String {
-        format!("http://{}/{endpoint}", self.receiver.addr())
-    }
-
-    fn messages(&self, applications: &[String]) -> Result<Target> {
-        Target::messages(self.server.api.addr, &self.server.api.token, applications)
-    }
-
-    /// One application with `endpoints` endpoints at the receiver.
-    fn application(&self, name: &str, endpoints: u16) -> Result<Target> {
-        let app = self.server.api.create_application(name)?;
-        for endpoint in 0..endpoints {
-            self.server.api.create_endpoint(&app, &self.url(endpoint))?;
-        }
-        self.messages(&[app])
-    }
-
-    /// `count` applications with one endpoint each, all at `url`.
-    fn applications(&self, name: &str, count: u32, url: &str) -> Result<Target> {
-        let one = |turn| {
-            let app = self.server.api.create_application(&format!("{name} {turn}"))?;
-            self.server.api.create_endpoint(&app, url)?;
-            Ok(app)
-        };
-        let clerks = CLERKS.min(count);
-        let some = |clerk| (clerk..count).step_by(clerks as usize).map(one).collect();
-        let apps = thread::scope(|scope| {
-            let working: Vec<_> =
-                (0..clerks).map(|clerk| scope.spawn(move || some(clerk))).collect();
-            working
-                .into_iter()
-                .map(|clerk| clerk.join().unwrap_or_else(|_| bail!("creating them panicked")))
-                .collect::<Result<Vec<Vec<String>>>>()
-        })?;
-        self.messages(&apps.concat())
-    }
-
-    fn idle(&self) -> Result<Usage> {
-        thread::sleep(SETTLE);
-        self.server.usage()
-    }
-
-    /// Kills the server as a crash would, and starts it again on the same data.
-    fn restart(&mut self) -> Result<()> {
-        server::kill();
-        self.server = Server::start(&self.bench.binary, &self.data, &self.settings)?;
-        Ok(())
-    }
-
-    /// Sends one message; the time from the start of the server to its receipt.
-    fn first_dispatch(&mut self, application: &str) -> Result<Duration> {
-        let mut payload = Vec::new();
-        payload::write(self.take(1).start, &mut payload);
-        self.server.api.create_message(application, &payload)?;
-        self.drain(1);
-        let receipts = self.receiver.receipts();
-        let receipt = receipts.first().context("nothing was dispatched after the restart")?;
-        Ok(Duration::from_nanos(receipt.at - self.server.spawned))
-    }
-
-    /// Some messages that are not measured: connections, pages and branch tables get warm.
-    fn warm_up(&mut self, target: &Target, fan_out: u16, count: u32) -> Result<()> {
-        let seqs = self.take(count);
-        let sent = generator::run(target, &self.bench.load(seqs.clone(), Pace::FlatOut))?;
-        self.drain(sent.acks.len() as u64 * u64::from(fan_out));
-        thread::sleep(SETTLE);
-        let verdict = ledger::judge(seqs, fan_out, &sent.acks, self.receiver.receipts());
-        self.lost_warming_up = verdict.lost;
-        Ok(())
-    }
-
-    fn measure(
-        &mut self,
-        target: &Target,
-        fan_out: u16,
-        count: u32,
-        pace: Pace,
-    ) -> Result<Measured> {
-        let seqs = self.take(count);
-        let taken = self.receiver.taken();
-        let work = self.work()?;
-        let (before, own) = (self.server.usage()?, Usage::own_cpu());
-        let sent = generator::run(target, &self.bench.load(seqs.clone(), pace))?;
-
-        let quiet = self.drain(taken + sent.acks.len() as u64 * u64::from(fan_out));
-        thread::sleep(SETTLE);
-        let judge = || ledger::judge(seqs.clone(), fan_out, &sent.acks, self.receiver.receipts());
-        let mut verdict = judge();
-        if verdict.lost > 0 && !quiet {
-            // Duplicates had made up the number before the last first copy arrived.
-            self.drain(u64::MAX);
-            verdict = judge();
-        }
-        verdict.lost += std::mem::take(&mut self.lost_warming_up);
-        let (after, own) = (self.server.usage()?, Usage::own_cpu() - own);
-        let database = work
-            .zip(self.work()?)
-            .map(|(before, after)| Backing::cost(before, after, sent.acks.len()));
-        Ok(Measured { sent, verdict, before, after, own, database })
-    }
-
-    /// What the database server has done so far, if there is one.
-    fn work(&self) -> Result<Option<Work>> {
-        self.backing.as_ref().map(Backing::work).transpose()
-    }
-
-    /// Waits until the receiver has taken `owed` requests in all; whether it gave up because
-    /// nothing came any more.
-    fn drain(&self, owed: u64) -> bool {
-        let start = Instant::now();
-        let (mut arrived, mut last) = (self.receiver.arrived(), start);
-        while self.receiver.taken() < owed {
-            thread::sleep(Duration::from_millis(2));
-            if self.receiver.arrived() != arrived {
-                (arrived, last) = (self.receiver.arrived(), Instant::now());
-            }
-            if last.elapsed() > PATIENCE || start.elapsed() > DRAIN_LIMIT {
-                return true;
-            }
-        }
-        false
-    }
-
-    fn take(&mut self, count: u32) -> std::ops::Range<u32> {
-        let start = self.next;
-        self.next += count;
-        start..self.next
-    }
-}
-
-/// A load and what it took.
-struct Measured {
-    sent: Sent,
-    verdict: Verdict,
-    before: Usage,
-    after: Usage,
-    /// CPU time of the generator and the receiver.
-    own: Duration,
-    database: Option<Cost>,
-}
-
-impl Measured {
-    fn round(self, server: &Server, idle: Usage) -> Round {
-        let Self { sent, verdict, before, after, own, database } = self;
-        let deliveries = verdict.delivered.max(1) as f64;
-        let cpu = after.cpu.saturating_sub(before.cpu);
-        let written = after.written.saturating_sub(before.written) as f64;
-        let straight = verdict.straight.len() as u64;
-        let retried = (!verdict.retried.is_empty()).then(|| Retried {
-            count: verdict.retried.len() as u64,
-            end_to_end: Percentiles::of(verdict.retried),
-        });
-        Round {
-            accepted_per_second: sent.rate(),
-            delivered_per_second: per_second(straight, sent.first_sent, verdict.last_straight),
-            ack: Percentiles::of(sent.latencies()),
-            end_to_end: Percentiles::of(verdict.straight),
-            delivered: verdict.delivered,
-            lost: verdict.lost,
-            duplicated: verdict.duplicated,
-            misnamed: verdict.misnamed,
-            refused: sent.refused,
-            failed: sent.failed,
-            cpu_us: cpu.as_secs_f64() * 1e6 / deliveries,
-            bench_cpu_us: own.as_secs_f64() * 1e6 / deliveries,
-            written_kb: written / 1e3 / sent.acks.len().max(1) as f64,
-            idle_mib: mib(idle.resident),
-            after_mib: mib(after.resident),
-            peak_mib: mib(after.peak),
-            start_ms: millis(server.start),
-            database,
-            retried,
-            hanging: None,
-            pending: None,
-            complaint: sent.complaint,
-        }
-    }
-}
-
-/// Where messages go to stay pending.
-struct Hole {
-    url: String,
-    /// Held for as long as the address is to be dead.
-    _hold: Hold,
-}
-
-#[expect(dead_code, reason = "held, never read: dropping them would free the address")]
-enum Hold {
-    Port(TcpSocket),
-    Receiver(Receiver),
-}
-
-impl Hole {
-    fn open(dead: Dead, cores: usize) -> Result<Self> {
-        let (addr, hold) = match dead {
-            // Bound and not listening: refused, and nobody else can get the port meanwhile.
-            Dead::Down => {
-                let socket = TcpSocket::new_v4()?;
-                socket.bind(([127, 0, 0, 1], 0).into())?;
-                (socket.local_addr()?, Hold::Port(socket))
-            }
-            Dead::Hanging => {
-                let receiver = Receiver::start(cores, Behaviour::Hang)?;
-                (receiver.addr(), Hold::Receiver(receiver))
-            }
-        };
-        Ok(Self { url: format!("http://{addr}/0"), _hold: hold })
-    }
-}
-
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
-
-fn mib(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }

@@ -3,6 +3,8 @@
 //! The rule is a pure function of what is known about one message at one endpoint. It never picks
 //! what is about to be sent anyway, so asking twice sends nothing twice.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -119,10 +121,14 @@ impl Facts {
     }
 }
 
+/// An attempt of the schedule that is due within this time is not asked for again: both would be
+/// made, and the message delivered twice.
+const SOON: Duration = Duration::from_secs(5);
+
 impl Selection {
     /// Decides for one message; `filter` is what the endpoint wants now.
     pub fn choose(&self, facts: &Facts, filter: &Filter, now: Timestamp) -> Choice {
-        let due = facts.scheduled.is_some_and(|due| due <= now);
+        let due = facts.scheduled.is_some_and(|due| due <= now + SOON);
         if facts.asked_for || due || !self.wants(facts, filter) {
             return Choice::Leave;
         }
@@ -203,7 +209,7 @@ mod tests {
             ),
             // The next attempt of the schedule is far away: somebody asks for one now.
             (
-                Facts { scheduled: Some(Timestamp(2_000)), ..tried(false, 500) },
+                Facts { scheduled: Some(Timestamp(60_000)), ..tried(false, 500) },
                 [Choice::Send, Choice::Leave, Choice::Send],
             ),
         ] {
@@ -217,7 +223,8 @@ mod tests {
         let due = Some(NOW);
         for facts in [
             Facts { scheduled: due, ..tried(false, 500) },
-            Facts { scheduled: Some(Timestamp(2_000)), ..facts() },
+            Facts { scheduled: Some(NOW + SOON), ..tried(false, 500) },
+            Facts { scheduled: Some(Timestamp(60_000)), ..facts() },
             Facts { asked_for: true, ..tried(false, 500) },
             Facts { asked_for: true, ..facts() },
             Facts { scheduled: due, ..facts() },
