@@ -42,6 +42,10 @@ const bodies = {
   eventTypeImportOpenApiIn: () => ({ spec: { webhooks: { "matrix.imported": { post: {} } } } }),
   eventTypeIn: ({ name }) => ({ name: name(), description: "d" }),
   eventTypeUpsertIn: () => ({ description: "d" }),
+  ingestEndpointHeadersIn: () => ({ headers: {} }),
+  ingestEndpointIn: ({ place }) => ({ url: place().url }),
+  ingestEndpointUpsertIn: ({ place }) => ({ url: place().url }),
+  ingestSourceIn: ({ name }) => ({ name: name(), type: "generic-webhook", config: {} }),
   messageIn: ({ eventTypeName }) => ({ eventType: eventTypeName, payload: {} }),
   messagePrecheckIn: ({ eventTypeName }) => ({ eventType: eventTypeName }),
   operationalWebhookEndpointHeadersIn: () => ({ headers: {} }),
@@ -63,6 +67,7 @@ async function world({ api, place, name, eventually }, path) {
   const operational = path.includes("/operational-webhook/");
   const endpoint = await api.endpoint.create(appId, { url: place().url });
   const told = operational && (await api.operationalWebhook.endpoint.create({ url: place().url }));
+  const ingest = path.includes("/ingest/") && (await ingesting(api, { place, name }));
   const eventTypeName = name();
   const schemas = { 1: { type: "object", examples: [{}] } };
   await api.eventType.create({ name: eventTypeName, description: "d", schemas });
@@ -75,12 +80,20 @@ async function world({ api, place, name, eventually }, path) {
   const task = path.includes("{task_id}") && (await recover());
   return {
     appId,
-    endpointId: (told || endpoint).id,
+    endpointId: (told || ingest.endpoint || endpoint).id,
     eventTypeName,
     msgId,
     attemptId: attempt.id,
     taskId: task.id,
+    sourceId: ingest.source?.id,
   };
+}
+
+/** A source and an endpoint of it. */
+async function ingesting(api, things) {
+  const source = await api.ingest.source.create(bodies.ingestSourceIn(things));
+  const endpoint = await api.ingest.endpoint.create(source.id, bodies.ingestEndpointIn(things));
+  return { source, endpoint };
 }
 
 /** The checks, to be run. */

@@ -15,6 +15,8 @@ import httpx
 import pydantic
 from svix.api import (
     EndpointIn,
+    IngestEndpointIn,
+    IngestSourceIn,
     MessageAttemptListByMsgOptions,
     MessageIn,
     OperationalWebhookEndpointIn,
@@ -31,7 +33,6 @@ LATER = [
     "/destination",
     "/environment/export",
     "/environment/import",
-    "/ingest/",
     "/integration",
     "/poller/",
     "/stream",
@@ -99,6 +100,11 @@ def things(name, path):
     if "/operational-webhook/" in path:
         wanted = OperationalWebhookEndpointIn(url=receiver.place().url)
         found["endpoint_id"] = api.operational_webhook.endpoint.create(wanted).id
+    if "/ingest/" in path:
+        source = api.ingest.source.create(IngestSourceIn(name="Matrix", type="generic-webhook")).id
+        wanted = IngestEndpointIn(url=receiver.place().url)
+        found["source_id"] = source
+        found["endpoint_id"] = api.ingest.endpoint.create(source, wanted).id
     if "{task_id}" in path:
         since = datetime.now(timezone.utc) - timedelta(hours=1)
         task = api.endpoint.recover(found["app_id"], found["endpoint_id"], RecoverIn(since=since))
@@ -112,6 +118,8 @@ def value(name, kind, things):
         return things[name]
     if typing.get_origin(kind) is typing.Union:
         return value(name, typing.get_args(kind)[0], things)
+    if typing.get_origin(kind) is typing.Literal:
+        return typing.get_args(kind)[0]
     if typing.get_origin(kind) in (dict, list):
         return typing.get_origin(kind)()
     if issubclass(kind, pydantic.BaseModel):

@@ -174,6 +174,14 @@ impl Things {
             let made = api.operational_webhook().endpoint().create(wanted, None).await?;
             self.names.insert("endpoint_id", made.id);
         }
+        if path.contains("/ingest/") {
+            let wanted = self.body("IngestSourceIn")?;
+            let source = api.ingest().source().create(wanted, None).await?.id;
+            let wanted = self.body("IngestEndpointIn")?;
+            let made = api.ingest().endpoint().create(source.clone(), wanted, None).await?;
+            self.names.insert("source_id", source);
+            self.names.insert("endpoint_id", made.id);
+        }
         Ok(())
     }
 
@@ -193,9 +201,12 @@ impl Things {
             "BulkReplayIn" | "RecoverIn" | "ReplayIn" => json!({"since": ago(60)}),
             "EndpointHeadersIn"
             | "EndpointHeadersPatchIn"
+            | "IngestEndpointHeadersIn"
             | "OperationalWebhookEndpointHeadersIn" => json!({"headers": {}}),
             "EndpointIn"
             | "EndpointUpsertIn"
+            | "IngestEndpointIn"
+            | "IngestEndpointUpsertIn"
             | "OperationalWebhookEndpointIn"
             | "OperationalWebhookEndpointUpsertIn" => json!({"url": self.url}),
             "EventExampleIn" | "MessagePrecheckIn" => {
@@ -206,6 +217,7 @@ impl Things {
             }
             "EventTypeIn" => json!({"name": fresh(), "description": "d"}),
             "EventTypeUpsertIn" => json!({"description": "d"}),
+            "IngestSourceIn" => json!({"name": fresh(), "type": "generic-webhook"}),
             "MessageIn" => json!({"eventType": text("event_type_name")?, "payload": {}}),
             _ => json!({}),
         };

@@ -171,9 +171,11 @@ pub(super) struct IngestSourceOut {
     /// Who calls.
     #[serde(rename = "type")]
     kind: String,
-    /// The settings that are no secrets.
-    #[schema(value_type = BTreeMap<String, Value>)]
-    config: BTreeMap<String, Value>,
+    /// The settings that are no secrets; left out where the provider has no settings at all, because
+    /// the SDKs read nothing else for `generic-webhook`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<BTreeMap<String, Value>>)]
+    config: Option<BTreeMap<String, Value>>,
     /// Settings that are needed and not there: without them nothing is accepted.
     missing: Vec<String>,
     /// How requests are treated.
@@ -209,7 +211,7 @@ impl IngestSourceOut {
     ) -> IngestSourceOut {
         let declared = provider.map_or(&[][..], |provider| &provider.settings);
         let open = declared.iter().filter(|setting| setting.kind != provider::Kind::Secret);
-        let config = open
+        let config: BTreeMap<String, Value> = open
             .filter_map(|setting| {
                 let values = settings.values(&setting.name);
                 let texts = || values.iter().map(|value| Value::from(value.as_str()));
@@ -231,7 +233,7 @@ impl IngestSourceOut {
             name: source.name,
             ingest_url,
             kind: kinds::kind(&source.provider).to_owned(),
-            config,
+            config: (!declared.is_empty()).then_some(config),
             missing,
             options: serde_json::from_str(&source.config).unwrap_or_default(),
             strength: provider.map_or("none", |provider| provider.strength.as_str()),
