@@ -26,11 +26,12 @@ Development tasks of Ringback.
 usage: cargo xtask <task>
 
   test [--only PART] [--store URL]
-                       every test: Rust tests, documentation tests, the official SDKs and a fuzzer
-                       against a real server, on both stores. PART is one of: unit, doc, python,
-                       python-1.42, js, rust, schemathesis (on SQLite); postgres-store, postgres,
-                       postgres-python, postgres-python-1.42, postgres-js, postgres-rust,
-                       postgres-schemathesis (on PostgreSQL)
+                       every test: Rust tests, documentation tests, the official SDKs, libraries of
+                       providers and a fuzzer against a real server, on both stores. PART is one of:
+                       unit, doc, python, python-1.42, js, rust, vendors-python, vendors-js,
+                       schemathesis (on SQLite); postgres-store, postgres, postgres-python,
+                       postgres-python-1.42, postgres-js, postgres-rust, postgres-schemathesis (on
+                       PostgreSQL)
                        A PostgreSQL is started and stopped. With --store the parts on PostgreSQL run
                        alone, on the server at postgres://…, or one compatible with it: each test
                        creates a database there and drops it

@@ -53,8 +53,14 @@ const PARTS: &[Part] = &[
     Part { name: "doc", on: On::Neither, run: doc },
     Part { name: "python", on: On::Sqlite, run: |ground| python(ground, "python", None) },
     Part { name: "python-1.42", on: On::Sqlite, run: |ground| python(ground, "python-1.42", None) },
-    Part { name: "js", on: On::Sqlite, run: |ground| js(ground, None) },
+    Part { name: "js", on: On::Sqlite, run: |ground| js(ground, "js", None) },
     Part { name: "rust", on: On::Sqlite, run: |ground| rust(ground, None) },
+    Part {
+        name: "vendors-python",
+        on: On::Sqlite,
+        run: |ground| python(ground, "vendors-python", None),
+    },
+    Part { name: "vendors-js", on: On::Sqlite, run: |ground| js(ground, "vendors-js", None) },
     Part { name: "schemathesis", on: On::Sqlite, run: |ground| schemathesis(ground, None) },
     Part { name: "postgres-store", on: On::PostgresOnly, run: postgres_store },
     Part { name: "postgres", on: On::Postgres, run: postgres },
@@ -71,7 +77,7 @@ const PARTS: &[Part] = &[
     Part {
         name: "postgres-js",
         on: On::Postgres,
-        run: |ground| js(ground, Some(&database(ground)?)),
+        run: |ground| js(ground, "js", Some(&database(ground)?)),
     },
     Part {
         name: "postgres-rust",
@@ -168,8 +174,10 @@ pub(crate) fn install(root: &Path) -> Result<(), String> {
     tools::rust_tools(root)?;
     tools::python_sdk(root, "python")?;
     tools::python_sdk(root, "python-1.42")?;
+    tools::python_sdk(root, "vendors-python")?;
     tools::schemathesis(root)?;
-    tools::js_sdk(root).map(drop)
+    tools::js_sdk(root, "js")?;
+    tools::js_sdk(root, "vendors-js").map(drop)
 }
 
 /// `cargo deny`, without the advisory database: that one is fetched from the network.
@@ -257,15 +265,15 @@ fn python(ground: Ground<'_>, name: &str, store: Option<&Database>) -> Result<Co
     })
 }
 
-fn js(Ground { root, .. }: Ground<'_>, store: Option<&Database>) -> Result<Count, String> {
-    let place = tools::js_sdk(root)?;
-    let node = tools::node(&place)?;
+fn js(ground: Ground<'_>, name: &str, store: Option<&Database>) -> Result<Count, String> {
+    let root = ground.root;
+    let node = tools::node(&tools::js_sdk(root, "js")?)?;
+    let place = tools::js_sdk(root, name)?;
     // A module finds its packages beside itself, so the suite runs from where they are installed.
-    for module in ["suite.mjs", "matrix.mjs"] {
-        tools::copy(&root.join("tests/sdk/js").join(module), &place.join(module))?;
-    }
+    tools::copy_modules(&root.join("tests/sdk").join(name), &place)?;
+    tools::copy_modules(&root.join("tests/sdk/harness"), &place.join("harness"))?;
     let script = place.join("suite.mjs");
-    against_server(root, "js", store, || {
+    against_server(root, name, store, || {
         let mut command = Command::new(&node);
         command.arg(&script);
         Ok(command)

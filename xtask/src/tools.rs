@@ -28,11 +28,11 @@ pub(crate) fn schemathesis(root: &Path) -> Result<PathBuf, String> {
     virtual_environment(&root.join("target/schemathesis"), &pins)
 }
 
-/// The JavaScript SDK and the Node.js that runs it, as `tests/sdk/js/package-lock.json` pins them.
-/// Answers the folder that holds `node_modules`.
-pub(crate) fn js_sdk(root: &Path) -> Result<PathBuf, String> {
-    let place = root.join("target/sdk/js");
-    let pins = root.join("tests/sdk/js");
+/// The JavaScript packages that `tests/sdk/{name}/package-lock.json` pins; those of `js` have the
+/// Node.js that runs them all. Answers the folder that holds `node_modules`.
+pub(crate) fn js_sdk(root: &Path, name: &str) -> Result<PathBuf, String> {
+    let place = root.join("target/sdk").join(name);
+    let pins = root.join("tests/sdk").join(name);
     let files = ["package.json", "package-lock.json"];
     let stamp = files
         .iter()
@@ -101,8 +101,23 @@ fn create(path: &Path) -> Result<(), String> {
     fs::create_dir_all(path).map_err(|error| format!("cannot create {}: {error}", path.display()))
 }
 
+/// Copies every module (`.mjs`) of a folder into another, which is created.
+pub(crate) fn copy_modules(from: &Path, to: &Path) -> Result<(), String> {
+    create(to)?;
+    let unreadable = |error| format!("cannot read {}: {error}", from.display());
+    for entry in fs::read_dir(from).map_err(unreadable)? {
+        let module = entry.map_err(unreadable)?.path();
+        if let (Some("mjs"), Some(name)) =
+            (module.extension().and_then(|end| end.to_str()), module.file_name())
+        {
+            copy(&module, &to.join(name))?;
+        }
+    }
+    Ok(())
+}
+
 /// Copies one file, naming both in the error.
-pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), String> {
+fn copy(from: &Path, to: &Path) -> Result<(), String> {
     fs::copy(from, to)
         .map(drop)
         .map_err(|error| format!("cannot copy {} to {}: {error}", from.display(), to.display()))

@@ -6,72 +6,19 @@
 import assert from "node:assert/strict";
 import { createPublicKey, generateKeyPairSync, verify as verifySignature } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { ApiException, Svix, Webhook, messageInRaw } from "svix";
 import { Webhook as StandardWebhook } from "standardwebhooks";
+import { check, eventually, run } from "./harness/cases.mjs";
+import { place } from "./harness/receiver.mjs";
 import { matrix } from "./matrix.mjs";
 
 const { RINGBACK_URL: url, RINGBACK_TOKEN: token } = process.env;
 const api = new Svix(token, { serverUrl: url });
 
-// --- cases, a receiver, and what they need
-
-const cases = [];
-const check = (name, run) => cases.push({ name, run });
-
 let unique = 0;
 const name = () => `js-${(unique += 1)}`;
 const application = async () => (await api.application.create({ name: "JS", uid: name() })).id;
-
-/** Asks until `accept` is content: a record follows its delivery, it does not precede it. */
-async function eventually(read, accept, within = 15_000) {
-  const deadline = Date.now() + within;
-  for (;;) {
-    const value = await read();
-    if (accept(value)) return value;
-    assert.ok(Date.now() < deadline, `not in time; last: ${JSON.stringify(value)}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-const places = new Map();
-const server = createServer((request, response) => {
-  const chunks = [];
-  request.on("data", (chunk) => chunks.push(chunk));
-  request.on("end", () => {
-    const place = places.get(request.url);
-    const status = place.statuses.shift() ?? 200;
-    place.deliveries.push({ headers: request.headers, body: Buffer.concat(chunks) });
-    response.writeHead(status).end(`answer of ${request.url}`);
-    place.arrived();
-  });
-});
-await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-
-/** A place of its own that answers with `statuses` in turn and with 200 from then on. */
-function place(...statuses) {
-  const path = `/place/${(unique += 1)}`;
-  const waiting = [];
-  const made = {
-    url: `http://127.0.0.1:${server.address().port}${path}`,
-    statuses,
-    deliveries: [],
-    arrived: () => waiting.splice(0).forEach((wake) => wake()),
-    async wait(count = 1, within = 15_000) {
-      const late = setTimeout(() => made.arrived(), within);
-      const deadline = Date.now() + within;
-      while (made.deliveries.length < count && Date.now() < deadline) {
-        await new Promise((wake) => waiting.push(wake));
-      }
-      clearTimeout(late);
-      assert.ok(made.deliveries.length >= count, `${made.deliveries.length} of ${count} arrived`);
-      return made.deliveries.slice(0, count);
-    },
-  };
-  places.set(path, made);
-  return made;
-}
 
 function verify(delivery, secret) {
   const family = (prefix) =>
@@ -351,19 +298,4 @@ for (const operation of await matrix({ api, url, token, Svix, place, name, event
   check(`matrix.${operation.name}`, operation.run);
 }
 
-// --- run
-
-let failed = 0;
-for (const { name, run } of cases) {
-  try {
-    await run();
-    console.log(`ok     ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`${error.stack}\n${JSON.stringify(error.body ?? null)}\nFAILED ${name}`);
-  }
-}
-server.close();
-server.closeAllConnections();
-console.log(`${cases.length - failed} passed, ${failed} failed`);
-process.exitCode = failed === 0 ? 0 : 1;
+await run();
