@@ -14,7 +14,7 @@ use ringback_domain::{
     message::Origin,
     provider::{Event, Judgement, Provider, Reason, Reply, Request, State, Template, Verdict},
     scope::Reference,
-    source::{Fate, Received, VERDICT_HEADER},
+    source::{Fate, Received, TARGET_HEADER, VERDICT_HEADER},
     time::Timestamp,
 };
 use ringback_store::{
@@ -626,6 +626,7 @@ impl Call<'_> {
             ("ringback-source".to_owned(), self.ready.source.id.to_string()),
             ("ringback-event".to_owned(), kind.to_owned()),
             (VERDICT_HEADER.to_owned(), accepted.verdict.state.as_str().to_owned()),
+            (TARGET_HEADER.to_owned(), self.target()),
         ];
         let printable = |text: &&str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         if let Some(id) = id.filter(printable) {

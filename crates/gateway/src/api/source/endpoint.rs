@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::{extract::State, response::Response};
 use ringback_domain::{application::Metadata, endpoint::Endpoint, id::EndpointId, time::Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -50,6 +51,11 @@ struct IngestEndpointIn {
     disabled: Option<bool>,
     /// Only these event types; all if not given.
     event_types: Option<Vec<String>>,
+    /// Only messages with such content; all if null. The SDKs do not know it, so what replaces an
+    /// endpoint without naming it keeps it. `docs/filters.md` describes the language.
+    #[serde(default, deserialize_with = "patch::given")]
+    #[schema(value_type = Option<Object>, example = json!({"body": {"amount": {"$gte": 100}}}))]
+    filter: Option<Option<Value>>,
     /// Requests a second.
     #[schema(minimum = 1)]
     throttle_rate: Option<u32>,
@@ -74,6 +80,7 @@ impl From<IngestEndpointIn> for EndpointIn {
             uid: body.uid,
             disabled: body.disabled,
             event_types: body.event_types,
+            filter: body.filter,
             throttle_rate: body.throttle_rate,
             rate_limit: body.rate_limit,
             metadata: body.metadata,
@@ -107,6 +114,9 @@ struct IngestEndpointOut {
     failing_since: Option<Timestamp>,
     /// Only these event types; all if null.
     event_types: Option<Vec<String>>,
+    /// Only messages with such content; all if null.
+    #[schema(value_type = Option<Object>)]
+    filter: Option<Box<RawValue>>,
     /// Requests a second.
     throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
@@ -135,6 +145,7 @@ impl From<Endpoint> for IngestEndpointOut {
             state: all.state,
             failing_since: all.failing_since,
             event_types: all.event_types,
+            filter: all.filter,
             throttle_rate: all.throttle_rate,
             rate_limit: all.rate_limit,
             metadata: all.metadata,
