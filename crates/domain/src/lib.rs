@@ -30,6 +30,7 @@ pub mod quota;
 pub mod replay;
 pub mod retry;
 pub mod route;
+pub mod schema;
 
 pub mod access;
 pub mod address;

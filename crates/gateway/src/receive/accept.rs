@@ -22,7 +22,7 @@ use ringback_store::{
 };
 
 use super::{
-    DedupeBy, Directory, Ready,
+    DedupeBy, Directory, OnViolation, Ready,
     config::acknowledgement,
     headers::{self, Header},
     keys::Keys,
@@ -359,7 +359,26 @@ impl OnCore {
         let reply = acknowledgement(config.acknowledge.as_ref(), request)
             .unwrap_or_else(|| call.provider.acknowledgement());
         let kind = call.event_type(request, &event);
-        let mark = verdict.reason.as_ref().map(|reason| reason.code().to_owned());
+        let mut mark = verdict.reason.as_ref().map(|reason| reason.code().to_owned());
+        if let Some(violation) = call.violation(&kind, request) {
+            match config.on_violation {
+                OnViolation::Mark => mark = Some("schema_invalid".to_owned()),
+                OnViolation::Quarantine => {
+                    let mut kept = Refused::of(Fate::Quarantined, &verdict, reply, body);
+                    kept.reason = Some(violation);
+                    kept.event = event;
+                    return self.keep(call, kept).await;
+                }
+                OnViolation::Reject => {
+                    let status = StatusCode::UNPROCESSABLE_ENTITY.as_u16();
+                    let mut refused =
+                        Refused::of(Fate::SchemaInvalid, &verdict, Reply::empty(status), body);
+                    refused.reason = Some(violation);
+                    refused.event = event;
+                    return self.refuse(call, refused).await;
+                }
+            }
+        }
         let accepted = Accepted { request, body, verdict, event, kind, mark, status: reply.status };
         self.append(call, accepted).await?;
         Ok(reply)
@@ -495,6 +514,14 @@ impl OnCore {
             return Ok(reply);
         }
         Ok(refused.reply)
+    }
+
+    /// Writes a whole request down; only then it is answered.
+    async fn keep(&self, call: &Call<'_>, kept: Refused) -> Result<Reply, Busy> {
+        self.door.0.parts.metrics.received(kept.fate);
+        let reply = kept.reply.clone();
+        self.note(call, kept).await?;
+        Ok(reply)
     }
 
     async fn note(&self, call: &Call<'_>, refused: Refused) -> Result<(), Busy> {
@@ -636,6 +663,16 @@ impl Call<'_> {
             marks.push(("ringback-mark".to_owned(), mark.clone()));
         }
         marks
+    }
+
+    /// Where the body is not what the source's schema says.
+    fn violation(&self, kind: &str, request: &Request<'_>) -> Option<String> {
+        let schemas = &self.ready.schemas;
+        match schemas.get(kind).or_else(|| schemas.get("*"))? {
+            Ok(schema) => schema.check(request.body).err().map(|violation| violation.to_string()),
+            // Checked when it was saved; a later version may take less. Nothing passes unchecked.
+            Err(mistake) => Some(format!("the schema cannot be used: {mistake}")),
+        }
     }
 }
 

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
-use ringback_domain::provider::{Reply, Template};
+use ringback_domain::{
+    provider::{Reply, Template},
+    schema::Schema,
+};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
@@ -48,6 +51,10 @@ pub struct Config {
     /// The event type of messages, as a template: `{json.kind}`. The provider's own when absent.
     #[schema(nullable)]
     pub event_type: Option<String>,
+    /// JSON Schemas of bodies, by event type; `*` for all others.
+    pub schemas: BTreeMap<String, serde_json::Value>,
+    /// What becomes of a body that its schema refuses.
+    pub on_violation: OnViolation,
     /// Days that messages and requests are kept; the installation's own when absent.
     #[schema(nullable)]
     pub retention_days: Option<u16>,
@@ -67,6 +74,8 @@ impl Default for Config {
             dedupe: Dedupe::default(),
             split: false,
             event_type: None,
+            schemas: BTreeMap::new(),
+            on_violation: OnViolation::Reject,
             retention_days: None,
         }
     }
@@ -121,6 +130,18 @@ pub enum DedupeBy {
     None,
 }
 
+/// What becomes of a body that its schema refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnViolation {
+    /// It is refused with 422.
+    Reject,
+    /// It is acknowledged and kept, and goes nowhere until somebody releases it.
+    Quarantine,
+    /// It is accepted, with a mark.
+    Mark,
+}
+
 /// Networks; a lone address is the network of just that address.
 fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
@@ -168,6 +189,11 @@ impl Config {
             let bad = answer.headers.iter().find(|(name, value)| !is_header(name, value));
             if let Some((name, _)) = bad {
                 say("acknowledge.headers", format!("`{name}` cannot be a header with this value"));
+            }
+        }
+        for (kind, schema) in &self.schemas {
+            if let Err(mistake) = Schema::compile(schema) {
+                say("schemas", format!("`{kind}`: {mistake}"));
             }
         }
         if self.rate_limit == Some(0) {
@@ -247,6 +273,9 @@ mod tests {
         check(r#"{"methods":["BREW"]}"#, Some("methods"));
         check(r#"{"methods":[]}"#, Some("methods"));
         check(r#"{"rateLimit":0}"#, Some("rateLimit"));
+        check(r#"{"schemas":{"*":{"type":"object"}}}"#, None);
+        check(r#"{"schemas":{"*":{"type":"objekt"}}}"#, Some("schemas"));
+        check(r#"{"schemas":{"a":{"$ref":"https://example.com/a.json"}}}"#, Some("schemas"));
         check(r#"{"bodyLimit":99999999}"#, Some("bodyLimit"));
         check(r#"{"publicUrl":"example.com/x"}"#, Some("publicUrl"));
         check(r#"{"dedupe":{"by":"field"}}"#, Some("dedupe.field"));

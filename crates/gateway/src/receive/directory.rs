@@ -9,6 +9,7 @@ use std::{
 use ringback_domain::{
     id::Key,
     provider::{Provider, Settings},
+    schema::Schema,
     scope::Scope,
     seal::{Context, Keyring},
     source::Source,
@@ -41,6 +42,8 @@ pub struct Ready {
     pub provider: Option<Arc<Provider>>,
     /// What was supplied for it.
     pub settings: Settings,
+    /// The schemas of its configuration by event type, compiled; the reason where that failed.
+    pub schemas: HashMap<String, Result<Schema, String>>,
 }
 
 /// Finds sources. Clones share it.
@@ -106,7 +109,7 @@ impl Directory {
 
     /// Makes a source ready.
     pub fn ready(&self, environment: Key, source: Source) -> Ready {
-        let config = serde_json::from_str(&source.config).unwrap_or_else(|error| {
+        let config: Config = serde_json::from_str(&source.config).unwrap_or_else(|error| {
             tracing::error!(source = %source.id, %error, "a source's configuration is unreadable");
             // Fail closed: nothing unverified gets in by a configuration that cannot be read.
             Config::default()
@@ -115,7 +118,11 @@ impl Directory {
         let mut settings = self.settings(environment, &source);
         settings.set_tolerance(config.tolerance);
         let scope = Scope { environment, application: source.application.key() };
-        Ready { scope, source, config, provider, settings }
+        let compile = |(kind, schema): (&String, &serde_json::Value)| {
+            (kind.clone(), Schema::compile(schema).map_err(|mistake| mistake.to_string()))
+        };
+        let schemas = config.schemas.iter().map(compile).collect();
+        Ready { scope, source, config, provider, settings, schemas }
     }
 
     fn settings(&self, environment: Key, source: &Source) -> Settings {

@@ -6,7 +6,7 @@
 //! ```text
 //!  request ─► directory ─► limits ─► read ─► judge ─┬─► challenge: answered, written down
 //!             (source)                 keys ▲       ├─► refused: written down, within bounds
-//!                                                   └─► event ─► log::append ─► answer
+//!                                                   └─► event ─► schema ─► log::append ─► answer
 //! ```
 //!
 //! Invariants:
@@ -25,7 +25,7 @@ mod read;
 
 pub use accept::{Door, OnCore, PREFIX, Parts, route};
 pub use catalog::Catalog;
-pub use config::{Acknowledge, Config, Dedupe, DedupeBy, MAX_BODY, Wrong};
+pub use config::{Acknowledge, Config, Dedupe, DedupeBy, MAX_BODY, OnViolation, Wrong};
 pub use directory::{Directory, Ready, SETTINGS, TOKEN, open_settings};
 pub use keys::Keys;
 

@@ -1,6 +1,7 @@
 //! Sources from outside: what a provider sends to the real process, and what an endpoint gets.
 
 mod challenge;
+mod content;
 mod crash;
 mod event;
 mod refused;
