@@ -104,6 +104,11 @@ impl Fate {
         matches!(self, Fate::SchemaInvalid | Fate::Quarantined)
     }
 
+    /// Whether it was looked at as a whole and not taken, so that another look at it makes sense.
+    pub fn may_be_replayed(self) -> bool {
+        self.is_held() || matches!(self, Fate::Unverified | Fate::Stale | Fate::Malformed)
+    }
+
     /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -140,7 +145,8 @@ pub struct Received {
     pub method: String,
     /// Path and query below the source's URL, without the secret: `?hub.mode=subscribe`.
     pub target: String,
-    /// Names in lower case and values, secrets replaced.
+    /// Names in lower case and values, secrets replaced. What has a name that begins with a colon is
+    /// kept with them and no header.
     pub headers: Vec<(String, String)>,
     /// The address it came from.
     pub address: Option<String>,

@@ -204,6 +204,7 @@ cases! {
         what_is_refused_is_written_down
         a_kept_request_becomes_a_message_once
         what_was_kept_may_be_a_duplicate_by_now
+        a_kept_batch_becomes_its_messages_at_once
         what_was_kept_may_be_gone_by_now
         requests_are_filtered
         a_page_of_requests_looks_at_a_bounded_number

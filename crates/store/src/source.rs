@@ -10,7 +10,10 @@ use ringback_domain::{
     time::Timestamp,
 };
 
-use crate::{Answer, BoxFuture, Due, Found, Listed, Page, ReadError, Unavailable, WriteError};
+use crate::{
+    Answer, Append, Appended, BoxFuture, Due, Found, Listed, Page, ReadError, Unavailable,
+    WriteError,
+};
 
 /// The most requests of a source that did not become messages: the sweep deletes the oldest beyond.
 /// Those that are [held](Fate::is_held) are counted apart, so a flood of forgeries pushes none out.
@@ -22,7 +25,8 @@ pub const SOURCE_TOKENS: usize = 10;
 /// Sources: URLs that providers call, and the requests that arrived at them.
 ///
 /// A request that became a message is written by [`append`](crate::Store::append), in the
-/// transaction of its message: see [`Arrival`]. Whatever else arrives is written here.
+/// transaction of its message: see [`Arrival`]. Whatever else arrives is written here, and may become
+/// a message later: see [`release`](Sources::release).
 ///
 /// The application of a source is one like any other: it is listed, changed and deleted as such,
 /// and [`delete_application`](crate::Store::delete_application) deletes its source with it.
@@ -101,6 +105,16 @@ pub trait Sources {
         query: RequestQuery,
     ) -> BoxFuture<'_, Result<Found<Received>, ReadError>>;
 
+    /// Makes messages of a request that was kept, all of them or none. The request then has the fate,
+    /// the verdict, the reason and the message of the first one, and nothing else of it is changed;
+    /// it is deleted with that message. If the first one's claim was made before, the request is a
+    /// [`Fate::Duplicate`]; of the others, those whose claim was made before, with whatever body,
+    /// are left out.
+    ///
+    /// # Errors
+    /// [`WriteError::NotFound`] if the request or its source is not there.
+    fn release(&self, release: Release) -> BoxFuture<'_, Result<Released, WriteError>>;
+
     /// Tries a message again at once for every endpoint that it went to and that has not had it:
     /// what is pending becomes due now, what was given up gets one extra attempt. What is held
     /// (its endpoint disabled, paused or deleted) stays, and so does a message without content.
@@ -178,24 +192,18 @@ pub struct RotateSourceToken {
 
 /// What an accepted message was as a request; goes with [`NewMessage`](crate::NewMessage).
 ///
-/// With it, [`append`](crate::Store::append) writes the request in the same transaction: with the
-/// message's own key, or in place of a request that was kept ([`Arrival::existing`]). If the
-/// message's claim was seen before, the request is written as [`Fate::Duplicate`] of the first
-/// message, under a key of its own, whatever its body is: a provider's id names the event, and a
-/// retry may differ in a time stamp. So with an arrival, a claim never conflicts. Where the first
-/// message is past its retention, the id that is returned has its key and no random bits.
-///
-/// A kept request becomes a message once: released again, nothing is appended, and the first
-/// message is returned as a repetition. One that was deleted meanwhile is written anew.
+/// With it, [`append`](crate::Store::append) writes the request in the same transaction, with the
+/// message's own key. If the message's claim was seen before, the request is written as
+/// [`Fate::Duplicate`] of the first message, under a key of its own, whatever its body is: a
+/// provider's id names the event, and a retry may differ in a time stamp. So with an arrival, a
+/// claim never conflicts. Where the first message is past its retention, the id that is returned
+/// has its key and no random bits.
 #[derive(Clone, Debug)]
 pub struct Arrival {
     /// Which source.
     pub source: Key,
     /// Random bits of the request's id.
     pub nonce: u64,
-    /// The kept request that becomes a message only now: its fate, reason, verdict and message are
-    /// changed, nothing else of it.
-    pub existing: Option<Key>,
     /// Whether it was proven, in a stable word.
     pub verdict: String,
     /// Why not, where a source takes it all the same.
@@ -225,6 +233,27 @@ pub struct NewRequest {
     pub expires_at: Timestamp,
 }
 
+/// A request that was kept and becomes messages only now.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// Of which source.
+    pub source: Key,
+    /// The request.
+    pub request: Key,
+    /// What it becomes, all of the source's application: one message, or one for each event of a
+    /// batch. The first has an [`Arrival`], the others have none.
+    pub messages: Vec<Append>,
+}
+
+/// What became of a request that was to be released.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// Messages, in order; a repetition is what was there before.
+    Now(Vec<Appended>),
+    /// This was its message before: nothing is changed.
+    Before(MessageId),
+}
+
 /// Which requests to list.
 #[derive(Clone, Debug)]
 pub struct RequestQuery {
@@ -234,10 +263,26 @@ pub struct RequestQuery {
     pub fates: Vec<Fate>,
     /// Only with this id of the provider.
     pub event_id: Option<String>,
+    /// Only of this event type.
+    pub event_type: Option<String>,
     /// Only received before.
     pub before: Option<Timestamp>,
     /// Only received after.
     pub after: Option<Timestamp>,
+}
+
+impl Released {
+    /// Whether something was changed.
+    pub(crate) fn is_now(&self) -> bool {
+        matches!(self, Released::Now(_))
+    }
+}
+
+impl RequestQuery {
+    /// Whether it may leave out some of the requests in its span of time.
+    pub(crate) fn is_narrow(&self) -> bool {
+        !self.fates.is_empty() || self.event_id.is_some() || self.event_type.is_some()
+    }
 }
 
 /// A text that somebody else sent, as every store can keep it: a NUL is replaced.

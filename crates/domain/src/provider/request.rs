@@ -1,7 +1,7 @@
 //! What arrived, as the rules of a provider see it.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 /// A request to a source.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub struct Request<'a> {
     /// The bytes as they arrived.
     pub body: &'a [u8],
     text: Option<&'a str>,
-    form: OnceCell<Vec<(String, String)>>,
+    form: OnceLock<Vec<(String, String)>>,
 }
 
 impl<'a> Request<'a> {
@@ -28,7 +28,7 @@ impl<'a> Request<'a> {
         body: &'a [u8],
     ) -> Self {
         let text = std::str::from_utf8(body).ok();
-        Self { method, url, headers, body, text, form: OnceCell::new() }
+        Self { method, url, headers, body, text, form: OnceLock::new() }
     }
 
     /// The same request with another body, to find out what happened to the one that arrived.

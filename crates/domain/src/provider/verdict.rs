@@ -16,6 +16,14 @@ pub enum State {
 }
 
 impl State {
+    const ALL: [State; 4] =
+        [State::Verified, State::Authenticated, State::Failed, State::Unattempted];
+
+    /// The state with this name.
+    pub fn named(name: &str) -> Option<State> {
+        State::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
     /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {

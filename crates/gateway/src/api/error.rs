@@ -15,7 +15,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::reply::json;
-use crate::auth::AuthError;
+use crate::{auth::AuthError, receive::Refusal};
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -283,6 +283,23 @@ impl From<AppendError> for Error {
     }
 }
 
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
+        let detail = refusal.to_string();
+        match refusal {
+            Refusal::NotHeld(_) => Error::Refused { code: "not_held", detail },
+            Refusal::Nothing(_)
+            | Refusal::Truncated { .. }
+            | Refusal::Headers
+            | Refusal::Challenge => Error::Refused { code: "not_replayable", detail },
+            Refusal::NoProvider | Refusal::Still { .. } => {
+                Error::Conflict { code: "still_refused", detail }
+            }
+            Refusal::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<AuthError> for Error {
     fn from(error: AuthError) -> Error {
         match error {
@@ -319,7 +336,7 @@ impl From<seal::SealError> for Error {
 mod tests {
     use std::time::Duration;
 
-    use ringback_domain::{access::Capability, endpoint::State, quota::Limit};
+    use ringback_domain::{access::Capability, endpoint::State, quota::Limit, source::Fate};
 
     use super::*;
     use crate::{api::quota::endpoint_refused, quota::Over};
@@ -352,6 +369,15 @@ mod tests {
         check(TaskError::Limit.into(), 400, "limit_reached").await;
         check(TaskError::Conflict.into(), 409, "conflict").await;
         check(AppendError::ClaimConflict.into(), 409, "idempotency_conflict").await;
+        check(Refusal::NotHeld(Fate::Stale).into(), 400, "not_held").await;
+        check(Refusal::Nothing(Fate::TooLarge).into(), 400, "not_replayable").await;
+        check(Refusal::Truncated { kept: 1, bytes: 2 }.into(), 400, "not_replayable").await;
+        check(Refusal::Headers.into(), 400, "not_replayable").await;
+        check(Refusal::Challenge.into(), 400, "not_replayable").await;
+        check(Refusal::NoProvider.into(), 409, "still_refused").await;
+        let still = Refusal::Still { fate: Fate::Stale, reason: None };
+        check(still.into(), 409, "still_refused").await;
+        check(Refusal::Store(WriteError::NotFound("request")).into(), 404, "not_found").await;
         check(AuthError::Missing.into(), 401, "authentication_failed").await;
         check(AuthError::Invalid.into(), 401, "authentication_failed").await;
         for (needs, code) in [

@@ -54,7 +54,7 @@ use crate::{
     auth::Authenticator,
     log::Lanes,
     quota::Quotas,
-    receive::{Catalog, Directory},
+    receive::{self, Catalog, Directory},
     seam::World,
     tasks::Bell,
 };
@@ -92,6 +92,8 @@ pub struct Parts {
     pub catalog: Catalog,
     /// Is told of changed sources.
     pub directory: Directory,
+    /// Takes what arrived at sources and was not taken before.
+    pub sources: receive::Door,
     /// Where this server is reached from outside: `https://hooks.example.com`.
     pub public_url: String,
     /// What applications may use.
@@ -140,6 +142,7 @@ pub struct Shared {
     probes: Probes,
     catalog: Catalog,
     directory: Directory,
+    sources: receive::Door,
     public_url: String,
     keyring: Arc<Keyring>,
     vault: Vault,
@@ -152,6 +155,7 @@ impl Api {
     pub fn new(parts: Parts) -> Api {
         let Parts { store, world, keyring, auth, lanes, bell, quotas, rules, probes, .. } = parts;
         let (catalog, directory, public_url) = (parts.catalog, parts.directory, parts.public_url);
+        let sources = parts.sources;
         let vault = Vault::new(Arc::clone(&keyring), Arc::clone(&world.entropy));
         let (turns, checked) = Default::default();
         Api(Arc::new(Shared {
@@ -165,6 +169,7 @@ impl Api {
             probes,
             catalog,
             directory,
+            sources,
             public_url,
             keyring,
             vault,

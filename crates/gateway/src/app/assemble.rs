@@ -162,6 +162,7 @@ pub(super) async fn assemble(
         bell: Arc::clone(&bell),
         catalog,
         directory,
+        sources: sources.clone(),
         public_url,
         quotas: Arc::clone(&quotas),
         rules,

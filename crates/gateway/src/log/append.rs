@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use ringback_domain::{attempt::Trigger, scope::Scope};
-use ringback_store::{Append, AppendError, Appended, Content, Due, Store, delivery_key};
+use ringback_store::{
+    Append, AppendError, Appended, Content, Due, Release, Released, Store, WriteError, delivery_key,
+};
 
 use super::Lanes;
 
@@ -39,9 +41,22 @@ impl Log {
         }
         results
     }
-}
 
-impl Log {
+    /// Makes messages of a request that was kept; when it returns, they are durable and their lanes
+    /// look for them.
+    ///
+    /// # Errors
+    /// As [`Sources::release`](ringback_store::Sources::release).
+    pub async fn release(&self, release: Release) -> Result<Released, WriteError> {
+        let released = self.store.release(release).await?;
+        if let Released::Now(appended) = &released {
+            for endpoint in appended.iter().flat_map(|appended| &*appended.endpoints) {
+                self.lanes.look(*endpoint);
+            }
+        }
+        Ok(released)
+    }
+
     /// Tells the lanes of deliveries that became due by something that is committed already.
     pub fn deliver(&self, due: Vec<Due>) {
         self.lanes.deliver(due);

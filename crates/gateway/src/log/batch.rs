@@ -27,15 +27,15 @@ impl Batch {
         Rc::new(Batch { log, waiting: RefCell::default(), scheduled: Cell::new(false) })
     }
 
-    /// Appends one message together with the others of this turn.
-    pub async fn append(self: &Rc<Self>, append: Append) -> Answer {
+    /// Appends one message together with the others of this turn; the answer may be waited for.
+    pub fn append(self: &Rc<Self>, append: Append) -> impl Future<Output = Answer> + use<> {
         let (answer, wait) = oneshot::channel();
         self.waiting.borrow_mut().push((append, answer));
         if !self.scheduled.replace(true) {
             // It runs after the tasks that are ready now, each of which may add a message.
             spawn_local(Rc::clone(self).send());
         }
-        wait.await.unwrap_or_else(|_| Err(Unavailable::Closed.into()))
+        async { wait.await.unwrap_or_else(|_| Err(Unavailable::Closed.into())) }
     }
 
     async fn send(self: Rc<Self>) {

@@ -46,6 +46,14 @@ pub struct Ready {
     pub schemas: HashMap<String, Result<Schema, String>>,
 }
 
+impl Ready {
+    /// What belongs to the source is sealed like this.
+    pub(super) fn place(&self, purpose: &'static str) -> Context<'static> {
+        let Ready { scope, source, .. } = self;
+        Context { environment: scope.environment, owner: source.id.key(), purpose }
+    }
+}
+
 /// Finds sources. Clones share it.
 #[derive(Clone)]
 pub struct Directory(Arc<Inner>);

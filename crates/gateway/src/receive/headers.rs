@@ -1,6 +1,8 @@
-//! Which headers of a request are kept and forwarded.
+//! Which headers of a request are forwarded and shown, and how those are kept that are not.
 
+use data_encoding::BASE64;
 use http::HeaderMap;
+use serde::{Deserialize, Serialize};
 
 /// The most headers that are kept, and their bytes together.
 const MAX_HEADERS: usize = 100;
@@ -30,78 +32,163 @@ const REDACTED: &str = "[redacted]";
 /// A header with its lower-case name.
 pub(super) type Header = (String, String);
 
+/// A header as it came.
+type Raw<'a> = (&'a str, &'a [u8]);
+
+/// What the values are sealed as that are not shown.
+pub(super) const HIDDEN: &str = "request-headers";
+/// Kept with the headers of a request, but none: the values that are not shown, sealed, in Base64.
+const SEALED: &str = ":sealed";
+
 /// All headers with lower-case names, in the order of arrival, for the judgement.
-pub(super) fn all(headers: &HeaderMap) -> Vec<(&str, &[u8])> {
+pub(super) fn all(headers: &HeaderMap) -> Vec<Raw<'_>> {
     headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
 }
 
 /// What a delivery carries on: not what belongs to the connection, no secrets, and nothing that
 /// could be mistaken for Ringback's own word.
-pub(super) fn forwarded(headers: &HeaderMap, secret: &[&str]) -> Vec<Header> {
+pub(super) fn forwarded(headers: &[Raw<'_>], secret: &[&str]) -> Vec<Header> {
     let passes = |name: &str| {
         !OWN.contains(&name) && !secret.contains(&name) && !name.starts_with("ringback-")
     };
-    bounded(headers.iter().filter_map(|(name, value)| {
-        let name = name.as_str();
-        let value = value.to_str().ok()?;
-        passes(name).then(|| (name.to_owned(), value.to_owned()))
-    }))
+    let visible = |value: &[u8]| value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
+    let passing = headers.iter().filter(|(name, value)| passes(name) && visible(value));
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    bounded(passing.copied()).map(|(name, value)| (name.to_owned(), text(value))).collect()
 }
 
-/// What is shown of a request: everything, with secrets replaced.
-pub(super) fn shown(headers: &HeaderMap, secret: &[&str]) -> Vec<Header> {
+/// What is shown of a request, and what is not.
+pub(super) struct Shown {
+    /// Everything, with secrets replaced.
+    pub(super) headers: Vec<Header>,
+    hidden: Hidden,
+}
+
+/// What is not shown.
+#[derive(Default, Serialize, Deserialize)]
+struct Hidden {
+    /// Values that are shown in another way, by the place of their headers, in Base64.
+    values: Vec<(usize, String)>,
+    /// Whether there were more headers than are kept.
+    cut: bool,
+}
+
+pub(super) fn shown(headers: &[Raw<'_>], secret: &[&str]) -> Shown {
     let is_secret = |name: &str| {
         ["authorization", "proxy-authorization", "cookie"].contains(&name) || secret.contains(&name)
     };
-    bounded(headers.iter().map(|(name, value)| {
-        let name = name.as_str();
-        let value = match value.to_str() {
-            _ if is_secret(name) => REDACTED.to_owned(),
-            Ok(text) => text.to_owned(),
-            Err(_) => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+    let mut shown = Shown { headers: Vec::new(), hidden: Hidden::default() };
+    for (place, (name, value)) in bounded(headers.iter().copied()).enumerate() {
+        let text = match is_secret(name) {
+            true => REDACTED.to_owned(),
+            false => String::from_utf8_lossy(value).into_owned(),
         };
-        (name.to_owned(), value)
-    }))
+        if text.as_bytes() != value {
+            shown.hidden.values.push((place, BASE64.encode(value)));
+        }
+        shown.headers.push((name.to_owned(), text));
+    }
+    shown.hidden.cut = shown.headers.len() < headers.len();
+    shown
 }
 
-fn bounded(headers: impl Iterator<Item = Header>) -> Vec<Header> {
+impl Shown {
+    /// The headers with what is not shown of them, so that all can be [restored].
+    pub(super) fn with_hidden(
+        mut self,
+        seal: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
+    ) -> Vec<Header> {
+        if self.hidden.cut || !self.hidden.values.is_empty() {
+            let plain = serde_json::to_vec(&self.hidden).ok();
+            if let Some(sealed) = plain.and_then(|plain| seal(&plain)) {
+                self.headers.push((SEALED.to_owned(), BASE64.encode(&sealed)));
+            }
+        }
+        self.headers
+    }
+}
+
+/// Headers of a request that was kept.
+pub(super) struct Restored {
+    pub(super) headers: Vec<(String, Vec<u8>)>,
+    /// Whether they are all there, as they came.
+    pub(super) whole: bool,
+}
+
+/// The headers of a request that was kept, with what was not shown of them.
+pub(super) fn restored(kept: &[Header], open: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Restored {
+    let shown = kept.iter().filter(|(name, _)| !name.starts_with(':'));
+    let mut headers: Vec<_> =
+        shown.map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
+    let Some((_, sealed)) = kept.iter().find(|(name, _)| name == SEALED) else {
+        let whole = headers.iter().all(|(_, value)| value != REDACTED.as_bytes());
+        return Restored { headers, whole };
+    };
+    let sealed = BASE64.decode(sealed.as_bytes()).ok();
+    let hidden = sealed.and_then(|sealed| serde_json::from_slice(&open(&sealed)?).ok());
+    let Some(Hidden { values, cut }) = hidden else { return Restored { headers, whole: false } };
+    let mut whole = !cut;
+    for (place, value) in values {
+        match (headers.get_mut(place), BASE64.decode(value.as_bytes())) {
+            (Some(header), Ok(value)) => header.1 = value,
+            _ => whole = false,
+        }
+    }
+    Restored { headers, whole }
+}
+
+fn bounded<'a>(headers: impl Iterator<Item = Raw<'a>>) -> impl Iterator<Item = Raw<'a>> {
     let mut bytes = 0;
-    headers
-        .take(MAX_HEADERS)
-        .take_while(|(name, value)| {
-            bytes += name.len() + value.len();
-            bytes <= MAX_BYTES
-        })
-        .collect()
+    headers.take(MAX_HEADERS).take_while(move |(name, value)| {
+        bytes += name.len() + value.len();
+        bytes <= MAX_BYTES
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect()
-    }
+    const SENT: [Raw<'static>; 7] = [
+        ("host", b"x"),
+        ("authorization", b"Bearer rb-test"),
+        ("x-gitlab-token", b"rb-test"),
+        ("x-gitlab-event", b"Push Hook"),
+        ("ringback-verdict", b"verified"),
+        ("x-latin", b"caf\xe9"),
+        ("content-type", b"application/json"),
+    ];
 
     #[test]
     fn secrets_and_framing_stay_here() {
-        let sent = headers(&[
-            ("host", "x"),
-            ("authorization", "Bearer rb-test"),
-            ("x-gitlab-token", "rb-test"),
-            ("x-gitlab-event", "Push Hook"),
-            ("ringback-verdict", "verified"),
-            ("content-type", "application/json"),
-        ]);
-        let names = |headers: Vec<Header>| -> Vec<String> {
-            headers.into_iter().map(|(name, _)| name).collect()
-        };
-        let kept = names(forwarded(&sent, &["x-gitlab-token"]));
-        assert_eq!(kept, ["x-gitlab-event", "content-type"]);
-        let shown = shown(&sent, &["x-gitlab-token"]);
+        let kept = forwarded(&SENT, &["x-gitlab-token"]);
+        let names: Vec<&str> = kept.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["x-gitlab-event", "content-type"]);
+        let shown = shown(&SENT, &["x-gitlab-token"]).headers;
         let value = |name: &str| shown.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
         assert_eq!(value("x-gitlab-token"), Some(REDACTED));
         assert_eq!(value("authorization"), Some(REDACTED));
         assert_eq!(value("x-gitlab-event"), Some("Push Hook"));
+    }
+
+    #[test]
+    fn what_is_not_shown_is_restored() {
+        let mark = |text: &[u8]| Some(text.iter().map(|byte| byte ^ 1).collect());
+        let kept = shown(&SENT, &["x-gitlab-token"]).with_hidden(mark);
+        assert!(!format!("{kept:?}").contains("rb-test"));
+        let back = restored(&kept, mark);
+        let headers: Vec<Raw<'_>> = back.headers.iter().map(|(n, v)| (&**n, &**v)).collect();
+        assert!(back.whole);
+        assert_eq!(headers, SENT);
+        // Under another key, or kept without it, some are missing.
+        assert!(!restored(&kept, |_| None).whole);
+        assert!(!restored(&kept[..7], mark).whole);
+        // What is all shown needs no key.
+        let plain = shown(&SENT[3..5], &[]).with_hidden(|_| None);
+        assert!(restored(&plain, |_| None).whole);
+        // More than is kept.
+        let long = vec![b'x'; MAX_BYTES];
+        let cut = shown(&[("a", b"1"), ("b", &long)], &[]).with_hidden(mark);
+        assert!(!restored(&cut, mark).whole);
     }
 }

@@ -5,8 +5,12 @@
 //!
 //! ```text
 //!  request ─► directory ─► limits ─► read ─► judge ─┬─► challenge: answered, written down
-//!             (source)                 keys ▲       ├─► refused: written down, within bounds
-//!                                                   └─► event ─► schema ─► log::append ─► answer
+//!             (source)                 keys ▲       ├─► decide ─► refused: written down, within bounds
+//!                                           │       │    │  ▲
+//!                                           │       │    │  └── schema
+//!                                           │       └────┴─► messages ─► log::append ─► answer
+//!                          replay ──────────┘                    ▲
+//!                          (of what was written down) ───────────┘
 //! ```
 //!
 //! Invariants:
@@ -15,19 +19,28 @@
 //! - What was not proven makes no claim, so a forgery cannot make the real event a duplicate.
 
 mod accept;
+mod call;
 pub mod catalog;
 mod config;
+mod decide;
 mod directory;
+mod door;
+mod handshake;
 mod headers;
 mod keys;
 mod limits;
+mod message;
+mod note;
 mod read;
+mod replay;
 
-pub use accept::{Door, OnCore, PREFIX, Parts, route};
+pub use accept::{OnCore, PREFIX, route};
 pub use catalog::Catalog;
 pub use config::{Acknowledge, Config, Dedupe, DedupeBy, MAX_BODY, OnViolation, Wrong};
 pub use directory::{Directory, Ready, SETTINGS, TOKEN, open_settings};
+pub use door::{Door, Parts};
 pub use keys::Keys;
+pub use replay::{Again, How, Refusal, Replayed};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;

@@ -8,10 +8,14 @@ use ringback_domain::{
     id::{EnvironmentId, Id, Key, TaskId, TokenId},
     quota::Quota,
     scope::{Reference, Scope},
+    source::{Fate, Source},
     task::Kind,
 };
 
-use super::bench::{Bench, NOW, at, everything, reference, uid};
+use super::{
+    bench::{Bench, NOW, at, everything, reference, uid},
+    request::{self, arrived, refused, release, requests},
+};
 use crate::{
     audit::{self, about, note, scope},
     *,
@@ -124,6 +128,7 @@ pub(super) async fn every_change_is_noted(bench: Bench<'_>) {
     let renamed = ApplicationChange { name: Some("other".to_owned()), ..Default::default() };
     let quota = Quota { endpoints: Some(5), ..Quota::default() };
     let name = || "new".to_owned();
+    let source = bench.source("four").await;
     let methods = noted! { bench:
         create_application(bench.new_application("two"));
         change_application(environment, uid("one"), renamed.clone(), NOW);
@@ -139,6 +144,7 @@ pub(super) async fn every_change_is_noted(bench: Bench<'_>) {
         create_source(bench.new_source("three"));
         change_source(environment, uid("three"), SourceChange::default(), NOW);
         rotate_source_token(token_rotation(environment));
+        release(kept(&bench, &source).await);
         delete_source(environment, uid("three"), NOW);
         create_token(new_token(environment));
         revoke_token(new_token(environment).id, NOW);
@@ -154,6 +160,13 @@ pub(super) async fn every_change_is_noted(bench: Bench<'_>) {
     let entries = entries(&bench, environment).await;
     let operations: Vec<_> = entries.iter().map(|entry| entry.act.operation.as_str()).collect();
     assert_eq!(operations, methods);
+}
+
+/// A request that was kept, to be released.
+async fn kept(bench: &Bench<'_>, source: &Source) -> Release {
+    bench.store.log_request(refused(bench, source, Fate::Quarantined)).await.unwrap();
+    let kept = requests(bench, source, request::all()).await.remove(0);
+    release(&kept, vec![arrived(bench, source)])
 }
 
 fn rotation(scope: Scope, endpoint: Reference) -> RotateSecret {

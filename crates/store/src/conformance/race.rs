@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::{
     bench::{Bench, NOW, at, reference},
-    request::{all, arrived, refused, requests},
+    request::{release, all, arrived, refused, requests},
     source::{named, scope_of},
 };
 use crate::*;
@@ -115,11 +115,14 @@ pub(super) async fn one_of_many_releases_a_request(bench: Bench<'_>) {
     }
     for kept in requests(&bench, &source, all()).await {
         let told = race(&bench, |store| {
-            let mut append = arrived(&bench, &source);
-            append.message.arrival.as_mut().unwrap().existing = Some(kept.id.key());
-            async move { store.append(vec![append]).await.remove(0).unwrap() }
+            let release = release(&kept, vec![arrived(&bench, &source)]);
+            async move { store.release(release).await.unwrap() }
         });
-        is_one(told.await);
+        let mut told = told.await;
+        told.sort_by_key(|released| matches!(released, Released::Before(_)));
+        let Released::Now(appended) = &told[0] else { panic!("{told:?}") };
+        let id = appended[0].id;
+        assert!(told[1..].iter().all(|other| *other == Released::Before(id)), "{told:?}");
     }
     assert_eq!(bench.due_all(&endpoint, at(1)).await.len(), 5);
     let listed = requests(&bench, &source, all()).await;

@@ -27,6 +27,7 @@ pub(super) fn all() -> RequestQuery {
         page: everything(Order::Ascending),
         fates: Vec::new(),
         event_id: None,
+        event_type: None,
         before: None,
         after: None,
     }
@@ -37,7 +38,6 @@ pub(super) fn arrived(bench: &Bench<'_>, source: &Source) -> Append {
     let arrival = Arrival {
         source: source.id.key(),
         nonce: bench.number(),
-        existing: None,
         verdict: "verified".to_owned(),
         reason: None,
         status: 202,
@@ -310,34 +310,43 @@ pub(super) async fn what_is_refused_is_written_down(mut bench: Bench<'_>) {
     }
 }
 
-pub(super) async fn a_kept_request_becomes_a_message_once(bench: Bench<'_>) {
+/// What a request becomes that was kept.
+pub(super) fn release(kept: &Received, messages: Vec<Append>) -> Release {
+    let arrival = messages[0].message.arrival.as_deref().unwrap();
+    Release { source: arrival.source, request: kept.id.key(), messages }
+}
+
+pub(super) async fn a_kept_request_becomes_a_message_once(mut bench: Bench<'_>) {
     let source = bench.source("one").await;
     let scope = scope_of(&bench, &source);
     let endpoint = bench.endpoint(scope).await;
     bench.store.log_request(refused(&bench, &source, Fate::Quarantined)).await.unwrap();
     let kept = only_request(&bench, &source).await;
-    let release = || {
+    let message = || {
         with(arrived(&bench, &source), |arrival| {
-            arrival.existing = Some(kept.id.key());
             arrival.verdict = "authenticated".to_owned();
             arrival.reason = Some("released".to_owned());
         })
     };
-    let released = bench.append_one(release()).await.unwrap();
-    assert!(!released.repeated);
-    assert_eq!(bench.only_due(&endpoint).await.content.id, released.id);
+    let again = release(&kept, vec![message()]);
+    let Ok(Released::Now(released)) = bench.store.release(again.clone()).await else {
+        panic!("it was released before")
+    };
+    assert_eq!((released.len(), released[0].repeated), (1, false));
+    assert_eq!(*released[0].endpoints, [endpoint.id.key()]);
+    bench.reopen().await;
+    assert_eq!(bench.only_due(&endpoint).await.content.id, released[0].id);
     let expect = Received {
         fate: Fate::Accepted,
         verdict: "authenticated".to_owned(),
         reason: Some("released".to_owned()),
-        message: Some(released.id),
+        message: Some(released[0].id),
         ..kept.clone()
     };
     assert_eq!(only_request(&bench, &source).await, expect, "nothing else of it is changed");
     for _ in 0..2 {
-        let again = bench.append_one(release()).await.unwrap();
-        assert_eq!((again.id, again.repeated), (released.id, true));
-        assert!(again.endpoints.is_empty());
+        let before = Released::Before(released[0].id);
+        assert_eq!(bench.store.release(again.clone()).await, Ok(before));
     }
     bench.only_due(&endpoint).await;
     assert_eq!(only_request(&bench, &source).await, expect);
@@ -350,30 +359,65 @@ pub(super) async fn what_was_kept_may_be_a_duplicate_by_now(bench: Bench<'_>) {
     let claim = Some(bench.claim("delivery-1", "body"));
     let first = Append { claim, ..arrived(&bench, &source) };
     let first = bench.append_one(first).await.unwrap();
-    let release = with(arrived(&bench, &source), |arrival| arrival.existing = Some(kept.id.key()));
-    let released = bench.append_one(Append { claim, ..release }).await.unwrap();
-    assert_eq!((released.id, released.repeated), (first.id, true));
+    let again = release(&kept, vec![Append { claim, ..arrived(&bench, &source) }]);
+    let Ok(Released::Now(released)) = bench.store.release(again.clone()).await else {
+        panic!("it was released before")
+    };
+    assert_eq!((released[0].id, released[0].repeated), (first.id, true));
     assert_eq!(fates(&bench, &source).await, [Fate::Duplicate, Fate::Accepted]);
+    assert_eq!(bench.store.release(again).await, Ok(Released::Before(first.id)));
     let kept = request(&bench, &source, kept.id).await;
     assert_eq!((kept.message, kept.body.is_some()), (Some(first.id), true));
 }
 
-/// A kept request that is not there, or belongs to another source, is written anew.
+/// A batch becomes its messages together; those that arrived meanwhile are left out.
+pub(super) async fn a_kept_batch_becomes_its_messages_at_once(bench: Bench<'_>) {
+    let source = bench.source("one").await;
+    let endpoint = bench.endpoint(scope_of(&bench, &source)).await;
+    bench.store.log_request(refused(&bench, &source, Fate::Quarantined)).await.unwrap();
+    let kept = only_request(&bench, &source).await;
+    let item = |name: &str, body: &str| {
+        let claim = Some(bench.claim(name, body));
+        let mut append = Append { claim, ..arrived(&bench, &source) };
+        append.message.arrival = None;
+        append
+    };
+    let same = bench.append_one(item("same", "body")).await.unwrap().id;
+    bench.append_one(item("differs", "body")).await.unwrap();
+    let first = arrived(&bench, &source);
+    let items = vec![first, item("same", "body"), item("differs", "other"), item("new", "body")];
+    let batch = release(&kept, items);
+    let Ok(Released::Now(released)) = bench.store.release(batch.clone()).await else {
+        panic!("it was released before")
+    };
+    let repeated: Vec<_> = released.iter().map(|appended| appended.repeated).collect();
+    assert_eq!((repeated, released[1].id), (vec![false, true, false], same));
+    assert_eq!(bench.due_all(&endpoint, NOW).await.len(), 4);
+    assert_eq!(fates(&bench, &source).await, [Fate::Accepted]);
+    let before = Released::Before(released[0].id);
+    assert_eq!(bench.store.release(batch).await, Ok(before));
+    assert_eq!(bench.due_all(&endpoint, NOW).await.len(), 4);
+}
+
+/// Only what is there can be released, and only as what it is.
 pub(super) async fn what_was_kept_may_be_gone_by_now(bench: Bench<'_>) {
     let [source, other] = [bench.source("one").await, bench.source("two").await];
     bench.store.log_request(refused(&bench, &other, Fate::Quarantined)).await.unwrap();
     let foreign = only_request(&bench, &other).await;
-    for (existing, expect) in [(1, 1), (foreign.id.key(), 2)] {
-        let release = with(arrived(&bench, &source), |arrival| arrival.existing = Some(existing));
-        let released = bench.append_one(release).await.unwrap();
-        assert!(!released.repeated);
-        let listed = requests(&bench, &source, all()).await;
-        assert_eq!(listed.len(), expect);
-        let last = listed.last().unwrap();
-        assert_eq!((last.fate, last.message), (Fate::Accepted, Some(released.id)));
-        assert_eq!(last.id.key(), released.id.key());
-    }
+    let missing = |what| Err(WriteError::NotFound(what));
+    let message = || vec![arrived(&bench, &source)];
+    let gone = Release { request: 1, ..release(&foreign, message()) };
+    assert_eq!(bench.store.release(gone).await, missing("request"));
+    assert_eq!(bench.store.release(release(&foreign, message())).await, missing("request"));
+    let elsewhere = bench.other_environment().await;
+    let mut stolen = release(&foreign, vec![arrived(&bench, &other)]);
+    stolen.messages[0].environment = elsewhere;
+    assert_eq!(bench.store.release(stolen).await, missing("request"));
+    assert_eq!(fates(&bench, &source).await, []);
     assert_eq!(only_request(&bench, &other).await, foreign);
+    bench.store.delete_source(bench.environment, named(&other), NOW).await.unwrap();
+    let late = bench.store.release(release(&foreign, vec![arrived(&bench, &other)])).await;
+    assert!(matches!(late, Err(WriteError::NotFound(_))), "{late:?}");
 }
 
 pub(super) async fn requests_are_filtered(bench: Bench<'_>) {
@@ -385,6 +429,7 @@ pub(super) async fn requests_are_filtered(bench: Bench<'_>) {
         let mut new = refused(&bench, &source, fate);
         new.request.received_at = at(second as u64);
         new.request.event_id = Some(format!("event-{second}"));
+        new.request.event_type = Some(if second == 1 { "pull" } else { "push" }.to_owned());
         bench.store.log_request(new).await.unwrap();
     }
     let mut accepted = arrived(&bench, &source);
@@ -392,6 +437,7 @@ pub(super) async fn requests_are_filtered(bench: Bench<'_>) {
     bench.append_one(accepted).await.unwrap();
     let with = |fates: &[Fate]| RequestQuery { fates: fates.to_vec(), ..all() };
     let named = |name: &str| RequestQuery { event_id: Some(name.to_owned()), ..all() };
+    let of_type = |name: &str| RequestQuery { event_type: Some(name.to_owned()), ..all() };
     for (query, expect) in [
         (all(), &[0, 1, 2, 3][..]),
         (with(&[Fate::Unverified]), &[0, 2]),
@@ -402,6 +448,9 @@ pub(super) async fn requests_are_filtered(bench: Bench<'_>) {
         (named("event-2"), &[2]),
         (named("delivery-1"), &[3]),
         (named("event"), &[]),
+        (of_type("push"), &[0, 2]),
+        (of_type("pull"), &[1]),
+        (RequestQuery { event_id: Some("event-1".to_owned()), ..of_type("push") }, &[]),
         (RequestQuery { fates: vec![Fate::Unverified], ..named("event-1") }, &[]),
         (RequestQuery { fates: vec![Fate::Stale], ..named("event-1") }, &[1]),
         (RequestQuery { after: Some(at(1)), ..all() }, &[2, 3]),
@@ -494,14 +543,15 @@ pub(super) async fn requests_go_with_their_messages(bench: Bench<'_>) {
     // One is pending, one was released from what would be kept longer, and both have a repetition.
     bench.store.log_request(refused(&bench, &source, Fate::Quarantined)).await.unwrap();
     let kept = only_request(&bench, &source).await;
-    let release = with(arrived(&bench, &source), |arrival| arrival.existing = Some(kept.id.key()));
-    let first = Append { claim: Some(bench.claim("1", "")), ..release };
-    let second = Append { claim: Some(bench.claim("2", "")), ..arrived(&bench, &source) };
-    for append in [&first, &second] {
-        let mut append = append.clone();
+    let claimed = |name: &str| {
+        let claim = Some(bench.claim(name, ""));
+        let mut append = Append { claim, ..arrived(&bench, &source) };
         append.message.expires_at = at(10);
-        bench.append_one(append).await.unwrap();
-    }
+        append
+    };
+    let [first, second] = ["1", "2"].map(claimed);
+    bench.store.release(release(&kept, vec![first.clone()])).await.unwrap();
+    bench.append_one(second.clone()).await.unwrap();
     for (claim, expires_at) in [(first.claim, EXPIRY), (second.claim, at(5))] {
         let mut append = Append { claim, ..arrived(&bench, &source) };
         append.message.expires_at = expires_at;
@@ -581,8 +631,11 @@ pub(super) async fn an_expunged_message_is_expunged_as_it_arrived(bench: Bench<'
     let claim = Some(bench.claim("delivery-1", "body"));
     bench.store.log_request(refused(&bench, &source, Fate::Quarantined)).await.unwrap();
     let kept = only_request(&bench, &source).await;
-    let release = with(arrived(&bench, &source), |arrival| arrival.existing = Some(kept.id.key()));
-    let released = bench.append_one(release).await.unwrap().id;
+    let again = release(&kept, vec![arrived(&bench, &source)]);
+    let Ok(Released::Now(released)) = bench.store.release(again).await else {
+        panic!("it was released before")
+    };
+    let released = released[0].id;
     let accepted = Append { claim, ..arrived(&bench, &source) };
     let accepted = bench.append_one(accepted).await.unwrap().id;
     let again = Append { claim, ..arrived(&bench, &source) };

@@ -7,6 +7,7 @@
 //! it, and looking again shows who was first.
 
 mod arrived;
+mod release;
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -18,6 +19,7 @@ use ringback_domain::{
 use tokio_postgres::{Client, Error, Row, types::Type};
 
 use self::arrived::Arrived;
+pub(super) use self::release::release;
 use super::{
     Node, fault,
     routes::{self, Route},
@@ -47,21 +49,12 @@ pub(super) const WINDOWS: [Window; 2] =
 
 /// Appends a batch; each message succeeds or fails for itself.
 pub(super) async fn run(node: Arc<Node>, batch: Vec<Append>) -> Result<Vec<Answer>, Unavailable> {
-    let kept = |index: &usize| arrived::kept(&batch[*index]).is_some();
-    let (kept, new): (Vec<usize>, Vec<usize>) = (0..batch.len()).partition(kept);
-    let mut answers = {
-        let client = node.pool.get().await?;
-        let way = Way { node: &node, client: &client, alone: true };
-        match tokio::time::timeout(transaction::LIMIT, way.append(&batch, new)).await {
-            Ok(answers) => answers.map_err(|error| fault::unavailable(&error))?,
-            Err(_) => return Err(transaction::given_up(client)),
-        }
-    };
-    // Few, as somebody asked for each: a transaction of its own changes the request, too.
-    for index in kept {
-        answers[index] = arrived::release(&node, &batch[index]).await;
+    let client = node.pool.get().await?;
+    let way = Way { node: &node, client: &client, alone: true, kept: false };
+    match tokio::time::timeout(transaction::LIMIT, way.append(&batch)).await {
+        Ok(answers) => answers.map_err(|error| fault::unavailable(&error)),
+        Err(_) => Err(transaction::given_up(client)),
     }
-    Ok(answers)
 }
 
 /// Appends one message inside a transaction that is open.
@@ -69,8 +62,7 @@ pub(super) async fn within(
     transaction: &Transaction<'_>,
     new: Append,
 ) -> Result<Option<Appended>, Error> {
-    let way = Way { node: transaction.node(), client: transaction.client(), alone: false };
-    let mut answers = way.append(std::slice::from_ref(&new), vec![0]).await?;
+    let mut answers = Way::inside(transaction).append(std::slice::from_ref(&new)).await?;
     Ok(answers.pop().and_then(Result::ok))
 }
 
@@ -91,11 +83,18 @@ struct Way<'a> {
     client: &'a Client,
     /// Each in a transaction of its own; otherwise one is open.
     alone: bool,
+    /// What arrived is written down already.
+    kept: bool,
 }
 
-impl Way<'_> {
-    /// Appends those of the batch that are `left`; what it answers for others means nothing.
-    async fn append(&self, batch: &[Append], mut left: Vec<usize>) -> Result<Vec<Answer>, Error> {
+impl<'a> Way<'a> {
+    fn inside(transaction: &'a Transaction<'_>) -> Way<'a> {
+        let (node, client) = (transaction.node(), transaction.client());
+        Way { node, client, alone: false, kept: false }
+    }
+
+    async fn append(&self, batch: &[Append]) -> Result<Vec<Answer>, Error> {
+        let mut left: Vec<usize> = (0..batch.len()).collect();
         let mut answers: Vec<Option<Answer>> = vec![None; batch.len()];
         let mut tries = 0;
         while !left.is_empty() && tries < TRIES {
@@ -177,7 +176,7 @@ impl Way<'_> {
         if ready.is_empty() {
             return Ok(Vec::new());
         }
-        let columns = Columns::of(ready);
+        let columns = Columns::of(ready, self.kept);
         let parameters = columns.parameters(&self.node.epoch);
         let sql = include_str!("queries/append.sql");
         // If no transaction is open, a statement is one.
@@ -357,9 +356,12 @@ struct Deliveries {
 }
 
 impl<'a> Columns<'a> {
-    fn of(ready: &'a [Ready<'a>]) -> Columns<'a> {
+    fn of(ready: &'a [Ready<'a>], kept: bool) -> Columns<'a> {
         let mut columns = Columns::default();
-        ready.iter().for_each(|one| columns.push(one));
+        for one in ready {
+            columns.push(one);
+            columns.arrived.push(columns.key.len() - 1, &one.new.message, kept);
+        }
         columns
     }
 
@@ -382,7 +384,6 @@ impl<'a> Columns<'a> {
         self.tags.push(rows::json_list(message.tags.as_deref()));
         self.content_type.push(message.content_type.as_deref());
         self.payload.push(&message.payload);
-        self.arrived.push(self.key.len() - 1, message);
         let bucket = new.claim.map(|claim| bucket(claim, message.accepted_at));
         self.fingerprint.push(new.claim.map(|claim| claim.fingerprint.to_be_bytes().to_vec()));
         self.body.push(new.claim.map(|claim| claim.body.to_be_bytes().to_vec()));

@@ -230,17 +230,18 @@ pub(super) async fn list(
     let accepted = query.fates.is_empty() || query.fates.contains(&Fate::Accepted);
     let narrowed =
         |sql: &str| sql.replace("{refused}", if accepted { "" } else { "AND fate <> 0" });
-    let reach = if query.fates.is_empty() && query.event_id.is_none() {
-        Reach::new(cut, None)
-    } else {
+    let reach = if query.is_narrow() {
         let sql = narrowed(include_str!("queries/requests_reach.sql"));
         search::look(transaction, &sql, Scope { environment, application }, source, cut).await?
+    } else {
+        Reach::new(cut, None)
     };
     let Cut { walk, low, high } = reach.cut;
     let (shard, limit) = (rows::shard_of(application), walk.rows());
     let fates: Vec<i16> = query.fates.iter().map(|fate| fate.number() as i16).collect();
     let fates = (!fates.is_empty()).then_some(fates);
     let event_id = query.event_id.as_deref().map(storable);
+    let event_type = query.event_type.as_deref().map(storable);
     let parameters = [
         int4(&shard),
         int8(&source),
@@ -249,6 +250,7 @@ pub(super) async fn list(
         int8(&high),
         (&fates as _, Type::INT2_ARRAY),
         text(&event_id),
+        text(&event_type),
         int8(&limit),
     ];
     let sql = walk.sql(&narrowed(include_str!("queries/requests.sql")));

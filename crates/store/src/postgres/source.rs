@@ -13,15 +13,15 @@ use ringback_domain::{
 use tokio_postgres::{Error, Row};
 
 use super::{
-    Postgres, answer, application,
+    Postgres, answer, append, application,
     fault::{self, Stop},
     partitions, redeliver, request, rows,
     transaction::{Transaction, bytea, int4, int8, text},
 };
 use crate::{
     ApplicationChange, BoxFuture, Due, Found, Listed, NewApplication, NewRequest, NewSource, Page,
-    ReadError, RequestQuery, RotateSourceToken, SOURCE_TOKENS, SourceChange, Sources, Unavailable,
-    WriteError, pages::Cut,
+    ReadError, Release, Released, RequestQuery, RotateSourceToken, SOURCE_TOKENS, SourceChange,
+    Sources, Unavailable, WriteError, pages::Cut,
 };
 
 /// The column of the environment in the rows of sources.
@@ -133,6 +133,10 @@ impl Sources for Postgres {
         self.transact(move |transaction| {
             Box::pin(async move { request::list(transaction, environment, &source, &query).await })
         })
+    }
+
+    fn release(&self, release: Release) -> BoxFuture<'_, Result<Released, WriteError>> {
+        Box::pin(append::release(self, release))
     }
 
     fn redeliver(

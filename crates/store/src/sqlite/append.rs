@@ -6,16 +6,50 @@ use ringback_domain::{
     id::{Id, Key, MessageId},
     idempotency::Claim,
     scope::Reference,
+    source::Fate,
 };
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{request, rows, writer::Transaction};
-use crate::{Append, AppendError, Appended, Arrival, NewMessage};
+use super::{fault::Stop, request, rows, writer::Transaction};
+use crate::{Append, AppendError, Appended, NewMessage, Release, Released, WriteError};
 
 /// Appends one message. The outer error fails the transaction, the inner one only this message.
 pub(super) fn append(
     transaction: &mut Transaction<'_>,
     new: &Append,
+) -> rusqlite::Result<Result<Appended, AppendError>> {
+    append_of(transaction, new, None)
+}
+
+/// Appends what a request becomes that was kept.
+pub(super) fn release(
+    transaction: &mut Transaction<'_>,
+    release: &Release,
+) -> Result<Released, Stop<WriteError>> {
+    let missing = |what| Stop::Refused(WriteError::NotFound(what));
+    let Some(first) = release.messages.first() else { return Err(missing("message")) };
+    let known = request::message_of(transaction.connection, release, first.environment)?;
+    if let Some(message) = known.ok_or(missing("request"))? {
+        return Ok(Released::Before(message));
+    }
+    let mut released = Vec::with_capacity(release.messages.len());
+    for (index, new) in release.messages.iter().enumerate() {
+        let kept = (index == 0).then_some(release.request);
+        match append_of(transaction, new, kept)? {
+            Ok(appended) => released.push(appended),
+            Err(AppendError::ClaimConflict | AppendError::EventIdTaken { .. }) => {}
+            Err(AppendError::NoApplication) => return Err(missing("source")),
+            Err(AppendError::Unavailable(reason)) => return Err(Stop::Refused(reason.into())),
+        }
+    }
+    Ok(Released::Now(released))
+}
+
+/// Appends one message; if it is a request that was kept, that is changed and none is written.
+fn append_of(
+    transaction: &mut Transaction<'_>,
+    new: &Append,
+    kept: Option<Key>,
 ) -> rusqlite::Result<Result<Appended, AppendError>> {
     let Transaction { connection, memory } = transaction;
     let known = memory.routes.application(connection, new.environment, &new.application)?;
@@ -23,17 +57,28 @@ pub(super) fn append(
     let Some(application) = known.map(|known| known.key) else {
         return Ok(Err(AppendError::NoApplication));
     };
-    if let Some(arrival) = &new.message.arrival
-        && let Some(id) = request::released(connection, arrival)?
-    {
-        return Ok(Ok(repetition(id, application)));
-    }
     if let Some(claim) = new.claim
         && let Some(first) = memory.claims.find(connection, claim, new.message.accepted_at)?
     {
         return match &new.message.arrival {
             None => repeat(connection, application, first.key, first.same_body),
-            Some(arrival) => repeat_arrival(transaction, application, first.key, new, arrival),
+            Some(arrival) => {
+                let first = message_by_key(connection, first.key)?.unwrap_or(MessageId(Id {
+                    key: first.key,
+                    shard: 0,
+                    nonce: 0,
+                }));
+                match kept {
+                    Some(kept) => {
+                        request::release(connection, kept, Fate::Duplicate, first, arrival)?;
+                    }
+                    None => {
+                        let own = memory.keys.next(new.message.accepted_at, 0);
+                        request::repeat(connection, own, first, new, application, arrival)?;
+                    }
+                }
+                Ok(Ok(repetition(first, application)))
+            }
         };
     }
     if let Some(event_id) = &new.message.event_id
@@ -47,8 +92,12 @@ pub(super) fn append(
     let id = MessageId(Id { key, shard: 0, nonce: message.nonce });
     insert_message(connection, id, new.environment, application, endpoints.len(), message)?;
     insert_deliveries(connection, id, new, application, memory.epoch, &endpoints)?;
-    if let Some(arrival) = &message.arrival {
-        request::accept(connection, id, new, application, arrival)?;
+    match (&message.arrival, kept) {
+        (Some(arrival), Some(kept)) => {
+            request::release(connection, kept, Fate::Accepted, id, arrival)?;
+        }
+        (Some(arrival), None) => request::accept(connection, id, new, application, arrival)?,
+        (None, _) => {}
     }
     if let Some(claim) = new.claim {
         make_claim(transaction, key, claim, None)?;
@@ -80,22 +129,6 @@ fn repeat(
     // A claim outlives its message only if the retention is shorter than a day.
     let first = message_by_key(connection, key)?;
     Ok(first.map(|id| repetition(id, application)).ok_or(AppendError::ClaimConflict))
-}
-
-/// The same for what arrived at a source: whatever its body is, it is written down.
-fn repeat_arrival(
-    transaction: &mut Transaction<'_>,
-    application: Key,
-    key: Key,
-    new: &Append,
-    arrival: &Arrival,
-) -> rusqlite::Result<Result<Appended, AppendError>> {
-    let Transaction { connection, memory } = transaction;
-    let gone = MessageId(Id { key, shard: 0, nonce: 0 });
-    let first = message_by_key(connection, key)?.unwrap_or(gone);
-    let own = memory.keys.next(new.message.accepted_at, 0);
-    request::repeat(connection, own, first, new, application, arrival)?;
-    Ok(Ok(repetition(first, application)))
 }
 
 fn repetition(id: MessageId, application: Key) -> Appended {

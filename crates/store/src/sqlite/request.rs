@@ -9,8 +9,8 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{fault::Stop, rows, source, writer::Transaction};
 use crate::{
-    Append, Arrival, Found, NewRequest, REQUESTS_KEPT, ReadError, RequestQuery, WriteError,
-    pages::Cut, search::Reach, source::storable,
+    Append, Arrival, Found, NewRequest, REQUESTS_KEPT, ReadError, Release, RequestQuery,
+    WriteError, pages::Cut, search::Reach, source::storable,
 };
 
 /// After so many requests that were written down, what is too much of their source is deleted: a
@@ -21,15 +21,15 @@ const TRIMMED: usize = 4 * TRIM as usize;
 
 // ── requests that are messages ─────────────────────────────────────────────────────────────────────
 
-/// The message that a kept request became before.
-pub(super) fn released(
+/// The message of a request, if it has one; nothing if the request is not there.
+pub(super) fn message_of(
     connection: &Connection,
-    arrival: &Arrival,
-) -> rusqlite::Result<Option<MessageId>> {
-    let Some(existing) = arrival.existing else { return Ok(None) };
-    let mut select = connection.prepare_cached(include_str!("queries/request_released.sql"))?;
-    let parameters = (existing, arrival.source, Fate::Accepted.number());
-    Ok(select.query_row(parameters, |row| message_id(row, 0, 1)).optional()?.flatten())
+    release: &Release,
+    environment: Key,
+) -> rusqlite::Result<Option<Option<MessageId>>> {
+    let mut select = connection.prepare_cached(include_str!("queries/request_message.sql"))?;
+    let parameters = (release.request, release.source, environment);
+    select.query_row(parameters, |row| message_id(row, 0, 1)).optional()
 }
 
 /// Writes down the request that a message was.
@@ -40,14 +40,11 @@ pub(super) fn accept(
     application: Key,
     arrival: &Arrival,
 ) -> rusqlite::Result<()> {
-    if release(connection, Fate::Accepted, id, arrival)? {
-        return Ok(());
-    }
     let row = Written { key: id.key(), headers: None, body: None, ..Written::of(new, arrival) };
     insert(connection, application, Fate::Accepted, Some(id), &row)
 }
 
-/// Writes down a request that repeats a message, under `key` unless it was kept before.
+/// Writes down a request that repeats a message, under `key`.
 pub(super) fn repeat(
     connection: &Connection,
     key: Key,
@@ -56,24 +53,21 @@ pub(super) fn repeat(
     application: Key,
     arrival: &Arrival,
 ) -> rusqlite::Result<()> {
-    if release(connection, Fate::Duplicate, first, arrival)? {
-        return Ok(());
-    }
     let row = Written { key, ..Written::of(new, arrival) };
     insert(connection, application, Fate::Duplicate, Some(first), &row)
 }
 
-/// Changes what was kept; false if it is not there.
-fn release(
+/// Says in a request that was kept what became of it.
+pub(super) fn release(
     connection: &Connection,
+    kept: Key,
     fate: Fate,
     message: MessageId,
     arrival: &Arrival,
-) -> rusqlite::Result<bool> {
-    let Some(existing) = arrival.existing else { return Ok(false) };
+) -> rusqlite::Result<()> {
     let mut update = connection.prepare_cached(include_str!("queries/request_release.sql"))?;
-    let changed = update.execute((
-        existing,
+    update.execute((
+        kept,
         arrival.source,
         fate.number(),
         message.key(),
@@ -81,7 +75,7 @@ fn release(
         &arrival.verdict,
         arrival.reason.as_deref().map(storable),
     ))?;
-    Ok(changed == 1)
+    Ok(())
 }
 
 // ── the others ─────────────────────────────────────────────────────────────────────────────────────
@@ -274,7 +268,8 @@ pub(super) fn list(
     let fates: Vec<i64> = query.fates.iter().map(|fate| fate.number()).collect();
     let fates = (!fates.is_empty()).then(|| rows::json(&fates)).transpose()?;
     let event_id = query.event_id.as_deref().map(storable);
-    let parameters = (source, environment, low, high, fates, event_id, walk.rows());
+    let event_type = query.event_type.as_deref().map(storable);
+    let parameters = (source, environment, low, high, fates, event_id, event_type, walk.rows());
     let found = select.query_map(parameters, from_row)?;
     Ok(reach.page(found.collect::<rusqlite::Result<_>>()?))
 }
@@ -286,7 +281,7 @@ fn last_looked_at(
     query: &RequestQuery,
     cut: Cut,
 ) -> rusqlite::Result<Option<Key>> {
-    if query.fates.is_empty() && query.event_id.is_none() {
+    if !query.is_narrow() {
         return Ok(None);
     }
     let sql = cut.walk.sql(&through(query, include_str!("queries/requests_reach.sql")));

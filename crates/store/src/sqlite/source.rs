@@ -11,13 +11,13 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use tokio::sync::oneshot;
 
 use super::{
-    Sqlite, answer, application, fault::Stop, queue::Job, request, resend, rows,
+    Sqlite, answer, append, application, fault::Stop, queue::Job, request, resend, rows,
     writer::Transaction,
 };
 use crate::{
     ApplicationChange, BoxFuture, Due, Found, Listed, NewApplication, NewRequest, NewSource, Page,
-    ReadError, RequestQuery, RotateSourceToken, SOURCE_TOKENS, SettingsChange, SourceChange,
-    Sources, Unavailable, WriteError, pages::Cut,
+    ReadError, Release, Released, RequestQuery, RotateSourceToken, SOURCE_TOKENS, SettingsChange,
+    SourceChange, Sources, Unavailable, WriteError, pages::Cut,
 };
 
 impl Sources for Sqlite {
@@ -106,6 +106,10 @@ impl Sources for Sqlite {
         query: RequestQuery,
     ) -> BoxFuture<'_, Result<Found<Received>, ReadError>> {
         self.read(move |connection| request::list(connection, environment, &source, &query))
+    }
+
+    fn release(&self, release: Release) -> BoxFuture<'_, Result<Released, WriteError>> {
+        self.change_if(Released::is_now, move |transaction| append::release(transaction, &release))
     }
 
     fn redeliver(

@@ -1,9 +1,10 @@
-//! What arrived at a source, and what became of it.
+//! What arrived at a source, what became of it, and what may still become of it.
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use ringback_domain::{
     id::{Kind, MessageId, RequestId},
+    scope::Reference,
     source::{Fate, Received},
     time::Timestamp,
 };
@@ -13,19 +14,26 @@ use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::api::{
-    Api,
-    error::Error,
-    extract::{self, Caller, Named},
-    field::Problems,
-    list::List,
-    query::{FromQuery, Paging, Params, Query},
-    reply::json,
+use crate::{
+    api::{
+        Api,
+        error::Error,
+        extract::{self, Caller, Named},
+        field::Problems,
+        list::List,
+        query::{FromQuery, Paging, Params, Query},
+        reply::json,
+    },
+    receive::{Again, How},
 };
 
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().routes(routes!(list)).routes(routes!(get))
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(get))
+        .routes(routes!(release))
+        .routes(routes!(replay))
 }
 
 /// Which requests to list.
@@ -38,6 +46,8 @@ struct Filter {
     status: Vec<String>,
     /// Only with this id of the provider.
     event_id: Option<String>,
+    /// Only of this event type.
+    event_type: Option<String>,
     /// Only received before.
     #[param(value_type = Option<String>, format = DateTime)]
     before: Option<Timestamp>,
@@ -51,6 +61,7 @@ impl FromQuery for Filter {
         Filter {
             status: query.list("status"),
             event_id: query.text("event_id"),
+            event_type: query.text("event_type"),
             before: query.time("before"),
             after: query.time("after"),
         }
@@ -126,9 +137,10 @@ impl SourceRequestOut {
     }
 }
 
+/// What is kept with the headers and is none has a name that begins with a colon.
 fn joined(headers: &[(String, String)]) -> BTreeMap<String, String> {
     let mut joined: BTreeMap<String, String> = BTreeMap::new();
-    for (name, value) in headers {
+    for (name, value) in headers.iter().filter(|(name, _)| !name.starts_with(':')) {
         let entry = joined.entry(name.clone()).or_default();
         if !entry.is_empty() {
             entry.push_str(", ");
@@ -136,6 +148,16 @@ fn joined(headers: &[(String, String)]) -> BTreeMap<String, String> {
         entry.push_str(value);
     }
     joined
+}
+
+/// A kept request that is a message now.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct SourceRequestReplayOut {
+    /// Whether it was one before this call, which then has changed nothing.
+    already_accepted: bool,
+    /// The request, with its message: `accepted`, or `duplicate` if its event arrived meanwhile.
+    request: SourceRequestOut,
 }
 
 /// List what arrived at a source
@@ -161,6 +183,7 @@ async fn list(
         page: page.clone(),
         fates,
         event_id: filter.event_id,
+        event_type: filter.event_type,
         before: filter.before,
         after: filter.after,
     };
@@ -185,4 +208,56 @@ async fn get(
 ) -> Result<Response, Error> {
     let request = api.store.request(caller.environment, source, request).await?;
     Ok(json(StatusCode::OK, &SourceRequestOut::whole(request)))
+}
+
+/// Let a request pass that its schema refuses
+///
+/// What is `quarantined`, or `schema_invalid`, becomes a message as if the schema had taken it. Its
+/// proof counts as it was judged when it came. Asking twice makes one message.
+#[utoipa::path(post, path = "/ingest/api/v1/source/{source_id}/request/{request_id}/release",
+    tag = "Source Request",
+    params(("source_id" = String, Path, description = "id or uid"),
+        ("request_id" = String, Path, description = "id")),
+    responses((status = 200, body = SourceRequestReplayOut)))]
+async fn release(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(source): Named<extract::Source>,
+    Named(request): Named<extract::Arrived>,
+) -> Result<Response, Error> {
+    again(&api, caller, source, request, How::Release).await
+}
+
+/// Judge a request again, and take it if nothing speaks against it any more
+///
+/// For what was refused for a reason that is mended: the secret, the schema, the provider's file. It
+/// is judged as of the time when it came, by the source as it is now. What is refused again stays
+/// as it is (409 `still_refused`). Asking twice makes one message.
+#[utoipa::path(post, path = "/ingest/api/v1/source/{source_id}/request/{request_id}/replay",
+    tag = "Source Request",
+    params(("source_id" = String, Path, description = "id or uid"),
+        ("request_id" = String, Path, description = "id")),
+    responses((status = 200, body = SourceRequestReplayOut)))]
+async fn replay(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(source): Named<extract::Source>,
+    Named(request): Named<extract::Arrived>,
+) -> Result<Response, Error> {
+    again(&api, caller, source, request, How::Replay).await
+}
+
+async fn again(
+    api: &Api,
+    Caller { environment, now }: Caller,
+    source: Reference,
+    request: RequestId,
+    how: How,
+) -> Result<Response, Error> {
+    let replayed = api.sources.replay(Again { environment, source, request, how, now }).await?;
+    let out = SourceRequestReplayOut {
+        already_accepted: replayed.before,
+        request: SourceRequestOut::whole(replayed.request),
+    };
+    Ok(json(StatusCode::OK, &out))
 }

@@ -111,6 +111,8 @@ POST /ingest/api/v1/source/{}/dashboard              -
 POST /ingest/api/v1/source/{}/token/rotate           -
 GET /ingest/api/v1/source/{}/request                 r
 GET /ingest/api/v1/source/{}/request/{}              r
+POST /ingest/api/v1/source/{}/request/{}/release     -
+POST /ingest/api/v1/source/{}/request/{}/replay      -
 GET POST /ingest/api/v1/source/{}/endpoint           GET:r
 GET PUT DELETE /ingest/api/v1/source/{}/endpoint/{}  GET:r
 GET PUT /ingest/api/v1/source/{}/endpoint/{}/headers  GET:r

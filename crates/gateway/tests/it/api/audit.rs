@@ -9,11 +9,12 @@ use ringback_domain::{
     access::{Capabilities, Grant, Role},
     attempt::{Outcome, Timings, Trigger},
     id::{AttemptId, Id},
+    source::Fate,
 };
 use ringback_store::Record;
 use serde_json::{Value, json};
 
-use super::Bench;
+use super::{Bench, arrived};
 
 /// Operations that leave no entry, and why.
 const WITHOUT: &[(&str, &str)] = &[
@@ -25,7 +26,7 @@ const WITHOUT: &[(&str, &str)] = &[
 const SINCE: &str = "2020-01-01T00:00:00Z";
 
 /// What each operation is called with: its name, its path below `/api/v1`, and its body.
-fn calls(things: &Things) -> Vec<(&'static str, String, Value)> {
+fn calls(things: &Things, held: &[String; 2]) -> Vec<(&'static str, String, Value)> {
     let endpoint = || json!({"url": "https://example.com/hook"});
     let span = || json!({"since": SINCE});
     let named = || json!({"name": "n"});
@@ -37,6 +38,9 @@ fn calls(things: &Things) -> Vec<(&'static str, String, Value)> {
     let own = |path: &str| format!("/operational-webhook/endpoint{path}");
     let src = |path: &str| format!("/ingest/api/v1/source{path}");
     let source = || json!({"name": "n", "type": "github"});
+    let req = |index: usize, path: &str| {
+        format!("/ingest/api/v1/source/kept/request/{}{path}", held[index])
+    };
     let msg = |path: &str| format!("/app/mine/msg/{}{path}", things.message);
     let attempt = format!("/attempt/{}/content", things.attempt);
     vec![
@@ -101,6 +105,8 @@ fn calls(things: &Things) -> Vec<(&'static str, String, Value)> {
         ("source.arm", src("/put/arm"), none()),
         ("source.rotate_token", src("/put/token/rotate"), none()),
         ("source.dashboard", src("/put/dashboard"), none()),
+        ("source_request.release", req(0, "/release"), none()),
+        ("source_request.replay", req(1, "/replay"), none()),
         ("source_endpoint.create", src("/put/endpoint"), endpoint()),
         ("source_endpoint.upsert", src("/put/endpoint/put"), endpoint()),
         ("source_endpoint.set_headers", src("/put/endpoint/put/headers"), headers()),
@@ -156,6 +162,17 @@ async fn things(bench: &Bench) -> Things {
     }
 }
 
+/// Two requests that are held, at a source whose proof everything passes.
+async fn held(bench: &Bench) -> [String; 2] {
+    let source = json!({"name": "n", "uid": "kept", "type": "generic-webhook"});
+    let source = bench.post("/ingest/api/v1/source", source).await.expect(201);
+    let source = source["id"].as_str().unwrap();
+    [
+        arrived(bench, &bench.token, source, Fate::Quarantined).await,
+        arrived(bench, &bench.token, source, Fate::Quarantined).await,
+    ]
+}
+
 /// The method and path of every operation that may change something, by its name.
 async fn operations(bench: &Bench) -> Vec<(String, Method, String)> {
     let document = bench.get("/api/v1/openapi.json").await.expect(200);
@@ -185,6 +202,7 @@ async fn entries(bench: &Bench) -> Vec<Value> {
 async fn every_operation_that_changes_something_leaves_one_entry() {
     let bench = Bench::new().await;
     let things = things(&bench).await;
+    let held = held(&bench).await;
     let portal = Grant {
         role: Role::Portal,
         application: Some(things.application.parse().unwrap()),
@@ -195,7 +213,7 @@ async fn every_operation_that_changes_something_leaves_one_entry() {
     let operations = operations(&bench).await;
     let mut before = entries(&bench).await.len();
     let mut called = BTreeSet::new();
-    for (name, path, body) in calls(&things) {
+    for (name, path, body) in calls(&things, &held) {
         bench.clock.advance(std::time::Duration::from_millis(1));
         let (_, method, _) = operations.iter().find(|(known, ..)| known == name).unwrap();
         let token = if name == "authentication.logout" { &leaving } else { &bench.token };

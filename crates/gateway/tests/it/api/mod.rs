@@ -35,8 +35,9 @@ use ringback::{
     auth::Authenticator,
     config::{Config, Secret},
     log::{Lanes, Log},
+    outbound::{Connector, Guard, Ports, Tls},
     quota::Quotas,
-    receive::{Catalog, Directory},
+    receive::{self, Catalog, Directory},
     seam::{BoxFuture, Clock, World},
     send::{self, Door},
     telemetry::metrics::Metrics,
@@ -44,14 +45,17 @@ use ringback::{
 };
 use ringback_domain::{
     access::Grant,
-    id::{Key, TokenId},
+    address::Policy,
+    id::{ApplicationId, Key, RequestId, SourceId, TokenId},
     quota::Quota,
+    scope::Scope,
     seal::{Keyring, MasterKey},
+    source::{Fate, Received},
     target,
     time::Timestamp,
     token::Token,
 };
-use ringback_store::{Canceled, Due, NewToken, Store};
+use ringback_store::{Canceled, Due, NewRequest, NewToken, Store};
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -165,11 +169,11 @@ impl Bench {
     }
 
     async fn make(defaults: Quota, require_https: bool) -> Bench {
-        let directory = tempfile::tempdir().unwrap();
+        let data = tempfile::tempdir().unwrap();
         let kind = support::Store::fresh();
         let mut config = Config::default();
         config.store.url = kind.url().map(Secret::new);
-        let store = wiring::store(&config, directory.path(), &Metrics::new()).unwrap();
+        let store = wiring::store(&config, data.path(), &Metrics::new()).unwrap();
         let clock = Arc::new(Hand(AtomicI64::new(1_800_000_000_000)));
         let mut world = wiring::world(&[], tokio::runtime::Handle::current()).unwrap();
         world.clock = clock.clone();
@@ -187,6 +191,25 @@ impl Bench {
         let metrics: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(|| "# EOF\n".to_owned());
         let keyring = Arc::new(Keyring::new(&MasterKey::new([7; 32]), []));
         let catalog = Catalog::default();
+        let directory = Directory::new(store.clone(), keyring.clone(), catalog.clone());
+        let public_url = "https://hooks.example.com".to_owned();
+        let guard = Guard::new(Policy::default(), Ports::default(), Vec::new());
+        let tls = Tls::new([]).unwrap();
+        let wait = Duration::from_secs(5);
+        let connector = Connector::new(world.network.clone(), guard, tls, wait);
+        let sources = receive::Door::new(receive::Parts {
+            log: Log::new(store.clone(), lanes.clone()),
+            store: store.clone(),
+            directory: directory.clone(),
+            world: world.clone(),
+            keys: receive::Keys::new(Arc::new(connector)),
+            keyring: keyring.clone(),
+            public_url: public_url.clone(),
+            spool: data.path().to_owned(),
+            read_timeout: rules.read_timeout,
+            retention: rules.retention,
+            metrics: Metrics::new(),
+        });
         let api = Api::new(api::Parts {
             store: store.clone(),
             world: world.clone(),
@@ -194,9 +217,10 @@ impl Bench {
             auth: auth.clone(),
             lanes: lanes.clone(),
             bell: Arc::default(),
-            catalog: catalog.clone(),
-            directory: Directory::new(store.clone(), keyring.clone(), catalog),
-            public_url: "https://hooks.example.com".to_owned(),
+            catalog,
+            directory,
+            sources,
+            public_url,
             quotas: quotas.clone(),
             rules,
             probes: Probes { metrics, draining: Arc::new(AtomicBool::new(false)) },
@@ -226,7 +250,7 @@ impl Bench {
             quotas,
             token,
             kind,
-            directory,
+            directory: data,
         };
         bench.token = bench.token_of("default").await.1;
         bench
@@ -320,4 +344,40 @@ impl Bench {
 /// The root of the repository.
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Writes down that something arrived at a source of the token's environment; its id.
+async fn arrived(bench: &Bench, token: &str, source: &str, fate: Fate) -> String {
+    let path = format!("/ingest/api/v1/source/{source}");
+    let shown = bench.call_as(token, Method::GET, &path, "").await.expect(200);
+    let application: ApplicationId = shown["appId"].as_str().unwrap().parse().unwrap();
+    let name = if token == bench.token { "default" } else { "another" };
+    let now = bench.clock.now();
+    let environment = bench.store.environment(name.to_owned(), now).await.unwrap();
+    let new = NewRequest {
+        scope: Scope { environment, application: application.key() },
+        source: source.parse::<SourceId>().unwrap().key(),
+        request: Received {
+            id: ringback_store::mint(now, bench.world.entropy.bytes(), RequestId),
+            fate,
+            reason: None,
+            verdict: "unattempted".to_owned(),
+            status: 200,
+            method: "POST".to_owned(),
+            target: String::new(),
+            headers: Vec::new(),
+            address: None,
+            event_id: None,
+            event_type: None,
+            bytes: 2,
+            body: Some(b"{}".to_vec()),
+            message: None,
+            received_at: now,
+        },
+        expires_at: now + Duration::from_secs(86_400),
+    };
+    bench.store.log_request(new).await.unwrap();
+    let listed =
+        bench.call_as(token, Method::GET, &format!("{path}/request"), "").await.expect(200);
+    listed["data"][0]["id"].as_str().unwrap().to_owned()
 }

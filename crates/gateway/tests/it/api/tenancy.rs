@@ -2,10 +2,11 @@
 
 use http::Method;
 use ringback::seam::Clock;
+use ringback_domain::source::Fate;
 use serde_json::{Value, json};
 
 use super::{
-    Bench,
+    Bench, arrived,
     document::{filled, operations},
 };
 
@@ -74,7 +75,7 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
     let source = post("/ingest/api/v1/source".to_owned(), source).await;
     let path = format!("/ingest/api/v1/source/{source}/endpoint");
     let source_endpoint = post(path, json!({"url": "https://example.com/"})).await;
-    let request = request(bench, token, &source).await;
+    let request = arrived(bench, token, &source, Fate::Quarantined).await;
     Things {
         app,
         endpoint,
@@ -87,42 +88,6 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
         source_endpoint,
         request,
     }
-}
-
-/// Writes down that something arrived at the source.
-async fn request(bench: &Bench, token: &str, source: &str) -> String {
-    use ringback_domain::{id::*, scope::Scope, source::*};
-    let path = format!("/ingest/api/v1/source/{source}");
-    let shown = bench.call_as(token, Method::GET, &path, "").await.expect(200);
-    let application: ApplicationId = shown["appId"].as_str().unwrap().parse().unwrap();
-    let name = if token == bench.token { "default" } else { "another" };
-    let environment = bench.store.environment(name.to_owned(), bench.clock.now()).await.unwrap();
-    let new = ringback_store::NewRequest {
-        scope: Scope { environment, application: application.key() },
-        source: source.parse::<SourceId>().unwrap().key(),
-        request: Received {
-            id: ringback_store::mint(bench.clock.now(), [7; 16], RequestId),
-            fate: Fate::Unverified,
-            reason: None,
-            verdict: "failed".to_owned(),
-            status: 401,
-            method: "POST".to_owned(),
-            target: String::new(),
-            headers: Vec::new(),
-            address: None,
-            event_id: None,
-            event_type: None,
-            bytes: 0,
-            body: None,
-            message: None,
-            received_at: bench.clock.now(),
-        },
-        expires_at: bench.clock.now() + std::time::Duration::from_secs(86_400),
-    };
-    bench.store.log_request(new).await.unwrap();
-    let listed =
-        bench.call_as(token, Method::GET, &format!("{path}/request"), "").await.expect(200);
-    listed["data"][0]["id"].as_str().unwrap().to_owned()
 }
 
 /// Records that the message was tried.

@@ -12,13 +12,6 @@ fn metric(text: &str, name: &str) -> f64 {
     line.unwrap_or_else(|| panic!("{name} is not in\n{text}")).parse().unwrap()
 }
 
-async fn metrics(server: &Server) -> String {
-    // Without a token: a scraper has none.
-    let answer = server.client_with("none").call(Method::GET, "/metrics", None).await.unwrap();
-    assert_eq!(answer.status, 200);
-    String::from_utf8(answer.body.to_vec()).unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metrics_count_what_happens() {
     let receiver = Receiver::with(|_, before| Answer::status(if before == 0 { 503 } else { 204 }));
@@ -38,7 +31,7 @@ async fn metrics_count_what_happens() {
 
     let begun = Instant::now();
     let text = loop {
-        let text = metrics(&server).await;
+        let text = server.metrics().await;
         // The gauges are looked after every few seconds.
         if text.contains("ringback_attempts_total{outcome=\"exhausted\",failed=\"status\"} 1")
             && metric(&text, "ringback_store_bytes") > 0.0
@@ -93,7 +86,7 @@ async fn the_backlog_and_its_age_are_shown() {
     }
     let begun = Instant::now();
     loop {
-        let text = metrics(&server).await;
+        let text = server.metrics().await;
         let backlog = metric(&text, "ringback_backlog_deliveries");
         if backlog == 3.0 && metric(&text, "ringback_oldest_due_seconds") > 0.0 {
             break;

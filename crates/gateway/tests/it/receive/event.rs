@@ -114,6 +114,10 @@ async fn a_batch_can_be_taken_apart() {
     let body = batch([second, item(3, "x")]);
     assert_eq!(bench.event(&headers, &body).await.status, 200);
     assert_eq!(bench.receiver.wait_for(3)[2].header("ringback-event"), "x");
+    // And one of them in another form, behind a new one.
+    let body = batch([item(4, "y"), item(3, "other")]);
+    assert_eq!(bench.event(&headers, &body).await.status, 200);
+    assert_eq!(bench.receiver.wait_for(4)[3].header("ringback-event"), "y");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

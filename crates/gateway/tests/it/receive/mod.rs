@@ -4,6 +4,7 @@ mod challenge;
 mod content;
 mod crash;
 mod event;
+mod kept;
 mod refused;
 
 use bytes::Bytes;

@@ -183,6 +183,13 @@ impl Server {
         json
     }
 
+    /// What a scraper gets, which has no token.
+    pub(crate) async fn metrics(&self) -> String {
+        let answer = self.client_with("none").call(Method::GET, "/metrics", None).await.unwrap();
+        assert_eq!(answer.status, 200);
+        String::from_utf8(answer.body.to_vec()).unwrap()
+    }
+
     /// A new application with one endpoint; returns both ids.
     pub(crate) async fn application(&self, url: &str) -> (String, String) {
         let app = self.post("/api/v1/app", serde_json::json!({ "name": "test" })).await;

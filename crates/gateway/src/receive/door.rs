@@ -1,0 +1,101 @@
+//! What the door is made of, and what every part of it uses.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use ringback_domain::{
+    provider::{Event, Judgement, Reason, Reply, Request, State, Verdict},
+    seal::Keyring,
+};
+use ringback_store::Store;
+
+use super::{Directory, call::Call, keys::Keys, limits::Limits};
+use crate::{log::Log, seam::World, telemetry::metrics::Metrics};
+
+/// Keys that one request may need to have fetched: one, and one more where a set was renewed.
+const FETCHES: usize = 3;
+
+/// What the door is made of.
+pub struct Parts {
+    /// Where accepted messages go.
+    pub log: Log,
+    /// Where everything else goes.
+    pub store: Arc<dyn Store>,
+    /// Finds sources.
+    pub directory: Directory,
+    /// Clock and randomness.
+    pub world: World,
+    /// Keys that providers publish.
+    pub keys: Keys,
+    /// Seals what a handshake brings, and what of a request cannot be shown.
+    pub keyring: Arc<Keyring>,
+    /// Where all sources are called from outside: `https://hooks.example.com`.
+    pub public_url: String,
+    /// Where large bodies are kept while they arrive.
+    pub spool: PathBuf,
+    /// How long a body may take to arrive.
+    pub read_timeout: Duration,
+    /// How long content is kept, unless a source says otherwise.
+    pub retention: Duration,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// The door. Clones share it.
+#[derive(Clone)]
+pub struct Door {
+    pub(super) parts: Arc<Parts>,
+    pub(super) limits: Arc<Limits>,
+}
+
+/// The store cannot take anything: the provider comes again.
+pub(super) struct Busy;
+
+/// What a request is.
+pub(super) enum Judged {
+    /// A challenge with its answer.
+    Challenge(ringback_domain::provider::Answered),
+    /// A challenge that must not be answered.
+    RefusedChallenge { reply: Reply, verdict: Verdict },
+    /// An event, proven or not.
+    Event { verdict: Verdict, event: Event },
+}
+
+impl Door {
+    /// A door made of these parts.
+    pub fn new(parts: Parts) -> Door {
+        Door { parts: Arc::new(parts), limits: Arc::default() }
+    }
+
+    /// Asks the provider's file what a request is, as of the time when it came. Keys that this
+    /// takes are fetched now.
+    pub(super) async fn judge(&self, call: &Call<'_>, request: &Request<'_>) -> Judged {
+        let mut renewed = false;
+        for _ in 0..FETCHES {
+            let keys = self.parts.keys.at(call.now);
+            let settings = &call.ready.settings;
+            match call.provider.judge(request, settings, &keys, call.received_at) {
+                Judgement::Fetch(key) => {
+                    if !self.limits.fetch(call.ready.source.id.key(), call.now) {
+                        break;
+                    }
+                    self.parts.keys.fetch(&key.url, call.now).await;
+                }
+                Judgement::Event { verdict, .. }
+                    if verdict.reason == Some(Reason::UnknownKey)
+                        && !renewed
+                        && self.parts.keys.outdated(call.now) =>
+                {
+                    renewed = true;
+                }
+                Judgement::Challenge(answered) => return Judged::Challenge(answered),
+                Judgement::RefusedChallenge { reply, verdict } => {
+                    return Judged::RefusedChallenge { reply, verdict };
+                }
+                Judgement::Event { verdict, event } => return Judged::Event { verdict, event },
+            }
+        }
+        let (state, reason) = (State::Failed, Some(Reason::KeyUnavailable));
+        let verdict = Verdict { state, reason, claims: None };
+        Judged::Event { verdict, event: call.provider.event(request, None) }
+    }
+}

@@ -1,1 +1,0 @@
-SELECT message, message_nonce FROM request WHERE key = ?1 AND source = ?2 AND fate = ?3
