@@ -25,7 +25,8 @@ DOCUMENTED = set(re.findall(r"^\| (\d+) \| `(\w+)` \|", ERRORS.read_text(), re.M
 def call(method, path, body=None):
     headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(URL + "/api/v1" + path, data, headers, method=method)
+    root = "" if path.startswith(("/ingest/", "/in/")) else "/api/v1"
+    request = urllib.request.Request(URL + root + path, data, headers, method=method)
     with urllib.request.urlopen(request, timeout=15) as answer:
         return json.loads(answer.read() or b"null")
 
@@ -40,6 +41,12 @@ def attempt(app, message):
     raise RuntimeError("no attempt was made")
 
 
+def request(source):
+    """A request to a source that its schema holds back."""
+    call("POST", source["ingestUrl"][source["ingestUrl"].index("/in/") :], {})
+    return call("GET", f"/ingest/api/v1/source/{source['id']}/request")["data"][0]["id"]
+
+
 def world():
     """The names of one of each thing, by the names of parameters."""
     app = call("POST", "/app", {"name": "Fuzzed"})["id"]
@@ -47,12 +54,17 @@ def world():
     event_type = {"name": "fuzzed", "description": "", "schemas": {"1": {"examples": [{}]}}}
     call("PUT", "/event-type/fuzzed", event_type)
     message = call("POST", f"/app/{app}/msg", {"eventType": "fuzzed", "payload": {}})["id"]
+    options = {"schemas": {"*": False}, "onViolation": "quarantine"}
+    source = {"name": "Fuzzed", "type": "generic-webhook", "options": options}
+    source = call("POST", "/ingest/api/v1/source", source)
     return {
         "app_id": app,
         "endpoint_id": endpoint,
         "event_type_name": "fuzzed",
         "msg_id": message,
         "attempt_id": attempt(app, message),
+        "source_id": source["id"],
+        "request_id": request(source),
     }
 
 

@@ -62,3 +62,16 @@ async fn a_body_that_its_schema_refuses_goes_nowhere() {
     assert_eq!(status, 422, "{answer}");
     assert!(answer.to_string().contains("/$ref"), "{answer}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_its_schema_refuses_may_pass_with_a_mark() {
+    let schemas = json!({ "*": { "required": ["action"] } });
+    let options = json!({ "schemas": schemas, "onViolation": "mark" });
+    let bench = Bench::new("github", Receiver::ok(), options).await;
+    assert_eq!(bench.event(&HEADERS, "{}").await.status, 200);
+    let receipt = bench.receiver.wait_for(1).remove(0);
+    assert_eq!(receipt.header("ringback-mark"), "schema_invalid");
+    assert_eq!(receipt.header("ringback-verdict"), "verified");
+    let reason = "\"action\" is a required property (at the top)";
+    assert_eq!(bench.last().await, ("accepted".into(), reason.into()));
+}

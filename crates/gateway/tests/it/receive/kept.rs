@@ -1,6 +1,8 @@
 //! What was written down and becomes a message only later: released, or replayed once the reason is
 //! mended.
 
+use std::{fs, path::PathBuf};
+
 use serde_json::json;
 
 use super::*;
@@ -126,6 +128,32 @@ async fn what_was_signed_with_another_secret_is_taken_once_that_is_known() {
     let receipt = bench.receiver.wait_for(1).remove(0);
     assert_eq!(receipt.header("ringback-verdict"), "verified");
     assert_eq!(receipt.header("ringback-event-id"), "evt_1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_file_had_wrong_is_taken_once_that_is_mended() {
+    let directory = tempfile::tempdir().unwrap();
+    let put = |header: &str| {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../providers");
+        let file = fs::read_to_string(folder.join("generic-token.toml")).unwrap();
+        let file = file.replace("generic-token", "acme").replace("x-webhook-token", header);
+        fs::write(directory.path().join("acme.toml"), file).unwrap();
+    };
+    put("x-acme-key");
+    let settings =
+        Settings::default().env("RINGBACK_PROVIDERS", directory.path().to_str().unwrap());
+    let config = json!({ "secret": SECRET });
+    let bench = Bench::on(settings, "acme", Receiver::ok(), config, json!({})).await;
+    let headers = [("x-acme-token", SECRET), ("idempotency-key", "1")];
+    assert_eq!(bench.call(Method::POST, "", &headers, "{}").await.status, 401);
+    let id = bench.last_id().await;
+    let (status, answer) = bench.again("replay", &id).await;
+    assert_eq!((status, &answer["detail"]), (409, &json!("unverified: missing_header")));
+    put("x-acme-token");
+    bench.server.wait_for_log("a provider's file was read");
+    let (status, taken) = bench.again("replay", &id).await;
+    assert_eq!((status, &taken["request"]["verdict"]), (200, &json!("authenticated")), "{taken}");
+    assert_eq!(bench.receiver.wait_for(1)[0].header("ringback-event-id"), "1");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
