@@ -31,7 +31,7 @@ impl Door {
         let mut outcome = Outcome::early(Fate::Challenge, StatusCode::OK);
         outcome.reason = Some(answered.name);
         outcome.reply = answered.reply;
-        let came = Came::whole(body);
+        let came = Came::whole(body).without(answered.learned.values().cloned());
         if !answered.learned.is_empty() {
             let armed = source.armed_until.is_some_and(|until| call.now < until);
             if !armed {

@@ -27,7 +27,7 @@ const OWN: [&str; 14] = [
 ];
 
 /// What stands in the place of a secret.
-const REDACTED: &str = "[redacted]";
+pub(super) const REDACTED: &str = "[redacted]";
 
 /// A header with its lower-case name.
 pub(super) type Header = (String, String);
@@ -73,13 +73,16 @@ struct Hidden {
     cut: bool,
 }
 
-pub(super) fn shown(headers: &[Raw<'_>], secret: &[&str]) -> Shown {
-    let is_secret = |name: &str| {
-        ["authorization", "proxy-authorization", "cookie"].contains(&name) || secret.contains(&name)
+/// What is shown of these headers: not those with a secret name, nor those with a secret value.
+pub(super) fn shown(headers: &[Raw<'_>], names: &[&str], values: &[String]) -> Shown {
+    let is_secret = |name: &str, value: &[u8]| {
+        ["authorization", "proxy-authorization", "cookie"].contains(&name)
+            || names.contains(&name)
+            || values.iter().any(|secret| secret.as_bytes() == value)
     };
     let mut shown = Shown { headers: Vec::new(), hidden: Hidden::default() };
     for (place, (name, value)) in bounded(headers.iter().copied()).enumerate() {
-        let text = match is_secret(name) {
+        let text = match is_secret(name, value) {
             true => REDACTED.to_owned(),
             false => String::from_utf8_lossy(value).into_owned(),
         };
@@ -164,7 +167,7 @@ mod tests {
         let kept = forwarded(&SENT, &["x-gitlab-token"]);
         let names: Vec<&str> = kept.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["x-gitlab-event", "content-type"]);
-        let shown = shown(&SENT, &["x-gitlab-token"]).headers;
+        let shown = shown(&SENT, &["x-gitlab-token"], &[]).headers;
         let value = |name: &str| shown.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
         assert_eq!(value("x-gitlab-token"), Some(REDACTED));
         assert_eq!(value("authorization"), Some(REDACTED));
@@ -174,7 +177,7 @@ mod tests {
     #[test]
     fn what_is_not_shown_is_restored() {
         let mark = |text: &[u8]| Some(text.iter().map(|byte| byte ^ 1).collect());
-        let kept = shown(&SENT, &["x-gitlab-token"]).with_hidden(mark);
+        let kept = shown(&SENT, &["x-gitlab-token"], &[]).with_hidden(mark);
         assert!(!format!("{kept:?}").contains("rb-test"));
         let back = restored(&kept, mark);
         let headers: Vec<Raw<'_>> = back.headers.iter().map(|(n, v)| (&**n, &**v)).collect();
@@ -184,11 +187,11 @@ mod tests {
         assert!(!restored(&kept, |_| None).whole);
         assert!(!restored(&kept[..7], mark).whole);
         // What is all shown needs no key.
-        let plain = shown(&SENT[3..5], &[]).with_hidden(|_| None);
+        let plain = shown(&SENT[3..5], &[], &[]).with_hidden(|_| None);
         assert!(restored(&plain, |_| None).whole);
         // More than is kept.
         let long = vec![b'x'; MAX_BYTES];
-        let cut = shown(&[("a", b"1"), ("b", &long)], &[]).with_hidden(mark);
+        let cut = shown(&[("a", b"1"), ("b", &long)], &[], &[]).with_hidden(mark);
         assert!(!restored(&cut, mark).whole);
     }
 }

@@ -29,11 +29,24 @@ pub(super) struct Came {
     pub(super) body: Bytes,
     /// How much there was, as far as it is known.
     pub(super) bytes: u64,
+    /// Values in it that are written down nowhere: what a handshake brought.
+    pub(super) secrets: Vec<String>,
 }
 
 impl Came {
     pub(super) fn whole(body: Bytes) -> Came {
-        Came { bytes: body.len() as u64, body }
+        Came { bytes: body.len() as u64, body, secrets: Vec::new() }
+    }
+
+    /// The same, but for these values.
+    pub(super) fn without(self, secrets: impl IntoIterator<Item = String>) -> Came {
+        let secrets: Vec<String> = secrets.into_iter().filter(|it| !it.is_empty()).collect();
+        let clean = |mut text: String| {
+            secrets.iter().for_each(|secret| text = text.replace(secret, headers::REDACTED));
+            text.into()
+        };
+        let body = String::from_utf8(self.body.to_vec()).map(clean).unwrap_or_default();
+        Came { body, secrets, ..self }
     }
 
     /// It was not read.
@@ -73,7 +86,7 @@ impl Door {
     async fn note(&self, call: &Call<'_>, outcome: Outcome, came: Came) -> Result<(), Busy> {
         let entropy = &self.parts.world.entropy;
         let id = ringback_store::mint(call.now, entropy.bytes(), RequestId);
-        let shown = headers::shown(call.headers, &call.provider.secret_headers());
+        let shown = headers::shown(call.headers, &call.provider.secret_headers(), &came.secrets);
         let headers = match outcome.fate.may_be_replayed() {
             true => shown.with_hidden(|plain| {
                 self.parts

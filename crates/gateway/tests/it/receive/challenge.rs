@@ -55,3 +55,27 @@ async fn a_secret_is_learned_only_while_the_source_is_armed() {
     assert!((200..300).contains(&event.status), "{event:?}");
     assert_eq!(bench.receiver.wait_for(1)[0].body, body);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_handshake_brought_is_shown_to_nobody() {
+    for (provider, headers, body) in [
+        ("asana", &[("x-hook-secret", SECRET)][..], String::new()),
+        (
+            "notion",
+            &[("content-type", "application/json")],
+            format!(r#"{{"verification_token":"{SECRET}"}}"#),
+        ),
+    ] {
+        let bench = Bench::with(provider, Receiver::ok(), json!({}), json!({})).await;
+        let answered = bench.call(Method::POST, "", headers, &body).await;
+        assert!((200..300).contains(&answered.status), "{provider}: {answered:?}");
+        let listed = &bench.requests("?limit=1").await[0];
+        assert_eq!(listed["status"], "challenge", "{provider}");
+        let path = format!("/ingest/api/v1/source/test/request/{}", listed["id"].as_str().unwrap());
+        let shown = bench.server.get(&path).await.to_string();
+        assert!(!shown.contains(SECRET), "{provider}: {shown}");
+        let encoded = data_encoding::BASE64.encode(body.as_bytes());
+        assert!(body.is_empty() || !shown.contains(&encoded), "{provider}: {shown}");
+        assert!(shown.contains("[redacted]") || !body.is_empty(), "{provider}: {shown}");
+    }
+}
