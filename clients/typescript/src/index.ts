@@ -1,0 +1,13 @@
+export { MemoryDedupe, type Claim, type Dedupe } from "./dedupe.js";
+export {
+  DeadlineError,
+  Event,
+  Receiver,
+  Reject,
+  Retry,
+  type Answer,
+  type Handler,
+  type Incoming,
+  type Options,
+} from "./receiver.js";
+export { VerificationError, Verifier, type Reason } from "./signature.js";
