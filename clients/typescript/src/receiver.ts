@@ -81,6 +81,8 @@ export interface Options {
   readonly deadlineMs?: number;
   /** The longest body, in bytes; 1 MiB, which is what applications can send. */
   readonly bodyLimit?: number;
+  /** How many events are handled at once; 1000. Beyond it the answer is 503. */
+  readonly maxRunning?: number;
   /** Remembers what was handled. Without it, an event that is sent again is handled again. */
   readonly dedupe?: Dedupe;
   /** Told of whatever goes wrong. Without it, all but refused requests are written to the console. */
@@ -138,6 +140,7 @@ export class Receiver {
     const handler = this.#handlerOf(event.type);
     // Nobody wants it: to refuse it would have it sent for days.
     if (!handler) return ACCEPTED;
+    if (this.#running.size >= (this.#options.maxRunning ?? 1000)) return plain(503, "busy");
     const work = this.#once(event, handler);
     this.#running.add(work);
     void work.then(() => this.#running.delete(work));

@@ -43,6 +43,7 @@ export async function play(scenario, connect) {
     ...(dedupe && { dedupe }),
     ...(scenario.tolerance && { toleranceSeconds: scenario.tolerance }),
     ...(scenario.deadline && { deadlineMs: scenario.deadline * 1000 }),
+    ...(scenario.maxRunning && { maxRunning: scenario.maxRunning }),
     ...(scenario.bodyLimit && { bodyLimit: scenario.bodyLimit }),
   });
   const called = [];
