@@ -1,4 +1,4 @@
-//! Builds the files of `providers/` into the binary: writes the table that `receive::catalog` reads.
+//! Builds the files of `providers/` into the binary: writes the table that the library reads.
 //!
 //! The folder is listed anew whenever something in it changes, so that adding a provider stays
 //! adding a file.

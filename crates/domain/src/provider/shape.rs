@@ -20,6 +20,8 @@ pub(super) enum Shape {
     Uuid,
     /// A host name, as `WebHook-Request-Origin` has it.
     Origin,
+    /// Anything without a dot: what ids are where dots separate what is signed.
+    Dotless,
 }
 
 impl Shape {
@@ -42,6 +44,7 @@ impl Shape {
                     })
             }
             Self::Origin => bounded && all(|b| b.is_ascii_alphanumeric() || b"-.:/".contains(&b)),
+            Self::Dotless => bounded && all(|b| b != b'.'),
         }
     }
 }

@@ -16,11 +16,12 @@ use std::{
     borrow::Cow,
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::Duration,
 };
 
 use ringback_domain::provider::Provider;
+use ringback_providers::BuiltIn;
 
 use self::directory::Directory;
 pub use self::directory::{Error, Problem};
@@ -56,33 +57,6 @@ pub enum Origin {
     Instead(PathBuf),
 }
 
-/// A file that is part of the binary.
-#[derive(Debug)]
-struct BuiltIn {
-    id: &'static str,
-    text: &'static str,
-    parsed: OnceLock<Option<Arc<Provider>>>,
-}
-
-// `BUILT_IN`, sorted by id: made by `build.rs` from the files in `providers/`.
-include!(concat!(env!("OUT_DIR"), "/providers.rs"));
-
-impl BuiltIn {
-    const fn new(id: &'static str, text: &'static str) -> Self {
-        Self { id, text, parsed: OnceLock::new() }
-    }
-
-    fn find(id: &str) -> Option<&'static Self> {
-        let at = BUILT_IN.binary_search_by(|one| one.id.cmp(id)).ok()?;
-        BUILT_IN.get(at)
-    }
-
-    /// Parses the file, once. A test parses them all, so that there is none that cannot be.
-    fn provider(&self) -> Option<Arc<Provider>> {
-        self.parsed.get_or_init(|| Provider::parse(self.text).ok().map(Arc::new)).clone()
-    }
-}
-
 impl Catalog {
     /// The built-in providers, and those of `directory` if there is one.
     ///
@@ -97,7 +71,7 @@ impl Catalog {
     pub fn get(&self, id: &str) -> Option<Arc<Provider>> {
         let own =
             self.own.as_ref().and_then(|own| Some(Arc::clone(&own.files().get(id)?.provider)));
-        own.or_else(|| BuiltIn::find(id)?.provider())
+        own.or_else(|| ringback_providers::find(id)?.provider())
     }
 
     /// All providers by their ids. The first call parses every built-in file.
@@ -110,14 +84,14 @@ impl Catalog {
         let own = self.own.as_ref().and_then(|own| own.files().get(id).cloned());
         match own {
             Some(file) => Some(Entry::own(&file)),
-            None => Entry::built_in(BuiltIn::find(id)?),
+            None => Entry::built_in(ringback_providers::find(id)?),
         }
     }
 
     /// All providers by their ids, and where they are from.
     pub fn entries(&self) -> Vec<Entry> {
         let own = self.own.as_ref().map(|own| own.files()).unwrap_or_default();
-        let built_in = BUILT_IN.iter().filter(|one| !own.contains_key(one.id));
+        let built_in = ringback_providers::all().iter().filter(|one| !own.contains_key(one.id));
         let mut by_id: BTreeMap<String, Entry> =
             built_in.filter_map(|one| Some((one.id.to_owned(), Entry::built_in(one)?))).collect();
         by_id.extend(own.iter().map(|(id, file)| (id.clone(), Entry::own(file))));
@@ -144,7 +118,7 @@ impl Entry {
 
     fn own(file: &directory::File) -> Self {
         let path = file.path.clone();
-        let origin = match BuiltIn::find(&file.provider.id) {
+        let origin = match ringback_providers::find(&file.provider.id) {
             Some(_) => Origin::Instead(path),
             None => Origin::Own(path),
         };
