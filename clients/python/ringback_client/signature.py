@@ -11,12 +11,12 @@ import base64
 import binascii
 import hashlib
 import hmac
-from typing import Callable, Iterable, List, Mapping, Tuple
+from typing import Callable, Iterable, Mapping, Tuple
 
 from . import ed25519
 
-#: Signatures of one request that are looked at: each costs a verification.
-_MAX_SIGNATURES = 32
+#: Signatures of one request that are looked at; an endpoint has ten secrets at most.
+_MAX_SIGNATURES = 16
 
 
 class VerificationError(Exception):

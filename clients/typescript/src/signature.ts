@@ -28,8 +28,8 @@ interface Key {
   fits(signed: Buffer, signature: Buffer): boolean;
 }
 
-/** Signatures of one request that are looked at: each costs a verification. */
-const MAX_SIGNATURES = 32;
+/** Signatures of one request that are looked at; an endpoint has ten secrets at most. */
+const MAX_SIGNATURES = 16;
 /** What stands before the 32 bytes of an Ed25519 key in its usual form (RFC 8410). */
 const SPKI = Buffer.from("302a300506032b6570032100", "hex");
 

@@ -1,6 +1,8 @@
-//! The Rust client of Ringback: verify the webhooks it sends, sign some of your own.
+//! The Rust client of Ringback: have functions called when webhooks arrive, from Ringback or from
+//! any provider it knows; verify and sign single ones.
 //!
-//! The signatures are those of [Standard Webhooks 1.0.0], so a [`Webhook`] verifies what any other
+//! [`Receiver`] does the former: it is a `tower` service, and a layer. The rest of this page is about
+//! the latter. The signatures are those of [Standard Webhooks 1.0.0], so a [`Webhook`] verifies what any other
 //! service of that kind sends, too.
 //!
 //! ```
@@ -28,7 +30,21 @@
 //!
 //! [Standard Webhooks 1.0.0]: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
+pub mod dedupe;
+mod event;
+mod keys;
+mod receiver;
+mod running;
+mod secret;
+mod service;
+
 use ringback_domain::signature::{SigningKey, Verifier};
+
+pub use event::{Event, Failure, Problem, Reject, Retry};
+pub use receiver::Receiver;
+pub use ringback_domain::provider::Reason;
+pub use secret::{Secret, SetupError};
+pub use service::Dispatch;
 
 pub use ringback_domain::signature::{KeyError, VerifyError};
 
@@ -39,6 +55,9 @@ pub const HEADER_FAMILIES: [[&str; 3]; 2] = [
     ["webhook-id", "webhook-timestamp", "webhook-signature"],
     ["svix-id", "svix-timestamp", "svix-signature"],
 ];
+
+/// What may go wrong in functions of yours.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a request is not accepted; do not process its body.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,11 @@
+//! The receiver from outside: what it has in common with the other languages, and its own.
+
+mod example;
+mod providers;
+mod scenarios;
+mod service;
+
+/// Where the repository begins.
+fn root() -> std::path::PathBuf {
+    std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
