@@ -51,6 +51,8 @@ struct Ground<'a> {
 const PARTS: &[Part] = &[
     Part { name: "unit", on: On::Both, run: unit },
     Part { name: "doc", on: On::Neither, run: doc },
+    Part { name: "client-typescript", on: On::Neither, run: client_typescript },
+    Part { name: "client-python", on: On::Neither, run: client_python },
     Part { name: "python", on: On::Sqlite, run: |ground| python(ground, "python", None) },
     Part { name: "python-1.42", on: On::Sqlite, run: |ground| python(ground, "python-1.42", None) },
     Part { name: "js", on: On::Sqlite, run: |ground| js(ground, "js", None) },
@@ -172,6 +174,8 @@ fn database(ground: Ground<'_>) -> Result<Database, String> {
 pub(crate) fn install(root: &Path) -> Result<(), String> {
     needs::meet()?;
     tools::rust_tools(root)?;
+    tools::client_typescript(root)?;
+    tools::client_python(root)?;
     tools::python_sdk(root, "python")?;
     tools::python_sdk(root, "python-1.42")?;
     tools::python_sdk(root, "vendors-python")?;
@@ -253,6 +257,46 @@ fn doc(ground: Ground<'_>) -> Result<Count, String> {
     let count = report::cargo_test(&done.output);
     // Documentation need not hold examples, so an empty run that ends well is fine here.
     Ok(if done.success { count } else { count.judged(false) })
+}
+
+/// Builds `clients/typescript`, checks its examples' types, runs its suite.
+fn client_typescript(Ground { root, .. }: Ground<'_>) -> Result<Count, String> {
+    let node = tools::node(&tools::js_sdk(root, "js")?)?;
+    let place = tools::client_typescript(root)?;
+    let from = root.join("clients/typescript");
+    // A module finds its packages beside itself, so it is built and run where they are installed.
+    for folder in ["src", "test", "examples"] {
+        tools::copy_folder(&from.join(folder), &place.join(folder))?;
+    }
+    for file in ["tsconfig.json", "tsconfig.check.json"] {
+        tools::copy(&from.join(file), &place.join(file))?;
+    }
+    tools::copy(&root.join("clients/scenarios.json"), &place.join("../scenarios.json"))?;
+    for project in ["tsconfig.json", "tsconfig.check.json"] {
+        let mut compiler = Command::new(&node);
+        compiler.arg("node_modules/typescript/bin/tsc").args(["-p", project]).current_dir(&place);
+        if !stream(&mut compiler)?.success {
+            return Err(format!("clients/typescript does not compile with {project}"));
+        }
+    }
+    let mut suite = Command::new(&node);
+    let done = stream(suite.arg("test/suite.mjs").current_dir(&place))?;
+    Ok(report::suite(&done.output).judged(done.success))
+}
+
+/// Checks the types of `clients/python` and its examples, runs its suite.
+fn client_python(Ground { root, .. }: Ground<'_>) -> Result<Count, String> {
+    let programs = tools::client_python(root)?;
+    let folder = root.join("clients/python");
+    let mut types = Command::new(programs.join("python"));
+    types.args(["-B", "-m", "mypy", "--cache-dir"]).arg(root.join("target/clients/mypy"));
+    if !stream(types.current_dir(&folder))?.success {
+        return Err("the types of clients/python are wrong".to_owned());
+    }
+    let mut suite = Command::new(programs.join("python"));
+    suite.args(["-u", "-B", "tests/suite.py"]).env("PYTHONPATH", &folder).current_dir(&folder);
+    let done = stream(&mut suite)?;
+    Ok(report::suite(&done.output).judged(done.success))
 }
 
 fn python(ground: Ground<'_>, name: &str, store: Option<&Database>) -> Result<Count, String> {

@@ -31,8 +31,23 @@ pub(crate) fn schemathesis(root: &Path) -> Result<PathBuf, String> {
 /// The JavaScript packages that `tests/sdk/{name}/package-lock.json` pins; those of `js` have the
 /// Node.js that runs them all. Answers the folder that holds `node_modules`.
 pub(crate) fn js_sdk(root: &Path, name: &str) -> Result<PathBuf, String> {
-    let place = root.join("target/sdk").join(name);
-    let pins = root.join("tests/sdk").join(name);
+    node_packages(root.join("target/sdk").join(name), &root.join("tests/sdk").join(name))
+}
+
+/// What `clients/typescript` is built and tested with. Answers the folder that holds
+/// `node_modules`.
+pub(crate) fn client_typescript(root: &Path) -> Result<PathBuf, String> {
+    node_packages(root.join("target/clients/typescript"), &root.join("clients/typescript"))
+}
+
+/// What `clients/python` is tested with. Answers its folder of programs.
+pub(crate) fn client_python(root: &Path) -> Result<PathBuf, String> {
+    let pins = root.join("clients/python/tests/requirements.txt");
+    virtual_environment(&root.join("target/clients/python"), &pins)
+}
+
+/// Installs what the `package-lock.json` in `pins` pins.
+fn node_packages(place: PathBuf, pins: &Path) -> Result<PathBuf, String> {
     let files = ["package.json", "package-lock.json"];
     let stamp = files
         .iter()
@@ -116,8 +131,24 @@ pub(crate) fn copy_modules(from: &Path, to: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// Copies a folder with everything in it, in the place of what was there.
+pub(crate) fn copy_folder(from: &Path, to: &Path) -> Result<(), String> {
+    let unreadable = |error| format!("cannot read {}: {error}", from.display());
+    if to.exists() {
+        fs::remove_dir_all(to)
+            .map_err(|error| format!("cannot remove {}: {error}", to.display()))?;
+    }
+    create(to)?;
+    for entry in fs::read_dir(from).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() { copy_folder(&from, &to)? } else { copy(&from, &to)? }
+    }
+    Ok(())
+}
+
 /// Copies one file, naming both in the error.
-fn copy(from: &Path, to: &Path) -> Result<(), String> {
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), String> {
     fs::copy(from, to)
         .map(drop)
         .map_err(|error| format!("cannot copy {} to {}: {error}", from.display(), to.display()))

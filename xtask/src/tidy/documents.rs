@@ -26,7 +26,8 @@ pub(super) fn links(file: &File, known: &[&str]) -> Vec<Finding> {
 
 /// Every path that ARCHITECTURE.md names in backticks is there; `{a,b}` stands for each of them.
 pub(super) fn code_map(file: &File, known: &[&str]) -> Vec<Finding> {
-    const FOLDERS: &[&str] = &["crates/", "docs/", "xtask/", "bench/", "tests/", ".ci/"];
+    const FOLDERS: &[&str] =
+        &["crates/", "clients/", "docs/", "xtask/", "bench/", "tests/", ".ci/"];
     if file.path != "ARCHITECTURE.md" {
         return Vec::new();
     }
