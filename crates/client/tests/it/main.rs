@@ -1,5 +1,11 @@
 //! The receiver from outside: what it has in common with the other languages, and its own.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that panics is one that fails, and what it prints is its report"
+)]
+
 mod example;
 mod providers;
 mod scenarios;
