@@ -141,6 +141,7 @@ pub(super) async fn assemble(
         keyring: Arc::clone(&keyring),
         public_url: public_url.clone(),
         spool: data.to_owned(),
+        replies: Arc::clone(&services.replies),
         read_timeout: config.limits.read_timeout,
         retention: config.retention(),
         metrics: metrics.clone(),
@@ -215,6 +216,7 @@ fn services(given: Given<'_>) -> Result<Services, Error> {
         metrics: metrics.clone(),
         engine: engine.clone(),
         pressure: Arc::new(Pressure::default()),
+        replies: Arc::default(),
         attempt_keys: Mutex::new(KeySequence::after(store.last_attempt_key())),
     })
 }

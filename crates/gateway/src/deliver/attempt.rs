@@ -1,6 +1,6 @@
 //! One attempt: over a kept connection if there is one, else over a new one, under one deadline.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::header;
@@ -14,14 +14,20 @@ use ringback_store::Content;
 use tokio::time::Instant;
 
 use super::{prepare::Route, services::Services};
-use crate::outbound::{self, Answer, ConnectFailure, ExchangeFailure, Sender, exchange};
+use crate::{
+    log::replies,
+    outbound::{self, Answer, ConnectFailure, ExchangeFailure, Sender, exchange},
+};
 
 /// How an attempt went.
 pub(super) struct Made {
     pub(super) ending: Ending,
     /// Set if nothing was sent because of the endpoint's filter.
     pub(super) kept_back: Option<KeptBack>,
+    /// What is kept of the answer's body.
     pub(super) response: Bytes,
+    /// The answer for those who wait for it, if it can be passed on.
+    pub(super) reply: Option<Arc<replies::Answer>>,
     pub(super) failed: Option<Phase>,
     pub(super) reason: Option<&'static str>,
     pub(super) timings: Timings,
@@ -40,7 +46,7 @@ pub(super) async fn make(
 ) -> Made {
     let started = Instant::now();
     let deadline = started + services.limits.timeout;
-    let limits = &services.limits.answer;
+    let limits = limits(services, content);
     let mut timings = Timings::default();
     let mut kept = kept.filter(|sender| !sender.is_closed());
     let result = loop {
@@ -53,7 +59,7 @@ pub(super) async fn make(
                 Err(failure) => break Err(Failure::Connect(failure)),
             },
         };
-        match exchange(&mut sender, route.request(content, now), limits, deadline).await {
+        match exchange(&mut sender, route.request(content, now), &limits, deadline).await {
             Ok(answer) => break Ok((answer, sender)),
             // The receiver closed the kept connection before it saw the request: not its failure.
             Err(failure) if reused && failure.ended_unanswered() => {}
@@ -61,11 +67,39 @@ pub(super) async fn make(
         }
     };
     let mut made = match result {
-        Ok((answer, sender)) => Made::answered(answer, sender, timings, now),
+        Ok((answer, sender)) => {
+            let reply = reply(services, content, &answer);
+            let mut made = Made::answered(answer, sender, timings, now);
+            made.response.truncate(services.limits.answer.keep);
+            Made { reply, ..made }
+        }
         Err(failure) => Made::failed(failure, timings),
     };
     made.timings.total = started.elapsed();
     made
+}
+
+/// How much of the answer is looked at: more than usual only if somebody waits for it.
+fn limits(services: &Services, content: &Content) -> outbound::Limits {
+    let usual = services.limits.answer;
+    if !services.replies.is_awaited(content.id) {
+        return usual;
+    }
+    outbound::Limits {
+        keep: usual.keep.max(replies::MAX_BODY),
+        // One more, as the end of a chunked body is seen only behind it.
+        read: usual.read.max(replies::MAX_BODY + 1),
+        ..usual
+    }
+}
+
+/// The answer for those who wait for it.
+fn reply(services: &Services, content: &Content, answer: &Answer) -> Option<Arc<replies::Answer>> {
+    if answer.truncated || !services.replies.is_awaited(content.id) {
+        return None;
+    }
+    let body = answer.body.clone();
+    replies::Answer::of(answer.status, &answer.headers, body).map(Arc::new)
 }
 
 enum Failure {
@@ -100,6 +134,7 @@ impl Made {
             ending,
             kept_back: None,
             response: answer.body,
+            reply: None,
             failed: (!success).then_some(Phase::Status),
             reason: (!success).then(|| status_reason(status_code)),
             timings: Timings {
@@ -160,6 +195,7 @@ impl Made {
             ending: Ending { status_code: 0, complete: false, retry_after: None },
             kept_back: None,
             response: Bytes::new(),
+            reply: None,
             failed: None,
             reason: None,
             timings: Timings { total: Duration::ZERO, ..Timings::default() },

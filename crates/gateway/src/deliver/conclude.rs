@@ -6,7 +6,7 @@ use std::rc::Rc;
 use ringback_domain::{
     attempt::{Outcome, Trigger},
     id::AttemptId,
-    retry::{Before, Decision, Schedule},
+    retry::{Before, Decision, KeptBack, Schedule},
     time::Timestamp,
 };
 use ringback_store::{Due, HealthChange, Record};
@@ -15,6 +15,7 @@ use super::{
     attempt::Made, notice::Told, prepare::Prepared, services::Services, state::FailingSince,
     state::State,
 };
+use crate::log::replies;
 
 /// An attempt that ended.
 pub(super) struct Ended<'a> {
@@ -49,6 +50,8 @@ pub(super) fn conclude(services: &Services, state: &mut State, mut ended: Ended<
     }
     state.account(services, endpoint);
     measure(services, &ended, decision.outcome, now);
+    let reply = reply(&mut ended.made);
+    services.replies.tell(ended.due.content.id, endpoint, reply);
     record(services, ended, Verdict { number, decision, failing_since, now })
 }
 
@@ -76,6 +79,15 @@ fn measure(services: &Services, ended: &Ended<'_>, outcome: Outcome, now: Timest
     services.metrics.attempted(outcome, made.failed, made.timings.total);
     if outcome == Outcome::Delivered && due.trigger == Trigger::Scheduled {
         services.metrics.delivery.observe(now.since(due.content.id.0.created_at()));
+    }
+}
+
+/// What those are told who wait for the endpoint's answer.
+fn reply(made: &mut Made) -> replies::Outcome {
+    match (made.kept_back, made.reply.take()) {
+        (Some(KeptBack::NotWanted), _) => replies::Outcome::NotWanted,
+        (_, Some(answer)) => replies::Outcome::Answered(answer),
+        (_, None) => replies::Outcome::Failed,
     }
 }
 

@@ -15,7 +15,11 @@ use ringback_store::Store;
 
 use super::Engine;
 use crate::{
-    log::Pressure, outbound, outbound::Connector, seam::World, telemetry::metrics::Metrics,
+    log::{Pressure, Replies},
+    outbound,
+    outbound::Connector,
+    seam::World,
+    telemetry::metrics::Metrics,
 };
 
 /// What a worker needs.
@@ -42,6 +46,8 @@ pub struct Services {
     pub engine: Engine,
     /// How much is waiting, for the intake.
     pub pressure: Arc<Pressure>,
+    /// Who waits for what an endpoint answers.
+    pub replies: Arc<Replies>,
     /// The keys of attempts, shared by all cores.
     pub attempt_keys: Mutex<KeySequence>,
 }

@@ -6,8 +6,10 @@ mod append;
 mod batch;
 mod lanes;
 mod pressure;
+pub mod replies;
 
 pub use append::Log;
 pub use batch::Batch;
 pub use lanes::Lanes;
 pub use pressure::Pressure;
+pub use replies::Replies;

@@ -24,6 +24,7 @@ use super::{
     message::Making,
     note::Came,
     read::{self, Unread},
+    reply::Awaited,
 };
 use crate::{core::Random, log::Batch};
 
@@ -172,14 +173,22 @@ impl OnCore {
     ) -> Result<Reply, Busy> {
         let door = &self.door;
         let making = Making { retention: door.parts.retention, nonce: &|| self.random.next() };
-        let messages = making.messages(call, request, body, &outcome);
+        let mut messages = making.messages(call, request, body, &outcome);
+        let first = messages.first_mut().map(|first| &mut first.message);
+        let awaited = first.and_then(|first| Awaited::begin(call, &door.parts.replies, first));
         let appends: Vec<_> =
             messages.into_iter().map(|message| self.batch.append(message)).collect();
+        let mut first = None;
         let mut failed = false;
         for append in appends {
             match append.await {
-                Ok(appended) if appended.repeated => door.again(call, appended.id).await,
-                Ok(_) => door.accepted(),
+                Ok(appended) => {
+                    match appended.repeated {
+                        true => door.again(call, appended.id).await,
+                        false => door.accepted(),
+                    }
+                    first.get_or_insert(appended);
+                }
                 // Of a batch, an event that came before in another form.
                 Err(AppendError::ClaimConflict) => door.parts.metrics.received(Fate::Duplicate),
                 Err(AppendError::NoApplication) => {
@@ -193,7 +202,15 @@ impl OnCore {
                 }
             }
         }
-        if failed { Err(Busy) } else { Ok(outcome.reply) }
+        match (awaited, first) {
+            _ if failed => Err(Busy),
+            // Boxed, so that no other request carries its state around.
+            (Some(awaited), Some(first)) => {
+                let store = &*door.parts.store;
+                Ok(Box::pin(awaited.reply(store, call, request, &first, outcome.reply)).await)
+            }
+            _ => Ok(outcome.reply),
+        }
     }
 }
 

@@ -10,6 +10,8 @@ use ringback_domain::{
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use super::reply;
+
 /// The longest answer that an owner may choose, in bytes.
 const MAX_ANSWER: usize = 16 * 1024;
 /// The largest body that any source may take.
@@ -27,6 +29,8 @@ pub struct Config {
     /// What is answered to an accepted request, instead of what the provider's file says.
     #[schema(nullable)]
     pub acknowledge: Option<Acknowledge>,
+    /// Whether the destination itself answers.
+    pub reply: reply::Options,
     /// Addresses that may call, as networks (`203.0.113.0/24`); all when empty.
     #[schema(value_type = Vec<String>)]
     #[serde(deserialize_with = "networks")]
@@ -66,6 +70,7 @@ impl Default for Config {
             enforce: true,
             methods: vec!["POST".to_owned()],
             acknowledge: None,
+            reply: reply::Options::default(),
             allowed_addresses: Vec::new(),
             rate_limit: None,
             body_limit: None,
@@ -177,25 +182,15 @@ impl Config {
             say("methods", format!("takes one or more of {}", known.join(", ")));
         }
         if let Some(answer) = &self.acknowledge {
-            if !(200..300).contains(&answer.status) {
-                say("acknowledge.status", "has to be from 200 to 299".to_owned());
-            }
-            if answer.body.len() > MAX_ANSWER {
-                say("acknowledge.body", format!("has more than {MAX_ANSWER} bytes"));
-            }
-            if let Err(mistake) = Template::parse(&answer.body) {
-                say("acknowledge.body", mistake.to_string());
-            }
-            let bad = answer.headers.iter().find(|(name, value)| !is_header(name, value));
-            if let Some((name, _)) = bad {
-                say("acknowledge.headers", format!("`{name}` cannot be a header with this value"));
-            }
+            let fields = ["acknowledge.status", "acknowledge.headers", "acknowledge.body"];
+            answer.check(fields, Statuses::Success, &mut say);
         }
         for (kind, schema) in &self.schemas {
             if let Err(mistake) = Schema::compile(schema) {
                 say("schemas", format!("`{kind}`: {mistake}"));
             }
         }
+        self.reply.check(self.split, &mut say);
         if self.rate_limit == Some(0) {
             say("rateLimit", "has to be at least 1".to_owned());
         }
@@ -236,6 +231,46 @@ impl Config {
     /// How long the same request counts as the same.
     pub fn window(&self) -> Duration {
         Duration::from_secs(self.dedupe.window.into())
+    }
+}
+
+/// Which statuses an answer may have.
+#[derive(Clone, Copy)]
+pub(super) enum Statuses {
+    /// 200 to 299.
+    Success,
+    /// Those, and 400 to 599.
+    SuccessOrFailure,
+}
+
+impl Acknowledge {
+    /// Says what is wrong, by the names of its fields: status, headers, body.
+    pub(super) fn check(
+        &self,
+        [status, headers, body]: [&'static str; 3],
+        statuses: Statuses,
+        say: &mut impl FnMut(&'static str, String),
+    ) {
+        let (fine, expected) = match (statuses, self.status) {
+            (Statuses::Success, code) => ((200..300).contains(&code), "from 200 to 299"),
+            (Statuses::SuccessOrFailure, code) => {
+                let fine = (200..300).contains(&code) || (400..600).contains(&code);
+                (fine, "from 200 to 299, or from 400 to 599")
+            }
+        };
+        if !fine {
+            say(status, format!("has to be {expected}"));
+        }
+        if self.body.len() > MAX_ANSWER {
+            say(body, format!("has more than {MAX_ANSWER} bytes"));
+        }
+        if let Err(mistake) = Template::parse(&self.body) {
+            say(body, mistake.to_string());
+        }
+        let bad = self.headers.iter().find(|(name, value)| !is_header(name, value));
+        if let Some((name, _)) = bad {
+            say(headers, format!("`{name}` cannot be a header with this value"));
+        }
     }
 }
 
@@ -287,6 +322,11 @@ mod tests {
             r#"{"acknowledge":{"status":200,"headers":{"content-length":"3"}}}"#,
             Some("acknowledge.headers"),
         );
+        check(r#"{"reply":{"mode":"destination","fallback":{"status":503}}}"#, None);
+        check(r#"{"reply":{"fallback":{"status":302}}}"#, Some("reply.fallback.status"));
+        check(r#"{"reply":{"deadlineMs":99}}"#, Some("reply.deadlineMs"));
+        check(r#"{"reply":{"endpoint":"a b"}}"#, Some("reply.endpoint"));
+        check(r#"{"reply":{"mode":"destination"},"split":true}"#, Some("reply.mode"));
         check(r#"{"allowedAddresses":["203.0.113.0/24","2001:db8::1"]}"#, None);
         assert!(serde_json::from_str::<Config>(r#"{"enforced":true}"#).is_err());
     }

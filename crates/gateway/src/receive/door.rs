@@ -9,7 +9,11 @@ use ringback_domain::{
 use ringback_store::Store;
 
 use super::{Directory, call::Call, keys::Keys, limits::Limits};
-use crate::{log::Log, seam::World, telemetry::metrics::Metrics};
+use crate::{
+    log::{Log, Replies},
+    seam::World,
+    telemetry::metrics::Metrics,
+};
 
 /// Keys that one request may need to have fetched: one, and one more where a set was renewed.
 const FETCHES: usize = 3;
@@ -36,6 +40,8 @@ pub struct Parts {
     pub read_timeout: Duration,
     /// How long content is kept, unless a source says otherwise.
     pub retention: Duration,
+    /// What destinations answer.
+    pub replies: Arc<Replies>,
     /// What is counted.
     pub metrics: Metrics,
 }

@@ -33,6 +33,7 @@ mod message;
 mod note;
 mod read;
 mod replay;
+mod reply;
 
 pub use accept::{OnCore, PREFIX, route};
 pub use catalog::Catalog;

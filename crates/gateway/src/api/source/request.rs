@@ -81,7 +81,8 @@ struct SourceRequestOut {
     reason: Option<String>,
     /// Whether it was proven: `verified`, `authenticated`, `failed` or `unattempted`.
     verdict: String,
-    /// The status that was answered.
+    /// The status that was answered; 0 where the source lets its destination answer (the attempts
+    /// of the message have that).
     response_status_code: u16,
     /// How it was sent.
     method: String,

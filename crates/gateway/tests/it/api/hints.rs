@@ -74,6 +74,7 @@ fn services(bench: &Bench, engine: Engine) -> Services {
         metrics: Metrics::new(),
         engine,
         pressure: Arc::default(),
+        replies: Arc::default(),
         attempt_keys: Mutex::new(KeySequence::after(bench.store.last_attempt_key())),
     }
 }

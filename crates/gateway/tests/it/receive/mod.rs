@@ -6,6 +6,7 @@ mod crash;
 mod event;
 mod kept;
 mod refused;
+mod reply;
 
 use bytes::Bytes;
 use http::{Method, Request};

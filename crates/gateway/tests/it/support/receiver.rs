@@ -26,6 +26,8 @@ pub(crate) enum Answer {
     Never,
     /// A success with this body.
     Body(Bytes),
+    /// This status with these headers and this body.
+    Whole(u16, Vec<(&'static str, String)>, Bytes),
     /// This status after a while: what a slow receiver is.
     Slowly(u16, Duration),
 }
@@ -197,6 +199,7 @@ async fn answer(
     let (status, headers, body) = match (shared.decide)(&receipt, before) {
         Answer::Status(status, headers) => (status, headers, Bytes::new()),
         Answer::Body(body) => (200, Vec::new(), body),
+        Answer::Whole(status, headers, body) => (status, headers, body),
         Answer::Never => std::future::pending().await,
         Answer::Slowly(status, wait) => {
             tokio::time::sleep(wait).await;
