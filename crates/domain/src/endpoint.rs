@@ -19,6 +19,8 @@ pub struct Endpoint {
     pub channels: Option<Vec<String>>,
     /// Only messages with such content: a [filter](crate::filter) as JSON text; all when absent.
     pub filter: Option<String>,
+    /// Whose style deliveries are signed in, beside our own: the id of a [provider](crate::provider).
+    pub sign_as: Option<String>,
     /// The caller's own labels.
     pub metadata: Metadata,
     /// Requests a second; stored for the SDKs.

@@ -69,6 +69,8 @@ pub struct EndpointChange {
     pub channels: Option<Option<Vec<String>>>,
     /// Only such content: JSON text that is known to be a filter.
     pub filter: Option<Option<String>>,
+    /// Whose style deliveries are signed in.
+    pub sign_as: Option<Option<String>>,
     /// The caller's labels.
     pub metadata: Option<Metadata>,
     /// Requests a second.

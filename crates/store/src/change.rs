@@ -17,6 +17,7 @@ impl EndpointChange {
             event_types,
             channels,
             filter,
+            sign_as,
             metadata,
             throttle_rate,
             state,
@@ -27,6 +28,7 @@ impl EndpointChange {
         set(&mut endpoint.event_types, event_types);
         set(&mut endpoint.channels, channels);
         set(&mut endpoint.filter, filter);
+        set(&mut endpoint.sign_as, sign_as);
         set(&mut endpoint.metadata, metadata);
         set(&mut endpoint.throttle_rate, throttle_rate);
         set(&mut endpoint.state, state);

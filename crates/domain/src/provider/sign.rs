@@ -8,7 +8,7 @@ use super::definition::{HashRule, Provider, Scheme, TimestampRule, Unit, Verify}
 use super::filter::Filter;
 use super::jwt;
 use super::request::Request;
-use super::settings::{Chosen, Settings};
+use super::settings::{Chosen, Kind, Settings, ShapeError};
 use super::template::{Expression, Scope, Source, Template};
 use super::verify::{messages, whole};
 use crate::time::Timestamp;
@@ -25,6 +25,12 @@ pub enum Unsignable {
     /// A value is missing that nobody can make up.
     #[error("{0} is missing")]
     Missing(String),
+    /// More than one secret has to be known.
+    #[error("the provider's signature needs more than a secret: {0}")]
+    Settings(String),
+    /// The secret cannot be one of this provider's.
+    #[error("the secret does not fit the provider: {0}")]
+    Secret(#[from] ShapeError),
     /// There is no proof to make.
     #[error("the provider proves nothing")]
     NoScheme,
@@ -34,7 +40,9 @@ pub enum Unsignable {
 type Headers = Vec<(String, String)>;
 
 impl Provider {
-    /// The headers to add to `request` so that it verifies at `now` under the newest settings.
+    /// The headers to add to `request` so that it verifies at `now` under the newest settings. What
+    /// [is the proof](Provider::is_proof) of a request that was signed before does not count, and
+    /// is to be replaced.
     ///
     /// `id` stands wherever the file signs an id that the request does not have yet.
     ///
@@ -47,6 +55,9 @@ impl Provider {
         id: &str,
         now: Timestamp,
     ) -> Result<Vec<(String, String)>, Unsignable> {
+        let rest = request.headers.iter().copied().filter(|(name, _)| !self.is_proof(name));
+        let rest: Vec<_> = rest.collect();
+        let request = &Request::new(request.method, request.url, &rest, request.body);
         let mut told = None;
         for block in &self.verify {
             let backwards = Backwards { block: block.get_ref(), settings, id, now };
@@ -56,6 +67,48 @@ impl Provider {
             }
         }
         Err(told.unwrap_or(Unsignable::NoScheme))
+    }
+
+    /// Whether a header of this lower-case name holds a signature, a token, or the time of signing.
+    pub fn is_proof(&self, name: &str) -> bool {
+        self.verify.iter().any(|block| {
+            let Verify { signature, timestamp, value, token, .. } = block.get_ref();
+            let signs = signature.header.iter().any(|header| match header.strip_suffix('*') {
+                Some(start) => name.starts_with(start),
+                None => name == header,
+            });
+            let times = timestamp.iter().map(|rule| &rule.value);
+            let places = times.chain(value).chain(token).flat_map(Template::values);
+            signs || places.filter_map(Expression::header).any(|header| header == name)
+        })
+    }
+
+    /// The settings to sign with where one secret is all that there is.
+    ///
+    /// # Errors
+    /// [`Unsignable::Settings`] if the provider needs more, [`Unsignable::Secret`] if its secrets
+    /// look otherwise.
+    pub fn settings_of(&self, secret: &str) -> Result<Settings, Unsignable> {
+        if self.settings.is_empty() {
+            return Err(Unsignable::NoScheme);
+        }
+        let required = self.settings.iter().filter(|setting| setting.required);
+        // Where several settings stand for each other, none is required.
+        let needed: Vec<_> = match required.clone().next() {
+            Some(_) => required.collect(),
+            None => self.settings.iter().filter(|setting| setting.kind == Kind::Secret).collect(),
+        };
+        let [only] = needed[..] else {
+            let names: Vec<_> = needed.iter().map(|setting| setting.name.as_str()).collect();
+            return Err(Unsignable::Settings(names.join(", ")));
+        };
+        if only.kind != Kind::Secret {
+            return Err(Unsignable::PrivateKey);
+        }
+        only.check(secret)?;
+        let mut settings = Settings::new();
+        settings.set(only.name.clone(), vec![secret.to_owned()]);
+        Ok(settings)
     }
 }
 

@@ -236,6 +236,7 @@ mod tests {
             event_types: None,
             channels: None,
             filter: None,
+            sign_as: None,
             metadata: Default::default(),
             throttle_rate: None,
             state,

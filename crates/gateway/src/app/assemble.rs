@@ -106,6 +106,7 @@ pub(super) async fn assemble(
         keyring: &keyring,
         metrics: &metrics,
         engine: &engine,
+        catalog: &catalog,
         address,
         files,
     })?);
@@ -194,14 +195,17 @@ struct Given<'a> {
     keyring: &'a Arc<Keyring>,
     metrics: &'a Metrics,
     engine: &'a Engine,
+    catalog: &'a Catalog,
     address: SocketAddr,
     files: u64,
 }
 
 fn services(given: Given<'_>) -> Result<Services, Error> {
-    let Given { config, world, store, keyring, metrics, engine, address, files } = given;
+    let Given { config, world, store, keyring, metrics, engine, catalog, address, files } = given;
+    let catalog = catalog.clone();
     Ok(Services {
         world: world.clone(),
+        providers: Arc::new(move |id| catalog.get(id)),
         store: Arc::clone(store),
         connector: Arc::new(connector(config, world, address)?),
         keyring: Arc::clone(keyring),

@@ -50,6 +50,10 @@ pub(super) async fn make(
     let mut timings = Timings::default();
     let mut kept = kept.filter(|sender| !sender.is_closed());
     let result = loop {
+        let request = match route.request(content, now) {
+            Ok(request) => request,
+            Err(reason) => return Made::unprepared(reason),
+        };
         let reused = kept.is_some();
         let mut sender = match kept.take() {
             Some(sender) => sender,
@@ -59,7 +63,7 @@ pub(super) async fn make(
                 Err(failure) => break Err(Failure::Connect(failure)),
             },
         };
-        match exchange(&mut sender, route.request(content, now), &limits, deadline).await {
+        match exchange(&mut sender, request, &limits, deadline).await {
             Ok(answer) => break Ok((answer, sender)),
             // The receiver closed the kept connection before it saw the request: not its failure.
             Err(failure) if reused && failure.ended_unanswered() => {}

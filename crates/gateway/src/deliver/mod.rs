@@ -23,6 +23,7 @@ mod worker;
 mod lane;
 
 mod prepare;
+mod style;
 
 mod attempt;
 
@@ -35,4 +36,5 @@ mod upkeep;
 
 pub use engine::{Engine, Post};
 pub use services::{Limits, Services};
+pub use style::Providers;
 pub use worker::work;

@@ -20,6 +20,9 @@ use ringback_domain::{
     time::Timestamp,
 };
 use ringback_store::{Content, EndpointSecrets, Lane};
+use zeroize::Zeroizing;
+
+use super::{services::Services, style::Style};
 
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("Ringback/", env!("CARGO_PKG_VERSION")));
@@ -46,16 +49,17 @@ pub(super) struct Route {
     pub(super) target: Target,
     host: HeaderValue,
     keys: Vec<(SigningKey, Option<Timestamp>)>,
+    style: Option<Style>,
     headers: HeaderMap,
 }
 
 impl Prepared {
     /// Prepares what the store knows about an endpoint.
-    pub(super) fn new(lane: Lane, keyring: &Keyring, require_https: bool) -> Prepared {
+    pub(super) fn new(lane: Lane, services: &Services) -> Prepared {
         let filter = lane.endpoint.filter.as_deref().map(Expression::parse).transpose();
         let filter = filter.map(|it| it.map(Arc::new)).map_err(|_| "filter_unreadable");
         let (filter, route) = match filter {
-            Ok(filter) => (filter, Route::new(&lane, keyring, require_https)),
+            Ok(filter) => (filter, Route::new(&lane, services)),
             // To send what the filter may not want would be worse than to send nothing.
             Err(reason) => (None, Err(reason)),
         };
@@ -105,16 +109,33 @@ impl Prepared {
 }
 
 impl Route {
-    fn new(lane: &Lane, keyring: &Keyring, require_https: bool) -> Result<Route, &'static str> {
-        let target = Target::parse(&lane.endpoint.url, Rules { require_https })
-            .map_err(|_| "url_refused")?;
+    fn new(lane: &Lane, services: &Services) -> Result<Route, &'static str> {
+        let Services { keyring, require_https, .. } = services;
+        let rules = Rules { require_https: *require_https };
+        let target = Target::parse(&lane.endpoint.url, rules).map_err(|_| "url_refused")?;
         let host = HeaderValue::from_str(&target.host_header).map_err(|_| "url_refused")?;
         let sealed = Sealed { scope: lane.scope, secrets: &lane.secrets, keyring };
-        Ok(Route { target, host, keys: sealed.keys()?, headers: sealed.headers()? })
+        let style = match &lane.endpoint.sign_as {
+            None => None,
+            Some(provider) => Some(Style {
+                providers: Arc::clone(&services.providers),
+                provider: provider.clone(),
+                url: lane.endpoint.url.clone(),
+                secret: sealed.newest()?,
+            }),
+        };
+        Ok(Route { target, host, keys: sealed.keys()?, style, headers: sealed.headers()? })
     }
 
     /// The request for one attempt, signed at `now` by every key that has not expired.
-    pub(super) fn request(&self, content: &Content, now: Timestamp) -> Request<Full<Bytes>> {
+    ///
+    /// # Errors
+    /// See [`Style::sign`].
+    pub(super) fn request(
+        &self,
+        content: &Content,
+        now: Timestamp,
+    ) -> Result<Request<Full<Bytes>>, &'static str> {
         let mut request = Request::new(Full::new(content.payload.clone()));
         *request.method_mut() = Method::POST;
         if let Ok(uri) = self.target.path_and_query.parse() {
@@ -150,11 +171,13 @@ impl Route {
             for name in ["webhook-signature", "svix-signature"] {
                 headers.remove(name);
             }
+        } else if let Some(style) = &self.style {
+            style.sign(headers, &id, &content.payload, now)?;
         }
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }
-        request
+        Ok(request)
     }
 
     fn signature(&self, id: &str, payload: &[u8], now: Timestamp) -> String {
@@ -198,6 +221,13 @@ impl Sealed<'_> {
             Ok((key, secret.expires_at))
         };
         self.secrets.secrets.iter().map(one).collect()
+    }
+
+    /// The text of the newest secret.
+    fn newest(&self) -> Result<Zeroizing<String>, &'static str> {
+        let newest = self.secrets.secrets.iter().find(|secret| secret.expires_at.is_none());
+        let newest = newest.ok_or("secret_unreadable")?;
+        self.open("endpoint-secret", &newest.sealed).map(Zeroizing::new)
     }
 
     fn headers(&self) -> Result<HeaderMap, &'static str> {

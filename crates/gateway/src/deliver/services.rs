@@ -13,7 +13,7 @@ use ringback_domain::{
 };
 use ringback_store::Store;
 
-use super::Engine;
+use super::{Engine, Providers};
 use crate::{
     log::{Pressure, Replies},
     outbound,
@@ -30,6 +30,8 @@ pub struct Services {
     pub store: Arc<dyn Store>,
     /// The way out.
     pub connector: Arc<Connector>,
+    /// Finds those in whose style is signed.
+    pub providers: Providers,
     /// Opens secrets.
     pub keyring: Arc<Keyring>,
     /// When to try again.

@@ -155,8 +155,7 @@ impl Worker {
                 worker.state.borrow_mut().lanes.get_mut(&endpoint).map(fresh);
                 match worker.services.store.lane(endpoint).await {
                     Ok(Some(lane)) => {
-                        let Services { keyring, require_https, .. } = &*worker.services;
-                        let prepared = Prepared::new(lane, keyring, *require_https);
+                        let prepared = Prepared::new(lane, &worker.services);
                         if worker.prepared(endpoint, prepared) {
                             return worker.pump(endpoint);
                         }

@@ -102,6 +102,7 @@ impl<'a> Bench<'a> {
             event_types: None,
             channels: None,
             filter: None,
+            sign_as: None,
             metadata: Metadata::default(),
             throttle_rate: None,
             state: State::Enabled,

@@ -129,6 +129,7 @@ pub(super) async fn endpoints_are_kept(mut bench: Bench<'_>) {
     new.endpoint.event_types = Some(words(&["a", "b"]));
     new.endpoint.channels = Some(Vec::new());
     new.endpoint.filter = Some(r#"{"body":{"a":1}}"#.to_owned());
+    new.endpoint.sign_as = Some("stripe".to_owned());
     new.endpoint.metadata = labels("team", "x");
     new.endpoint.throttle_rate = Some(3);
     new.credentials = Some(b"sealed".to_vec());
@@ -145,6 +146,7 @@ pub(super) async fn endpoints_are_kept(mut bench: Bench<'_>) {
         event_types: Some(None),
         channels: None,
         filter: Some(Some(r#"{"path":"/"}"#.to_owned())),
+        sign_as: Some(Some("github".to_owned())),
         metadata: Some(labels("team", "y")),
         throttle_rate: Some(None),
         state: Some(State::Paused),
@@ -157,6 +159,7 @@ pub(super) async fn endpoints_are_kept(mut bench: Bench<'_>) {
         description: "moved".to_owned(),
         event_types: None,
         filter: Some(r#"{"path":"/"}"#.to_owned()),
+        sign_as: Some("github".to_owned()),
         metadata: labels("team", "y"),
         throttle_rate: None,
         state: State::Paused,
@@ -171,9 +174,11 @@ pub(super) async fn endpoints_are_kept(mut bench: Bench<'_>) {
     assert_eq!(sealed.credentials, None, "the new URL has none");
     let lane = bench.store.lane(created.id.key()).await.unwrap().unwrap();
     assert_eq!(lane.endpoint, expect);
-    let unfiltered = EndpointChange { filter: Some(None), ..EndpointChange::default() };
-    let changed = bench.store.change_endpoint(scope, reference(&created), unfiltered, at(10));
-    assert_eq!(changed.await.unwrap().filter, None);
+    let plain =
+        EndpointChange { filter: Some(None), sign_as: Some(None), ..EndpointChange::default() };
+    let changed = bench.store.change_endpoint(scope, reference(&created), plain, at(10)).await;
+    let changed = changed.unwrap();
+    assert_eq!((changed.filter, changed.sign_as), (None, None));
 }
 
 pub(super) async fn endpoint_uids_are_unique(bench: Bench<'_>) {

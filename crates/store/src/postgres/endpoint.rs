@@ -149,14 +149,14 @@ pub(super) async fn lane(
     // One statement sees one moment: the credentials belong to the URL.
     let rows = transaction.rows(include_str!("queries/lane.sql"), &[int8(&endpoint)]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let scope = Scope { environment: row.get(19), application: row.get(20) };
-    let nonce = row.get::<_, i64>(21) as u64;
+    let scope = Scope { environment: row.get(20), application: row.get(21) };
+    let nonce = row.get::<_, i64>(22) as u64;
     Ok(Some(Lane {
         scope,
-        application_uid: row.get(22),
+        application_uid: row.get(23),
         application: ApplicationId(Id { key: scope.application, shard: 0, nonce }),
         endpoint: from_row(row),
-        secrets: secrets::from_rows(endpoint, &rows, 15),
+        secrets: secrets::from_rows(endpoint, &rows, 16),
     }))
 }
 
@@ -212,6 +212,7 @@ pub(super) fn from_row(row: &Row) -> Endpoint {
         created_at: Timestamp(row.get(12)),
         updated_at: Timestamp(row.get(13)),
         filter: row.get(14),
+        sign_as: row.get(15),
     }
 }
 
@@ -282,6 +283,7 @@ async fn insert(
                 int8(&endpoint.created_at.millis()),
                 int8(&endpoint.updated_at.millis()),
                 text(&endpoint.filter),
+                text(&endpoint.sign_as),
             ],
         )
         .await?;
@@ -307,6 +309,7 @@ async fn update(transaction: &Transaction<'_>, endpoint: &Endpoint) -> Result<()
                 int8(&endpoint.revision),
                 int8(&endpoint.updated_at.millis()),
                 text(&endpoint.filter),
+                text(&endpoint.sign_as),
             ],
         )
         .await?;

@@ -74,13 +74,13 @@ async fn lines(
 }
 
 fn verdict(row: &Row, message: &Message) -> Verdict {
-    if row.get::<_, Option<i16>>(17).is_none() {
+    if row.get::<_, Option<i16>>(18).is_none() {
         return Verdict::Later;
     }
     let filter = Filter {
-        event_types: rows::optional(row, 15),
-        channels: rows::optional(row, 16),
-        state: rows::state(row, 17),
+        event_types: rows::optional(row, 16),
+        channels: rows::optional(row, 17),
+        state: rows::state(row, 18),
     };
     filter.verdict(&message.event_type, message.channels.as_deref())
 }

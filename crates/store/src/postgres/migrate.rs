@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0004_sources.sql"),
     include_str!("migrations/0005_append_arrivals.sql"),
     include_str!("migrations/0006_filters.sql"),
+    include_str!("migrations/0007_sign_as.sql"),
 ];
 
 /// Brings the schema up to date. Of several processes that start at the same time one does it and

@@ -188,6 +188,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Endpoint> {
         created_at: Timestamp(row.get(12)?),
         updated_at: Timestamp(row.get(13)?),
         filter: row.get(14)?,
+        sign_as: row.get(15)?,
     })
 }
 
@@ -240,6 +241,7 @@ fn insert(connection: &Connection, new: &NewEndpoint, endpoint: &Endpoint) -> ru
         endpoint.created_at.millis(),
         endpoint.updated_at.millis(),
         endpoint.filter,
+        endpoint.sign_as,
     ])?;
     Ok(())
 }
@@ -260,6 +262,7 @@ fn update(connection: &Connection, endpoint: &Endpoint) -> rusqlite::Result<()> 
         endpoint.revision,
         endpoint.updated_at.millis(),
         endpoint.filter,
+        endpoint.sign_as,
     ])?;
     Ok(())
 }

@@ -68,13 +68,13 @@ fn lines(
 }
 
 fn verdict(row: &Row<'_>, message: &Message) -> rusqlite::Result<Verdict> {
-    if row.get::<_, Option<i64>>(17)?.is_none() {
+    if row.get::<_, Option<i64>>(18)?.is_none() {
         return Ok(Verdict::Later);
     }
     let filter = Filter {
-        event_types: rows::optional(row, 15)?,
-        channels: rows::optional(row, 16)?,
-        state: rows::state(row, 17)?,
+        event_types: rows::optional(row, 16)?,
+        channels: rows::optional(row, 17)?,
+        state: rows::state(row, 18)?,
     };
     Ok(filter.verdict(&message.event_type, message.channels.as_deref()))
 }

@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("schema.sql"),
     include_str!("migrations/0002_sources.sql"),
     include_str!("migrations/0003_filters.sql"),
+    include_str!("migrations/0004_sign_as.sql"),
 ];
 
 /// The version of that schema.

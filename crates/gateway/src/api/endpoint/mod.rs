@@ -7,6 +7,7 @@ pub(super) mod operational;
 mod pause;
 mod replay;
 mod secret;
+mod sign_as;
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
@@ -115,7 +116,8 @@ async fn patch(
     Json(body): Json<EndpointPatch>,
 ) -> Result<Response, Error> {
     let current = api.store.endpoint(scoped.scope, reference.clone()).await?;
-    let change = body.check(&api.rules.target)?.change(&current, scoped.scope, &api.vault)?;
+    let wanted = sign_as::checked(&api.catalog, body.check(&api.rules.target)?)?;
+    let change = wanted.change(&current, scoped.scope, &api.vault)?;
     changed::<EndpointOut>(&api, scoped, reference, change).await
 }
 
@@ -155,7 +157,7 @@ pub(super) async fn created<Out: Shape>(
     body: EndpointIn,
     once: Once,
 ) -> Result<Response, Answered> {
-    let wanted = body.check(&api.rules.target)?;
+    let wanted = sign_as::checked(&api.catalog, body.check(&api.rules.target)?)?;
     let new = build(api, scoped, wanted)?;
     let body = render(&Out::from(new.endpoint.clone()));
     let answer = once.answer(StatusCode::CREATED, &body);
@@ -180,12 +182,13 @@ pub(super) async fn upserted<Out: Shape>(
     body: EndpointIn,
 ) -> Result<Response, Error> {
     let Some(current) = found(api.store.endpoint(scoped.scope, reference.clone()).await)? else {
-        let mut wanted = body.check(&api.rules.target)?;
+        let mut wanted = sign_as::checked(&api.catalog, body.check(&api.rules.target)?)?;
         wanted.uid = Some(Some(uid_for(wanted.uid, reference)?));
         let created = insert(api, build(api, scoped, wanted)?).await?;
         return Ok(json(StatusCode::CREATED, &Out::from(created)));
     };
-    let change = body.replacement(&api.rules.target)?.change(&current, scoped.scope, &api.vault)?;
+    let wanted = sign_as::checked(&api.catalog, body.replacement(&api.rules.target)?)?;
+    let change = wanted.change(&current, scoped.scope, &api.vault)?;
     changed::<Out>(api, scoped, reference, change).await
 }
 

@@ -55,6 +55,12 @@ pub(in crate::api) struct EndpointIn {
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Object>, example = json!({"body": {"amount": {"$gte": 100}}}))]
     pub(in crate::api) filter: Option<Option<Value>>,
+    /// Signs deliveries as this provider signs its webhooks, too, with the endpoint's secret: an id
+    /// that `ringback providers` lists. The SDKs do not know it, so what replaces an endpoint
+    /// without naming it keeps it.
+    #[serde(default, deserialize_with = "patch::given")]
+    #[schema(value_type = Option<String>, example = "stripe")]
+    pub(in crate::api) sign_as: Option<Option<String>>,
     /// Requests a second.
     #[schema(minimum = 1)]
     pub(in crate::api) throttle_rate: Option<u32>,
@@ -110,6 +116,10 @@ pub(super) struct EndpointPatch {
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Object>)]
     filter: Option<Option<Value>>,
+    /// Signs as this provider does, too.
+    #[serde(default, deserialize_with = "patch::given")]
+    #[schema(value_type = Option<String>)]
+    sign_as: Option<Option<String>>,
     /// Requests a second.
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<u32>)]
@@ -163,6 +173,8 @@ pub(in crate::api) struct EndpointOut {
     /// Only messages with such content; all if null.
     #[schema(value_type = Option<Object>)]
     pub(in crate::api) filter: Option<Box<RawValue>>,
+    /// Signs as this provider does, too.
+    pub(in crate::api) sign_as: Option<String>,
     /// Requests a second.
     pub(in crate::api) throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
@@ -196,6 +208,7 @@ impl From<Endpoint> for EndpointOut {
             event_types: endpoint.event_types,
             channels: endpoint.channels,
             filter: endpoint.filter.and_then(|filter| RawValue::from_string(filter).ok()),
+            sign_as: endpoint.sign_as,
             throttle_rate: endpoint.throttle_rate,
             rate_limit: endpoint.throttle_rate,
             metadata: endpoint.metadata,
@@ -217,6 +230,7 @@ pub(super) struct Wanted {
     pub(in crate::api) channels: Option<Option<Vec<String>>>,
     /// JSON text.
     filter: Option<Option<String>>,
+    pub(in crate::api) sign_as: Option<Option<String>>,
     pub(in crate::api) throttle_rate: Option<Option<u32>>,
     pub(in crate::api) metadata: Option<Metadata>,
     pub(in crate::api) secret: Option<SigningKey>,
@@ -265,6 +279,7 @@ impl EndpointIn {
             event_types: Some(self.event_types.or(self.filter_types)),
             channels: Some(self.channels),
             filter: self.filter,
+            sign_as: self.sign_as,
             throttle_rate: Some(self.throttle_rate.or(self.rate_limit)),
             metadata: Some(self.metadata.unwrap_or_default()),
         };
@@ -293,6 +308,7 @@ impl EndpointPatch {
             event_types: self.event_types.or(self.filter_types),
             channels: self.channels,
             filter: self.filter,
+            sign_as: self.sign_as,
             throttle_rate: self.throttle_rate.or(self.rate_limit),
             metadata: self.metadata.map(Option::unwrap_or_default),
         };
@@ -309,6 +325,7 @@ struct Fields {
     event_types: Option<Option<Vec<String>>>,
     channels: Option<Option<Vec<String>>>,
     filter: Option<Option<Value>>,
+    sign_as: Option<Option<String>>,
     throttle_rate: Option<Option<u32>>,
     metadata: Option<Metadata>,
 }
@@ -333,6 +350,7 @@ impl Fields {
             event_types: self.event_types.map(none_if_empty),
             channels: self.channels.map(none_if_empty),
             filter: self.filter.map(|filter| filter.map(|filter| filter.to_string())),
+            sign_as: self.sign_as,
             throttle_rate: self.throttle_rate,
             metadata: self.metadata,
             secret: None,
@@ -375,6 +393,7 @@ impl Wanted {
             event_types: self.event_types.flatten(),
             channels: self.channels.flatten(),
             filter: self.filter.flatten(),
+            sign_as: self.sign_as.flatten(),
             metadata: self.metadata.unwrap_or_default(),
             throttle_rate: self.throttle_rate.flatten(),
             state: if disabled { State::Disabled } else { State::Enabled },
@@ -405,6 +424,7 @@ impl Wanted {
             event_types: self.event_types,
             channels: self.channels,
             filter: self.filter,
+            sign_as: self.sign_as,
             metadata: self.metadata,
             throttle_rate: self.throttle_rate,
             state: self.disabled.and_then(|disabled| switched(current.state, disabled)),

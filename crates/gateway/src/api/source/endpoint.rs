@@ -56,6 +56,10 @@ struct IngestEndpointIn {
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Object>, example = json!({"body": {"amount": {"$gte": 100}}}))]
     filter: Option<Option<Value>>,
+    /// Signs deliveries as this provider signs its webhooks, too, with the endpoint's secret.
+    #[serde(default, deserialize_with = "patch::given")]
+    #[schema(value_type = Option<String>, example = "stripe")]
+    sign_as: Option<Option<String>>,
     /// Requests a second.
     #[schema(minimum = 1)]
     throttle_rate: Option<u32>,
@@ -81,6 +85,7 @@ impl From<IngestEndpointIn> for EndpointIn {
             disabled: body.disabled,
             event_types: body.event_types,
             filter: body.filter,
+            sign_as: body.sign_as,
             throttle_rate: body.throttle_rate,
             rate_limit: body.rate_limit,
             metadata: body.metadata,
@@ -117,6 +122,8 @@ struct IngestEndpointOut {
     /// Only messages with such content; all if null.
     #[schema(value_type = Option<Object>)]
     filter: Option<Box<RawValue>>,
+    /// Signs as this provider does, too.
+    sign_as: Option<String>,
     /// Requests a second.
     throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
@@ -146,6 +153,7 @@ impl From<Endpoint> for IngestEndpointOut {
             failing_since: all.failing_since,
             event_types: all.event_types,
             filter: all.filter,
+            sign_as: all.sign_as,
             throttle_rate: all.throttle_rate,
             rate_limit: all.rate_limit,
             metadata: all.metadata,

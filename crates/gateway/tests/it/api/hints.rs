@@ -56,6 +56,7 @@ fn services(bench: &Bench, engine: Engine) -> Services {
         world,
         store: Arc::clone(&bench.store),
         connector: Arc::new(connector),
+        providers: Arc::new(|_| None),
         keyring: Arc::new(Keyring::new(&MasterKey::new([7; 32]), [])),
         schedule: Schedule { gaps: vec![second], jitter: 0.0, disable_after: 60 * second },
         limits: Limits {

@@ -7,6 +7,7 @@ mod event;
 mod kept;
 mod refused;
 mod reply;
+mod style;
 
 use bytes::Bytes;
 use http::{Method, Request};

@@ -1,3 +1,3 @@
 SELECT key, nonce, uid, url, description, event_types, channels, metadata, throttle_rate, state,
-       failing_since, revision, created_at, updated_at, filter
+       failing_since, revision, created_at, updated_at, filter, sign_as
 FROM endpoint WHERE key = ?1
