@@ -95,19 +95,42 @@ impl ApiClient {
         path: &str,
         body: Option<Bytes>,
     ) -> Result<Answer, CallError> {
-        tokio::time::timeout(PATIENCE, self.exchange(method, path, body))
+        let mut request = self
+            .request(method, path)
+            .header(AUTHORIZATION, format!("Bearer {}", self.token))
+            .header(ACCEPT, "application/json")
+            .header(USER_AGENT, concat!("ringback/", env!("CARGO_PKG_VERSION")));
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        self.exchange(request.body(Full::new(body.unwrap_or_default()))?).await
+    }
+
+    /// Sends what somebody else would send to the same server: with these headers, without token.
+    ///
+    /// # Errors
+    /// [`CallError`] if there is no answer; a 4xx or 5xx is one.
+    pub async fn send<'a>(
+        &self,
+        method: Method,
+        path: &str,
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+        body: Bytes,
+    ) -> Result<Answer, CallError> {
+        let request = self.request(method, path);
+        let request =
+            headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        self.exchange(request.body(Full::new(body))?).await
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, CallError> {
+        tokio::time::timeout(PATIENCE, self.converse(request))
             .await
             .map_err(|_| CallError::TimedOut(self.base.clone()))?
     }
 
-    async fn exchange(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<Bytes>,
-    ) -> Result<Answer, CallError> {
+    async fn converse(&self, request: Request<Full<Bytes>>) -> Result<Answer, CallError> {
         let broken = |error| CallError::Broken(self.base.clone(), error);
-        let request = self.request(method, path, body)?;
         let io = TokioIo::new(self.connect().await?);
         let (mut sender, connection) =
             http1::handshake(io).await.map_err(|error| broken(error.into()))?;
@@ -121,24 +144,12 @@ impl ApiClient {
         drive(exchange, connection).await.map_err(broken)
     }
 
-    fn request(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<Bytes>,
-    ) -> Result<Request<Full<Bytes>>, CallError> {
-        let mut request = Request::builder()
+    fn request(&self, method: Method, path: &str) -> http::request::Builder {
+        Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base.path().trim_end_matches('/')))
             .header(HOST, &self.base[url::Position::BeforeHost..url::Position::AfterPort])
-            .header(AUTHORIZATION, format!("Bearer {}", self.token))
-            .header(ACCEPT, "application/json")
-            .header(USER_AGENT, concat!("ringback/", env!("CARGO_PKG_VERSION")))
-            .header(CONNECTION, "close");
-        if body.is_some() {
-            request = request.header(CONTENT_TYPE, "application/json");
-        }
-        Ok(request.body(Full::new(body.unwrap_or_default()))?)
+            .header(CONNECTION, "close")
     }
 
     async fn connect(&self) -> Result<BoxStream, CallError> {

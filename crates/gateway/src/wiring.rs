@@ -37,6 +37,11 @@ pub fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
 
+/// Random bytes of the real world, likewise.
+pub fn entropy() -> Arc<dyn Entropy> {
+    Arc::new(SystemEntropy)
+}
+
 pub use ringback_store::transfer::Error as TransferError;
 
 /// Why the store cannot be opened.

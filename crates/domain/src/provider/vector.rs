@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::definition::Provider;
 use super::event::Event;
@@ -14,6 +14,7 @@ use super::handshake::Reply;
 use super::judge::Judgement;
 use super::request::Request;
 use super::settings::{Kind, Settings};
+use super::sign::Unsignable;
 use super::verdict::{State, Verdict};
 use super::verify::FetchedKeys;
 use crate::time::Timestamp;
@@ -53,7 +54,7 @@ pub struct Vector {
 }
 
 /// A request as JSON.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct WireRequest {
     /// `POST` if it is not said.
     #[serde(default = "post")]
@@ -67,6 +68,7 @@ pub struct WireRequest {
     #[serde(default)]
     pub body: String,
     /// The body in base64, where it is not text.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub body_base64: Option<String>,
 }
 
@@ -128,6 +130,17 @@ pub enum Error {
     /// A key is to be fetched, and none is given in its place.
     #[error("the key at {0} has to be fetched, and no `jwks`, certificate or key is given")]
     Key(String),
+}
+
+/// Why a request cannot be signed.
+#[derive(Debug, thiserror::Error)]
+pub enum SignError {
+    /// Its body cannot be read.
+    #[error(transparent)]
+    Request(#[from] Error),
+    /// The provider's proof cannot be made.
+    #[error(transparent)]
+    Provider(#[from] Unsignable),
 }
 
 /// One document for whatever is fetched.
@@ -242,19 +255,10 @@ impl WireRequest {
         document: Option<Arc<str>>,
         now: Timestamp,
     ) -> Result<Answer, Error> {
-        let decoded = self
-            .body_base64
-            .as_ref()
-            .map(|text| super::encoding::unbase64(text.as_bytes()).ok_or(Error::Body));
-        let body = decoded.transpose()?.unwrap_or_else(|| self.body.clone().into_bytes());
+        let body = self.bytes()?;
         let url = registered_url(public_url, self.url.as_deref());
-        let headers: Vec<(String, &[u8])> = self
-            .headers
-            .iter()
-            .map(|(name, value)| (name.to_ascii_lowercase(), value.as_bytes()))
-            .collect();
-        let headers: Vec<(&str, &[u8])> =
-            headers.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let headers = self.lower_case_headers();
+        let headers = borrowed(&headers);
         let request = Request::new(&self.method, &url, &headers, &body);
         match provider.judge(&request, settings, &Given(document), now) {
             Judgement::Challenge(answered) => Ok(Answer {
@@ -283,6 +287,51 @@ impl WireRequest {
             Judgement::Fetch(key) => Err(Error::Key(key.url)),
         }
     }
+
+    /// The same request with a proof made at `now`; see [`Provider::sign`]. One that it has is
+    /// replaced.
+    ///
+    /// # Errors
+    /// [`SignError`] if the body cannot be read, or there is no proof to be made.
+    pub fn sign(
+        &self,
+        provider: &Provider,
+        settings: &Settings,
+        public_url: Option<&str>,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<WireRequest, SignError> {
+        let body = self.bytes()?;
+        let url = registered_url(public_url, self.url.as_deref());
+        let mut headers = self.lower_case_headers();
+        headers.retain(|name, _| !provider.is_proof(name));
+        let made = {
+            let sent = borrowed(&headers);
+            provider.sign(&Request::new(&self.method, &url, &sent, &body), settings, id, now)?
+        };
+        headers.extend(made);
+        Ok(WireRequest { headers, ..self.clone() })
+    }
+
+    /// The exact bytes of the body.
+    ///
+    /// # Errors
+    /// [`Error::Body`] if they cannot be decoded.
+    pub fn bytes(&self) -> Result<Vec<u8>, Error> {
+        match &self.body_base64 {
+            Some(text) => super::encoding::unbase64(text.as_bytes()).ok_or(Error::Body),
+            None => Ok(self.body.clone().into_bytes()),
+        }
+    }
+
+    fn lower_case_headers(&self) -> BTreeMap<String, String> {
+        let headers = self.headers.iter();
+        headers.map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect()
+    }
+}
+
+fn borrowed(headers: &BTreeMap<String, String>) -> Vec<(&str, &[u8])> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
 }
 
 /// The URL as it is registered, with the query of the request.

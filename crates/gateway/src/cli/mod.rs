@@ -9,9 +9,11 @@ mod dev;
 mod environment;
 mod migrate;
 mod providers;
+mod sample;
 mod send;
 mod serve;
 mod settings;
+mod sign;
 mod table;
 mod token;
 mod verify;
@@ -52,7 +54,9 @@ enum Command {
     Migrate(migrate::Command),
     /// Send a message through a running server
     Send(send::Args),
-    /// List the providers of webhooks that are known, show one, check files of your own
+    /// Send a source a sample event, signed as its provider would
+    Sample(sample::Args),
+    /// List the providers of webhooks that are known, show one, sign as one, check files of your own
     Providers(providers::Args),
     /// Say whether a request comes from its provider, as a source would
     Verify(verify::Args),
@@ -91,6 +95,7 @@ impl Command {
             Self::Audit(args) => audit::run(args),
             Self::Migrate(command) => migrate::run(command),
             Self::Send(args) => send::run(args),
+            Self::Sample(args) => sample::run(args),
             Self::Providers(args) => providers::run(args),
             Self::Verify(args) => verify::run(args),
         }

@@ -9,7 +9,7 @@ use ringback_domain::provider::{Kind, Proof, Provider, Setting, Strength};
 use serde::Serialize;
 
 use super::table::table;
-use super::{Failure, data, note};
+use super::{Failure, data, note, sign};
 use crate::receive::catalog::{Catalog, Entry, Origin};
 use crate::terminal::Colours;
 
@@ -47,6 +47,8 @@ enum Command {
         #[command(flatten)]
         directory: Directory,
     },
+    /// Print a request that is signed as the provider signs, as `ringback verify --request` takes it
+    Sign(sign::Args),
     /// Read the files of a directory and name every mistake
     Check {
         /// A directory as `--providers` takes it
@@ -82,6 +84,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
                 _ => Ok(data(page(&entry, Colours::of_stdout()).trim_end())?),
             }
         }
+        Some(Command::Sign(args)) => sign::run(args),
         Some(Command::Check { directory }) => check(&directory),
     }
 }

@@ -21,15 +21,36 @@ pub(super) struct Args {
     /// JSON payload; @FILE reads a file, - the standard input
     #[arg(default_value = "{}", allow_hyphen_values = true)]
     payload: String,
+    #[command(flatten)]
+    server: Server,
+    /// Print the server's whole answer as JSON, not only the message's id
+    #[arg(long)]
+    json: bool,
+}
+
+/// A running server, and who asks it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Server {
     /// The server's address
     #[arg(long, env = "RINGBACK_URL", default_value = "http://127.0.0.1:8071")]
     url: String,
     /// API token; better given by the variable, as arguments are visible to others
     #[arg(long, env = "RINGBACK_TOKEN", hide_env_values = true)]
     token: String,
-    /// Print the server's whole answer as JSON, not only the message's id
-    #[arg(long)]
-    json: bool,
+}
+
+impl Server {
+    /// A client of it, for the runtime at hand.
+    pub(super) fn client(&self) -> Result<ApiClient, Failure> {
+        let runtime = tokio::runtime::Handle::current();
+        let network = SystemNetwork::new(&[], runtime).map_err(|error| failed(&error))?;
+        ApiClient::new(&self.url, self.token.clone(), Arc::new(network))
+            .map_err(|error| Failure::Usage(error.to_string()))
+    }
+}
+
+pub(super) fn failed(error: &dyn std::error::Error) -> Failure {
+    Failure::Failed(error.to_string())
 }
 
 /// The body of a message's creation; the payload keeps its bytes.
@@ -51,11 +72,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 }
 
 async fn post(args: &Args, body: Bytes) -> Result<Answer, Failure> {
-    let failed = |error: &dyn std::error::Error| Failure::Failed(error.to_string());
-    let runtime = tokio::runtime::Handle::current();
-    let network = SystemNetwork::new(&[], runtime).map_err(|error| failed(&error))?;
-    let api = ApiClient::new(&args.url, args.token.clone(), Arc::new(network))
-        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let api = args.server.client()?;
     let path = format!("/api/v1/app/{}/msg", path_segment(&args.app));
     api.call(Method::POST, &path, Some(body)).await.map_err(|error| failed(&error))
 }
@@ -89,7 +106,7 @@ fn read(payload: &str) -> Result<String, Failure> {
 }
 
 /// Whatever was typed stays one segment of the path.
-fn path_segment(text: &str) -> String {
+pub(super) fn path_segment(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {

@@ -32,13 +32,8 @@ pub(super) struct Args {
     /// Who sent it: an id that `ringback providers` lists
     #[arg(long, value_name = "ID", required_unless_present = "vectors")]
     provider: Option<String>,
-    /// The provider's first setting, usually a secret; several while it is rotated. Better given by
-    /// the variable, as arguments are visible to others
-    #[arg(long, value_name = "S", env = "RINGBACK_SECRET", hide_env_values = true)]
-    secret: Vec<String>,
-    /// Another setting of the provider, as `ringback providers show ID` names them
-    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "vectors")]
-    set: Vec<String>,
+    #[command(flatten)]
+    supplied: Supplied,
     /// The URL as it is registered with the provider, where that is signed [default: the request's]
     #[arg(long, value_name = "URL", conflicts_with = "vectors")]
     public_url: Option<String>,
@@ -56,10 +51,22 @@ pub(super) struct Args {
     json: bool,
     /// Judge a file of known answers instead and print a line of JSON for each; - is standard
     /// input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["provider", "request"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["provider", "request", "set"])]
     vectors: Option<PathBuf>,
     #[command(flatten)]
     directory: Directory,
+}
+
+/// What a source would have.
+#[derive(Debug, clap::Args)]
+pub(super) struct Supplied {
+    /// The provider's first setting, usually a secret; several while it is rotated. Better given by
+    /// the variable, as arguments are visible to others
+    #[arg(long, value_name = "S", env = "RINGBACK_SECRET", hide_env_values = true)]
+    secret: Vec<String>,
+    /// Another setting of the provider, as `ringback providers show ID` names them
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
@@ -73,7 +80,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 
 fn request(catalog: &Catalog, provider: &str, file: &Path, args: &Args) -> Result<(), Failure> {
     let provider = find(catalog, provider)?.provider;
-    let settings = settings(&provider, args)?;
+    let settings = args.supplied.settings(&provider)?;
     let request: WireRequest = serde_json::from_str(&read(file)?).map_err(|error| {
         Failure::Usage(format!("{} is not a request as JSON: {error}", file.display()))
     })?;
@@ -98,39 +105,41 @@ fn request(catalog: &Catalog, provider: &str, file: &Path, args: &Args) -> Resul
     if answer.is_valid() { Ok(()) } else { Err(Failure::Told) }
 }
 
-/// The settings that were given; a value that cannot be right is told, and tried all the same.
-fn settings(provider: &Provider, args: &Args) -> Result<Settings, Failure> {
-    let mut given: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    if !args.secret.is_empty() {
-        let Some(main) = provider.settings.first() else {
-            let reason = format!("{} takes no secret: it proves nothing", provider.name);
-            return Err(Failure::Usage(reason));
-        };
-        // A variable that is there and empty gives none.
-        let secrets = args.secret.iter().filter(|secret| !secret.is_empty()).cloned();
-        given.insert(main.name.clone(), secrets.collect());
-    }
-    for pair in &args.set {
-        let Some((typed, value)) = pair.split_once('=') else {
-            return Err(Failure::Usage("--set takes NAME=VALUE".to_owned()));
-        };
-        let Some(name) = vector::setting_for(provider, typed) else {
-            let names = provider.settings.iter().map(|one| one.name.as_str());
-            let names = names.collect::<Vec<_>>().join(", ");
-            let reason = format!("{} has no setting {typed:?}: it has {names}", provider.name);
-            return Err(Failure::Usage(reason));
-        };
-        given.entry(name).or_default().push(value.to_owned());
-    }
-    let mut settings = Settings::new();
-    for (name, values) in given {
-        let declared = provider.setting(&name);
-        for error in values.iter().filter_map(|value| declared?.check(value).err()) {
-            note(&format!("no source would take this `{name}`: {error}"));
+impl Supplied {
+    /// The settings that were given; a value that cannot be right is told, and tried all the same.
+    pub(super) fn settings(&self, provider: &Provider) -> Result<Settings, Failure> {
+        let mut given: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        if !self.secret.is_empty() {
+            let Some(main) = provider.settings.first() else {
+                let reason = format!("{} takes no secret: it proves nothing", provider.name);
+                return Err(Failure::Usage(reason));
+            };
+            // A variable that is there and empty gives none.
+            let secrets = self.secret.iter().filter(|secret| !secret.is_empty()).cloned();
+            given.insert(main.name.clone(), secrets.collect());
         }
-        settings.set(name, values);
+        for pair in &self.set {
+            let Some((typed, value)) = pair.split_once('=') else {
+                return Err(Failure::Usage("--set takes NAME=VALUE".to_owned()));
+            };
+            let Some(name) = vector::setting_for(provider, typed) else {
+                let names = provider.settings.iter().map(|one| one.name.as_str());
+                let names = names.collect::<Vec<_>>().join(", ");
+                let reason = format!("{} has no setting {typed:?}: it has {names}", provider.name);
+                return Err(Failure::Usage(reason));
+            };
+            given.entry(name).or_default().push(value.to_owned());
+        }
+        let mut settings = Settings::new();
+        for (name, values) in given {
+            let declared = provider.setting(&name);
+            for error in values.iter().filter_map(|value| declared?.check(value).err()) {
+                note(&format!("no source would take this `{name}`: {error}"));
+            }
+            settings.set(name, values);
+        }
+        Ok(settings)
     }
-    Ok(settings)
 }
 
 /// What a source says while it cannot have the provider's key.
@@ -314,7 +323,8 @@ fn judge(catalog: &Catalog, index: usize, vector: Value) -> Result<Vec<String>, 
     Ok(complaints)
 }
 
-fn read(file: &Path) -> Result<String, Failure> {
+/// Reads a file, or the standard input for `-`.
+pub(super) fn read(file: &Path) -> Result<String, Failure> {
     if file == Path::new("-") {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text)?;
@@ -325,6 +335,6 @@ fn read(file: &Path) -> Result<String, Failure> {
 }
 
 /// What has only text as keys is always JSON.
-fn text_of(value: &impl Serialize) -> String {
+pub(super) fn text_of(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

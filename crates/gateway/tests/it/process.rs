@@ -9,6 +9,7 @@ mod operations;
 mod providers;
 mod secrets;
 mod settings;
+mod sign;
 mod stop;
 mod tokens;
 mod verify;

@@ -5,6 +5,7 @@ mod endpoint;
 mod kinds;
 mod model;
 mod request;
+mod sample;
 
 use axum::{
     extract::{FromRequestParts, State},
@@ -55,6 +56,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(dashboard))
         .merge(endpoint::routes())
         .merge(request::routes())
+        .merge(sample::routes())
 }
 
 /// A caller and the application of the source that the path names.
@@ -373,12 +375,17 @@ fn url(api: &Api, token: &str) -> String {
     format!("{}{}{token}", api.public_url, receive::PREFIX)
 }
 
+/// The URL that the source is called at; none if it cannot be opened.
+fn ingest_url(api: &Api, environment: ringback_domain::id::Key, source: &Source) -> Option<String> {
+    let token = api.vault.open(&token_place(environment, source.id), &source.token).ok()?;
+    let token = std::str::from_utf8(&token).ok()?;
+    Some(url(api, token))
+}
+
 fn out(api: &Api, environment: ringback_domain::id::Key, source: Source) -> IngestSourceOut {
-    let token = api.vault.open(&token_place(environment, source.id), &source.token).ok();
-    let token = token.and_then(|token| String::from_utf8(token.to_vec()).ok());
+    let url = ingest_url(api, environment, &source);
     let settings = opened_settings(api, environment, &source);
     let provider = api.catalog.get(&source.provider);
-    let url = token.map(|token| url(api, &token));
     IngestSourceOut::new(source, provider.as_deref(), &settings, url)
 }
 

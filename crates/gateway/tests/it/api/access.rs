@@ -108,6 +108,7 @@ GET POST /ingest/api/v1/source                       GET:r
 GET PUT DELETE /ingest/api/v1/source/{}              GET:r
 POST /ingest/api/v1/source/{}/arm                    -
 POST /ingest/api/v1/source/{}/dashboard              -
+POST /ingest/api/v1/source/{}/sample                 -
 POST /ingest/api/v1/source/{}/token/rotate           -
 GET /ingest/api/v1/source/{}/request                 r
 GET /ingest/api/v1/source/{}/request/{}              r

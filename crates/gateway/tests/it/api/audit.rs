@@ -20,6 +20,7 @@ use super::{Bench, arrived};
 const WITHOUT: &[(&str, &str)] = &[
     ("message.create", "messages are what the service is about; each is listed itself"),
     ("message.precheck", "it changes nothing"),
+    ("source.sample", "it changes nothing; what is sent with it is listed as a request"),
     ("endpoint.send_example", "it creates a message, which is listed"),
 ];
 
