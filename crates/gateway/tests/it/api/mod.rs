@@ -209,6 +209,7 @@ impl Bench {
             read_timeout: rules.read_timeout,
             retention: rules.retention,
             metrics: Metrics::new(),
+            replies: Arc::default(),
         });
         let api = Api::new(api::Parts {
             store: store.clone(),
