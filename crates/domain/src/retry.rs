@@ -5,7 +5,7 @@
 //!     [*] --> pending: accepted
 //!     pending --> delivered: 2xx
 //!     pending --> pending: failed, attempts left (next at schedule + jitter, or Retry-After)
-//!     pending --> exhausted: failed, no attempts left; or the filter costs too much
+//!     pending --> exhausted: failed, no attempts left; or never to be taken; or the filter costs too much
 //!     pending --> filtered: the endpoint's filter does not want it
 //!     pending --> held: endpoint disabled (410, failing for days, by hand) or paused
 //!     held --> pending: endpoint enabled again
@@ -55,6 +55,20 @@ pub struct Ending {
     pub complete: bool,
     /// The wait that a 429 or 503 asked for.
     pub retry_after: Option<Duration>,
+    /// What the answer means.
+    pub meaning: Meaning,
+}
+
+/// What an answer means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Meaning {
+    /// What its status says.
+    #[default]
+    ByStatus,
+    /// It is done, whatever the status.
+    Delivered,
+    /// The same would never be taken: trying again is of no use.
+    Permanent,
 }
 
 /// What to do with the delivery and its endpoint.
@@ -92,7 +106,8 @@ impl Schedule {
         if ending.is_success() {
             return Decision { outcome: Outcome::Delivered, next_at: None, disable: None };
         }
-        let next_at = self.next_at(before.attempts, ending, now, random);
+        let lasting = ending.meaning == Meaning::Permanent;
+        let next_at = self.next_at(before.attempts, ending, now, random).filter(|_| !lasting);
         let failing_for =
             before.failing_since.map(|since| now.since(since)).unwrap_or(Duration::ZERO);
         let disable = if ending.status_code == 410 {
@@ -159,9 +174,14 @@ impl Decision {
 }
 
 impl Ending {
-    /// 2xx is success, everything else is not (Standard Webhooks 1.0.0); redirects too.
+    /// 2xx is success, everything else is not (Standard Webhooks 1.0.0), redirects too; unless the
+    /// kind of destination knows better.
     pub fn is_success(self) -> bool {
-        self.complete && (200..300).contains(&self.status_code)
+        match self.meaning {
+            Meaning::ByStatus => self.complete && (200..300).contains(&self.status_code),
+            Meaning::Delivered => true,
+            Meaning::Permanent => false,
+        }
     }
 }
 
@@ -188,7 +208,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
     fn ending(status_code: u16) -> Ending {
-        Ending { status_code, complete: true, retry_after: None }
+        Ending { status_code, complete: true, retry_after: None, meaning: Meaning::ByStatus }
     }
 
     fn decide(attempts: u32, ending: Ending) -> Decision {

@@ -435,7 +435,7 @@ pub struct Sample {
     pub body: String,
 }
 
-/// A mistake in a provider's file.
+/// A mistake in a file of data: a provider's, or a kind of destination's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {message}")]
 pub struct Mistake {
@@ -445,22 +445,30 @@ pub struct Mistake {
     pub message: String,
 }
 
+impl Mistake {
+    /// Of form: what the reader of TOML says.
+    pub(crate) fn of(text: &str, error: &toml::de::Error) -> Mistake {
+        let at = error.span().map_or(0, |span| span.start);
+        Mistake { line: line(text, at), message: error.message().trim().to_owned() }
+    }
+}
+
+/// The line of a byte, from 1.
+fn line(text: &str, at: usize) -> usize {
+    1 + text.as_bytes()[..at.min(text.len())].iter().filter(|b| **b == b'\n').count()
+}
+
 impl Provider {
     /// Reads a file.
     ///
     /// # Errors
     /// Every [`Mistake`] that can be found: the first one of form, or all of meaning.
     pub fn parse(text: &str) -> Result<Self, Vec<Mistake>> {
-        let line = |at: usize| {
-            1 + text.as_bytes()[..at.min(text.len())].iter().filter(|b| **b == b'\n').count()
-        };
-        let provider: Self = toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            vec![Mistake { line: line(at), message: error.message().trim().to_owned() }]
-        })?;
+        let provider: Self =
+            toml::from_str(text).map_err(|error| vec![Mistake::of(text, &error)])?;
         let mut mistakes = Vec::new();
         let mut mistake = |at: usize, message: String| {
-            mistakes.push(Mistake { line: line(at), message });
+            mistakes.push(Mistake { line: line(text, at), message });
         };
         if *provider.schema.get_ref() != SCHEMA {
             mistake(provider.schema.span().start, format!("`schema` has to be {SCHEMA}"));

@@ -1,0 +1,230 @@
+//! From an event to what a destination is sent.
+
+use std::collections::BTreeMap;
+
+use minijinja::Value as Seen;
+use minijinja::value::Serde;
+use serde_json::{Value, json};
+use url::{Url, form_urlencoded};
+
+use super::aws;
+use super::given::Given;
+use super::kind::{Body, Kind, Sign};
+use super::mapping::{Absent, Mistake};
+use super::text;
+use crate::time::Timestamp;
+
+/// The largest body of an event that templates look into, in bytes.
+pub const SEEN: usize = 256 * 1024;
+
+/// What templates may see of an event.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// The message's id.
+    pub id: &'a str,
+    /// Its event type.
+    pub kind: &'a str,
+    /// When it arrived, milliseconds since 1970.
+    pub at: i64,
+    /// What its body is.
+    pub content_type: Option<&'a str>,
+    /// The exact bytes.
+    pub body: &'a [u8],
+    /// The headers that it came with, their names in lower case.
+    pub headers: &'a [(String, String)],
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filled {
+    /// `POST`.
+    pub method: String,
+    /// The whole URL.
+    pub url: String,
+    /// Besides those that every request has; among them `content-type`.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Why nothing is sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfilled {
+    /// The event does not have what the mapping asks for.
+    #[error("{0}")]
+    Missing(Mistake),
+    /// A template cannot be filled from this event.
+    #[error("{0}")]
+    Template(Mistake),
+    /// The destination takes no body of this size.
+    #[error("{bytes} bytes, and {limit} are taken")]
+    TooLarge {
+        /// What it would have been.
+        bytes: usize,
+        /// What is taken.
+        limit: usize,
+    },
+}
+
+impl Unfilled {
+    fn of(mistake: Mistake) -> Unfilled {
+        match mistake.what {
+            text::Mistake::Missing(_) => Unfilled::Missing(mistake),
+            _ => Unfilled::Template(mistake),
+        }
+    }
+
+    /// Of one of the kind's own templates.
+    fn at(place: &str) -> impl Fn(text::Mistake) -> Unfilled {
+        move |what| Unfilled::of(Mistake { place: place.to_owned(), what })
+    }
+}
+
+impl Event<'_> {
+    /// What templates see: `event`, `body` (JSON, or the fields of a form), `text`, `headers`.
+    fn seen(&self) -> Value {
+        let small = self.body.len() <= SEEN;
+        let text = std::str::from_utf8(self.body).ok().filter(|_| small);
+        let form = || {
+            let is_form = self.content_type?.starts_with("application/x-www-form-urlencoded");
+            let fields = is_form.then(|| form_urlencoded::parse(self.body).into_owned())?;
+            Some(Value::Object(fields.map(|(name, value)| (name, Value::String(value))).collect()))
+        };
+        let body = text.and_then(|text| serde_json::from_str(text).ok().or_else(form));
+        let headers: BTreeMap<&str, &str> =
+            self.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let mut seen = json!({
+            "event": { "id": self.id, "type": self.kind, "time": self.at / 1000 },
+            "headers": headers,
+        });
+        // What is not there is undefined, so that it is a mistake to use it.
+        if let Value::Object(seen) = &mut seen {
+            seen.extend(text.map(|text| ("text".to_owned(), text.into())));
+            seen.extend(body.map(|body| ("body".to_owned(), body)));
+        }
+        seen
+    }
+}
+
+impl Kind {
+    /// The mapping, filled: the fields that were given, and the defaults of those that were not.
+    ///
+    /// # Errors
+    /// [`Unfilled`] if the event lacks something.
+    pub fn fields(&self, given: &Given, event: &Event<'_>) -> Result<Value, Unfilled> {
+        let seen = Seen::from(Serde(event.seen()));
+        let mut fields = given.fields.fill(&seen, Absent::Missing).map_err(Unfilled::of)?;
+        let Value::Object(named) = &mut fields else { return Ok(json!({})) };
+        for field in &self.fields {
+            let default = field.default.as_ref().filter(|_| !named.contains_key(&field.name));
+            if let Some(default) = default {
+                let value = default.fill(&seen, Absent::Missing).map_err(Unfilled::of)?;
+                named.insert(field.name.clone(), value);
+            }
+        }
+        Ok(fields)
+    }
+
+    /// The request that an event becomes, signed at `now`; none for kinds that are code.
+    ///
+    /// # Errors
+    /// [`Unfilled`] if the event lacks something, or is too large.
+    pub fn fill(
+        &self,
+        given: &Given,
+        event: &Event<'_>,
+        now: Timestamp,
+    ) -> Option<Result<Filled, Unfilled>> {
+        let request = self.request.as_ref()?;
+        Some(self.fields(given, event).and_then(|fields| {
+            let seen = json!({
+                "settings": given.settings,
+                "fields": fields,
+                "event": { "id": event.id, "type": event.kind, "time": event.at / 1000 },
+            });
+            let seen = Seen::from(Serde(seen));
+            let mut url = request.base.render(&seen).map_err(Unfilled::at("base"))?;
+            if let Some(path) = &request.path {
+                url.push_str(&path.render(&seen).map_err(Unfilled::at("path"))?);
+            }
+            let (content_type, body) = match &request.body {
+                Body::Raw(_) => {
+                    (event.content_type.unwrap_or("application/json"), event.body.to_vec())
+                }
+                Body::Json(mapping) => {
+                    let value = mapping.fill(&seen, Absent::LeftOut).map_err(Unfilled::of)?;
+                    ("application/json", value.to_string().into_bytes())
+                }
+                Body::Form(mapping) => {
+                    let value = mapping.fill(&seen, Absent::LeftOut).map_err(Unfilled::of)?;
+                    ("application/x-www-form-urlencoded", form(&value).into_bytes())
+                }
+            };
+            let limit = self.limits.body;
+            if body.len() > limit {
+                return Err(Unfilled::TooLarge { bytes: body.len(), limit });
+            }
+            let mut headers = vec![("content-type".to_owned(), content_type.to_owned())];
+            for (name, text) in &request.headers {
+                let value = text.render(&seen).map_err(Unfilled::at(name))?;
+                headers.retain(|(other, _)| other != name);
+                headers.push((name.clone(), value));
+            }
+            if let Some(Sign::AwsSqs) = request.sign {
+                headers.extend(sign_aws(
+                    &given.settings,
+                    &request.method,
+                    &url,
+                    &headers,
+                    &body,
+                    now,
+                ));
+            }
+            Ok(Filled { method: request.method.clone(), url, headers, body })
+        }))
+    }
+}
+
+fn sign_aws(
+    settings: &BTreeMap<String, String>,
+    method: &str,
+    url: &str,
+    headers: &[(String, String)],
+    body: &[u8],
+    now: Timestamp,
+) -> Vec<(String, String)> {
+    let setting = |name: &str| settings.get(name).map(String::as_str).unwrap_or_default();
+    let signer = aws::Signer {
+        access_key_id: setting("accessKeyId"),
+        secret_access_key: setting("secretAccessKey"),
+        region: setting("region"),
+        service: "sqs",
+    };
+    // What is no URL is refused where it is dialled.
+    let Ok(url) = Url::parse(url) else { return Vec::new() };
+    signer.sign(&aws::Request { method, url: &url, headers, body }, now)
+}
+
+/// An object as a form; a list is its name several times, an object within becomes `name[key]`, and
+/// the one called `*` fields of its own.
+fn form(value: &Value) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    let mut append = |name: &str, value: &Value| match value {
+        Value::Null => {}
+        Value::String(text) => drop(form.append_pair(name, text)),
+        other => drop(form.append_pair(name, &other.to_string())),
+    };
+    for (name, value) in value.as_object().into_iter().flatten() {
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| append(name, item)),
+            Value::Object(fields) if name == "*" => {
+                fields.iter().for_each(|(key, value)| append(key, value));
+            }
+            Value::Object(fields) => {
+                fields.iter().for_each(|(key, value)| append(&format!("{name}[{key}]"), value));
+            }
+            plain => append(name, plain),
+        }
+    }
+    form.finish()
+}

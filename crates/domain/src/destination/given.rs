@@ -1,0 +1,109 @@
+//! What a destination was given, held against its kind when it is saved.
+
+use std::collections::BTreeMap;
+
+use minijinja::Value as Seen;
+use minijinja::value::Serde;
+use serde_json::{Value, json};
+
+use super::kind::Kind;
+use super::mapping::Mapping;
+
+/// The longest setting, in bytes: a certificate with room to spare.
+pub const SETTING: usize = 16 * 1024;
+
+/// What a destination was given, complete and fit for its kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Given {
+    /// By name, with defaults.
+    pub settings: BTreeMap<String, String>,
+    /// What an event becomes.
+    pub fields: Mapping,
+}
+
+/// Something that a destination cannot be made with. Never repeats a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{place}`: {message}")]
+pub struct Problem {
+    /// `url`, `fields.properties.email`.
+    pub place: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Kind {
+    /// Checks what a destination is to be given, and fills in what was left out.
+    ///
+    /// # Errors
+    /// Every [`Problem`].
+    pub fn given(
+        &self,
+        settings: &BTreeMap<String, String>,
+        fields: &Value,
+    ) -> Result<Given, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut say = |place: &str, message: String| {
+            problems.push(Problem { place: place.to_owned(), message });
+        };
+        let mut complete = BTreeMap::new();
+        for setting in &self.settings {
+            let name = &setting.name;
+            let value = match (settings.get(name), &setting.default) {
+                (Some(value), _) => Some(value.clone()),
+                (None, Some(default)) => {
+                    default.render(&Seen::from(Serde(json!({ "settings": complete })))).ok()
+                }
+                (None, None) => None,
+            };
+            match value {
+                None if setting.required => say(name, format!("is missing: {}", setting.label)),
+                None => {}
+                Some(value) if value.is_empty() || value.len() > SETTING => {
+                    say(name, format!("has to be 1 to {SETTING} bytes long"));
+                }
+                Some(value) if value.chars().any(|c| c.is_control() && c != '\n') => {
+                    say(name, "has a control character".to_owned());
+                }
+                Some(value) => match &setting.pattern {
+                    Some(pattern) if !pattern.is_match(&value) => {
+                        say(name, format!("does not look like one: {}", setting.label));
+                    }
+                    _ => drop(complete.insert(name.clone(), value)),
+                },
+            }
+        }
+        for name in settings.keys().filter(|name| self.settings.iter().all(|it| it.name != **name))
+        {
+            say(name, format!("{} knows no such setting", self.name));
+        }
+        if !fields.is_object() {
+            say("fields", "has to be an object".to_owned());
+        }
+        let mapping = Mapping::parse(fields).map_err(|mistake| {
+            say(&format!("fields.{}", mistake.place), mistake.what.to_string());
+        });
+        let named = |name: &str| fields.get(name).is_some();
+        for field in self.fields.iter().filter(|field| field.required && !named(&field.name)) {
+            say(&format!("fields.{}", field.name), format!("is missing: {}", field.label));
+        }
+        let known = |name: &str| self.open_fields || self.fields.iter().any(|it| it.name == name);
+        for name in fields.as_object().into_iter().flat_map(|it| it.keys()).filter(|it| !known(it))
+        {
+            say(&format!("fields.{name}"), format!("{} knows no such field", self.name));
+        }
+        match mapping {
+            Ok(fields) if problems.is_empty() => Ok(Given { settings: complete, fields }),
+            _ => Err(problems),
+        }
+    }
+
+    /// Where its requests go, as far as settings say: the scheme, the host, and what of the path is
+    /// the same for every event.
+    ///
+    /// # Errors
+    /// What the template lacks.
+    pub fn base(&self, given: &Given) -> Option<Result<String, super::text::Mistake>> {
+        let request = self.request.as_ref()?;
+        Some(request.base.render(&Seen::from(Serde(json!({ "settings": given.settings })))))
+    }
+}

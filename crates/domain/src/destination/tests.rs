@@ -1,0 +1,189 @@
+//! Kinds: their files, what they make of an event, and what they make of answers.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::retry::Meaning;
+use crate::time::Timestamp;
+
+const KIND: &str = r##"
+schema = 1
+id = "chat"
+name = "Chat"
+docs = "https://example.com/docs"
+proof = "contract"
+
+[[setting]]
+name = "url"
+label = "Where"
+pattern = 'https://[^/]+'
+
+[[setting]]
+name = "token"
+label = "Token"
+secret = true
+
+[[field]]
+name = "text"
+label = "Text"
+default = "{{ event.type }}"
+
+[[field]]
+name = "to"
+label = "Whom"
+required = true
+
+[request]
+method = "PUT"
+base = "{{ settings.url }}"
+path = "/to/{{ fields.to | urlencode }}"
+headers = { authorization = "Bearer {{ settings.token }}" }
+body.json = { text = "{{ fields.text }}", id = "{{ event.id }}", note = "{{ fields.note }}" }
+
+[limits]
+body = 60
+
+[answer]
+permanent = [404]
+done = [409]
+delivered = "{{ answer.json.ok }}"
+"##;
+
+fn kind() -> Kind {
+    Kind::parse(KIND).unwrap()
+}
+
+fn given(fields: &Value) -> Given {
+    let setting = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    Given {
+        settings: [("url", "https://example.com"), ("token", "made-up")].map(setting).into(),
+        fields: Mapping::parse(fields).unwrap(),
+    }
+}
+
+fn event(body: &[u8]) -> Event<'_> {
+    let (id, kind) = ("msg_1", "order.paid");
+    Event { id, kind, at: 1_700_000_000_000, content_type: None, body, headers: &[] }
+}
+
+fn fill(fields: &Value, body: &[u8]) -> Result<Filled, Unfilled> {
+    kind().fill(&given(fields), &event(body), Timestamp(0)).unwrap()
+}
+
+/// Every file in `destinations/`, by its name.
+fn files() -> Vec<(String, String)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../destinations");
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let kinds = paths.filter(|path| path.extension().is_some_and(|end| end == "toml"));
+    kinds
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(path).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn every_file_can_be_read_and_is_named_after_its_kind() {
+    let files = files();
+    assert!(files.len() >= 12, "{}", files.len());
+    for (name, text) in files {
+        match Kind::parse(&text) {
+            Ok(kind) => assert_eq!(kind.id, name),
+            Err(mistakes) => panic!("{name}: {mistakes:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_given_is_held_against_the_kind() {
+    let check = |settings: &[(&str, &str)], fields: Value, expect: &[&str]| {
+        let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let problems = kind().given(&settings.collect(), &fields).err().unwrap_or_default();
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(problems, expect);
+    };
+    let good = [("url", "https://example.com"), ("token", "x")];
+    check(&good, json!({ "to": "x" }), &[]);
+    check(&good[..1], json!({ "to": "x" }), &["`token`: is missing: Token"]);
+    check(&good, json!({}), &["`fields.to`: is missing: Whom"]);
+    check(
+        &good,
+        json!({ "to": "{{ x" }),
+        &["`fields.to`: unexpected end of input, expected end of variable block"],
+    );
+    check(&good, json!({ "to": "x", "cc": "y" }), &["`fields.cc`: Chat knows no such field"]);
+    check(&good, json!("x"), &["`fields`: has to be an object", "`fields.to`: is missing: Whom"]);
+    let bad = [("url", "https://a/b"), ("token", ""), ("x", "y")];
+    let expect = [
+        "`url`: does not look like one: Where",
+        "`token`: has to be 1 to 16384 bytes long",
+        "`x`: Chat knows no such setting",
+    ];
+    check(&bad, json!({ "to": "x" }), &expect);
+}
+
+#[test]
+fn an_event_becomes_a_request() {
+    let filled = fill(&json!({ "to": "{{ body.to }}" }), br#"{"to":"a/b"}"#).unwrap();
+    assert_eq!((&*filled.method, &*filled.url), ("PUT", "https://example.com/to/a%2Fb"));
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let expect =
+        [header("content-type", "application/json"), header("authorization", "Bearer made-up")];
+    assert_eq!(filled.headers, expect);
+    assert_eq!(filled.body, br#"{"id":"msg_1","text":"order.paid"}"#);
+}
+
+#[test]
+fn nothing_is_sent_of_an_event_that_lacks_something() {
+    let missing = fill(&json!({ "to": "{{ body.to }}" }), b"{}").unwrap_err();
+    assert_eq!(missing.to_string(), "`to`: a value is missing: {{ body.to }}");
+    assert!(matches!(missing, Unfilled::Missing(_)));
+    let wrong = fill(&json!({ "to": "{{ body.to | fixed(2) }}" }), br#"{"to":"x"}"#).unwrap_err();
+    assert!(matches!(wrong, Unfilled::Template(_)), "{wrong}");
+    let long = fill(
+        &json!({ "to": "a", "text": "{{ body.to }}" }),
+        br#"{"to":"0123456789012345678901234567890123456789"}"#,
+    );
+    assert_eq!(long, Err(Unfilled::TooLarge { bytes: 64, limit: 60 }));
+}
+
+#[test]
+fn forms_and_headers_are_seen() {
+    let form = Event {
+        content_type: Some("application/x-www-form-urlencoded; charset=utf-8"),
+        headers: &[("x-shop".to_owned(), "eu".to_owned())],
+        ..event(b"name=A+B")
+    };
+    let given = given(&json!({ "to": "{{ body.name }} {{ headers['x-shop'] }} {{ text }}" }));
+    assert_eq!(kind().fields(&given, &form).unwrap()["to"], "A B eu name=A+B");
+}
+
+#[test]
+fn answers_mean_what_the_file_says() {
+    let check = |status, body: &str, expect| {
+        assert_eq!(kind().meaning(status, body.as_bytes()), expect, "{status} {body}");
+    };
+    check(200, r#"{"ok":true}"#, Meaning::Delivered);
+    check(200, r#"{"ok":false}"#, Meaning::Permanent);
+    check(200, "not json", Meaning::Permanent);
+    check(404, "", Meaning::Permanent);
+    check(409, "", Meaning::Delivered);
+    check(500, "", Meaning::ByStatus);
+}
+
+#[test]
+fn mistakes_in_files_are_found() {
+    let check = |from: &str, to: &str, expect: &str| {
+        let mistakes = Kind::parse(&KIND.replace(from, to)).unwrap_err();
+        let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        assert!(all.join("\n").contains(expect), "{all:?}");
+    };
+    check("schema = 1", "schema = 2", "`schema` has to be 1");
+    check("name = \"token\"", "name = \"url\"", "`url` is there twice");
+    check("{{ event.type }}", "{{ event.", "line 21");
+    check("pattern = 'https://[^/]+'", "pattern = '('", "line 11");
+    check("method = \"PUT\"", "methods = \"PUT\"", "methods");
+    check("body.json = {", "body.jason = {", "unknown variant `jason`");
+    check("required = true", "required = true\ndefault = 'x'", "required and has a default");
+}
