@@ -167,8 +167,11 @@ impl Kind {
             let mut headers = vec![("content-type".to_owned(), content_type.to_owned())];
             for (name, text) in &request.headers {
                 let value = text.render(&seen).map_err(Unfilled::at(name))?;
-                headers.retain(|(other, _)| other != name);
-                headers.push((name.clone(), value));
+                // A header that came out empty is not meant.
+                if !value.is_empty() {
+                    headers.retain(|(other, _)| other != name);
+                    headers.push((name.clone(), value));
+                }
             }
             if let Some(Sign::AwsSqs) = request.sign {
                 headers.extend(sign_aws(
