@@ -375,8 +375,8 @@ authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/eu-central-1/sqs
         fields: r#"{"value":{"amount":"{{ body.amount }}"}}"#,
         expect: r#"
 POST https://rest.example.com/topics/orders
-content-type: application/vnd.kafka.json.v2+json
 accept: application/vnd.kafka.v2+json
+content-type: application/vnd.kafka.json.v2+json
 
 {"records":[{"key":"msg_1","value":{"amount":1250}}]}"#,
     },
