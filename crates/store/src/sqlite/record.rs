@@ -162,3 +162,25 @@ fn append_notices(
     }
     Ok(notified)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An endpoint that was down has as many deliveries as there were messages, and each that is
+    /// delivered by hand settles one of them.
+    #[test]
+    fn what_is_settled_is_found_by_its_message_however_much_waits_for_the_endpoint() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("schema.sql")).unwrap();
+        let sql = concat!("EXPLAIN QUERY PLAN ", include_str!("queries/delivery_settle.sql"));
+        let mut explain = connection.prepare(sql).unwrap();
+        let plan = explain.query_map([1, 2, 3, 4], |row| row.get::<_, String>(3)).unwrap();
+        let plan: Vec<String> = plan.map(Result::unwrap).collect();
+        assert!(
+            plan.iter().any(|step| step.contains("delivery USING INTEGER PRIMARY KEY")),
+            "{plan:?}"
+        );
+        assert!(plan.iter().all(|step| !step.contains("delivery_due")), "{plan:?}");
+    }
+}
