@@ -7,7 +7,7 @@ use http::header;
 use ringback_domain::{
     attempt::{Phase, Timings},
     lane::Sign,
-    retry::{Ending, KeptBack, parse_retry_after},
+    retry::{Ending, KeptBack, Meaning, parse_retry_after},
     time::Timestamp,
 };
 use ringback_store::Content;
@@ -132,7 +132,8 @@ impl Made {
         let retry_after = retry_after
             .and_then(|value| value.to_str().ok())
             .and_then(|value| parse_retry_after(value, now));
-        let ending = Ending { status_code, complete: true, retry_after };
+        let ending =
+            Ending { status_code, complete: true, retry_after, meaning: Meaning::ByStatus };
         let success = ending.is_success();
         Made {
             ending,
@@ -165,6 +166,7 @@ impl Made {
                 status_code: status.map_or(0, |status| status.as_u16()),
                 complete: false,
                 retry_after: None,
+                meaning: Meaning::ByStatus,
             },
             failed: Some(phase),
             reason: Some(reason.as_str()),
@@ -196,7 +198,12 @@ impl Made {
 
     fn nothing() -> Made {
         Made {
-            ending: Ending { status_code: 0, complete: false, retry_after: None },
+            ending: Ending {
+                status_code: 0,
+                complete: false,
+                retry_after: None,
+                meaning: Meaning::ByStatus,
+            },
             kept_back: None,
             response: Bytes::new(),
             reply: None,
