@@ -76,7 +76,8 @@ impl Signer<'_> {
     }
 }
 
-fn hash(bytes: &[u8]) -> String {
+/// SHA-256, in hexadecimal.
+pub(super) fn hash(bytes: &[u8]) -> String {
     HEXLOWER.encode(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 

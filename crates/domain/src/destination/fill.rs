@@ -9,8 +9,8 @@ use url::{Url, form_urlencoded};
 
 use super::aws;
 use super::given::Given;
-use super::kind::{Body, Kind, Sign};
-use super::mapping::{Absent, Mistake};
+use super::kind::{Body, Kind, Request, Sign};
+use super::mapping::{Absent, Mapping, Mistake};
 use super::text;
 use crate::time::Timestamp;
 
@@ -93,16 +93,18 @@ impl Event<'_> {
         let body = text.and_then(|text| serde_json::from_str(text).ok().or_else(form));
         let headers: BTreeMap<&str, &str> =
             self.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
-        let mut seen = json!({
-            "event": { "id": self.id, "type": self.kind, "time": self.at / 1000 },
-            "headers": headers,
-        });
+        let mut seen = json!({ "event": self.about(), "headers": headers });
         // What is not there is undefined, so that it is a mistake to use it.
         if let Value::Object(seen) = &mut seen {
             seen.extend(text.map(|text| ("text".to_owned(), text.into())));
             seen.extend(body.map(|body| ("body".to_owned(), body)));
         }
         seen
+    }
+
+    /// What is known without looking into it.
+    fn about(&self) -> Value {
+        json!({ "id": self.id, "type": self.kind, "time": self.at / 1000 })
     }
 }
 
@@ -136,76 +138,75 @@ impl Kind {
         now: Timestamp,
     ) -> Option<Result<Filled, Unfilled>> {
         let request = self.request.as_ref()?;
-        Some(self.fields(given, event).and_then(|fields| {
-            let seen = json!({
-                "settings": given.settings,
-                "fields": fields,
-                "event": { "id": event.id, "type": event.kind, "time": event.at / 1000 },
-            });
-            let seen = Seen::from(Serde(seen));
-            let mut url = request.base.render(&seen).map_err(Unfilled::at("base"))?;
-            if let Some(path) = &request.path {
-                url.push_str(&path.render(&seen).map_err(Unfilled::at("path"))?);
+        let filled = self.fields(given, event).and_then(|fields| {
+            let Given { settings, .. } = given;
+            let seen = json!({ "settings": settings, "fields": fields, "event": event.about() });
+            let filled = request.fill(&Seen::from(Serde(seen)), event)?;
+            let (bytes, limit) = (filled.body.len(), self.limits.body);
+            if bytes > limit {
+                return Err(Unfilled::TooLarge { bytes, limit });
             }
-            let (content_type, body) = match &request.body {
-                Body::Raw(_) => {
-                    (event.content_type.unwrap_or("application/json"), event.body.to_vec())
-                }
-                Body::Json(mapping) => {
-                    let value = mapping.fill(&seen, Absent::LeftOut).map_err(Unfilled::of)?;
-                    ("application/json", value.to_string().into_bytes())
-                }
-                Body::Form(mapping) => {
-                    let value = mapping.fill(&seen, Absent::LeftOut).map_err(Unfilled::of)?;
-                    ("application/x-www-form-urlencoded", form(&value).into_bytes())
-                }
-            };
-            let limit = self.limits.body;
-            if body.len() > limit {
-                return Err(Unfilled::TooLarge { bytes: body.len(), limit });
-            }
-            let mut headers = vec![("content-type".to_owned(), content_type.to_owned())];
-            for (name, text) in &request.headers {
-                let value = text.render(&seen).map_err(Unfilled::at(name))?;
-                // A header that came out empty is not meant.
-                if !value.is_empty() {
-                    headers.retain(|(other, _)| other != name);
-                    headers.push((name.clone(), value));
-                }
-            }
-            if let Some(Sign::AwsSqs) = request.sign {
-                headers.extend(sign_aws(
-                    &given.settings,
-                    &request.method,
-                    &url,
-                    &headers,
-                    &body,
-                    now,
-                ));
-            }
-            Ok(Filled { method: request.method.clone(), url, headers, body })
-        }))
+            Ok(match request.sign {
+                Some(Sign::AwsSqs) => filled.signed_for_aws(settings, now),
+                None => filled,
+            })
+        });
+        Some(filled)
     }
 }
 
-fn sign_aws(
-    settings: &BTreeMap<String, String>,
-    method: &str,
-    url: &str,
-    headers: &[(String, String)],
-    body: &[u8],
-    now: Timestamp,
-) -> Vec<(String, String)> {
-    let setting = |name: &str| settings.get(name).map(String::as_str).unwrap_or_default();
-    let signer = aws::Signer {
-        access_key_id: setting("accessKeyId"),
-        secret_access_key: setting("secretAccessKey"),
-        region: setting("region"),
-        service: "sqs",
-    };
-    // What is no URL is refused where it is dialled.
-    let Ok(url) = Url::parse(url) else { return Vec::new() };
-    signer.sign(&aws::Request { method, url: &url, headers, body }, now)
+impl Request {
+    fn fill(&self, seen: &Seen, event: &Event<'_>) -> Result<Filled, Unfilled> {
+        let mut url = self.base.render(seen).map_err(Unfilled::at("base"))?;
+        if let Some(path) = &self.path {
+            url.push_str(&path.render(seen).map_err(Unfilled::at("path"))?);
+        }
+        let (content_type, body) = self.body.fill(seen, event)?;
+        let mut headers = vec![("content-type".to_owned(), content_type.to_owned())];
+        for (name, text) in &self.headers {
+            let value = text.render(seen).map_err(Unfilled::at(name))?;
+            // A header that came out empty is not meant.
+            if !value.is_empty() {
+                headers.retain(|(other, _)| other != name);
+                headers.push((name.clone(), value));
+            }
+        }
+        Ok(Filled { method: self.method.clone(), url, headers, body })
+    }
+}
+
+impl Body {
+    /// The content type, and the bytes.
+    fn fill<'a>(&self, seen: &Seen, event: &Event<'a>) -> Result<(&'a str, Vec<u8>), Unfilled> {
+        let filled = |mapping: &Mapping| mapping.fill(seen, Absent::LeftOut).map_err(Unfilled::of);
+        Ok(match self {
+            Body::Raw(_) => (event.content_type.unwrap_or("application/json"), event.body.to_vec()),
+            Body::Json(mapping) => ("application/json", filled(mapping)?.to_string().into_bytes()),
+            Body::Form(mapping) => {
+                ("application/x-www-form-urlencoded", form(&filled(mapping)?).into_bytes())
+            }
+        })
+    }
+}
+
+impl Filled {
+    /// The same with the headers that prove who sends it.
+    fn signed_for_aws(mut self, settings: &BTreeMap<String, String>, now: Timestamp) -> Filled {
+        let setting = |name: &str| settings.get(name).map(String::as_str).unwrap_or_default();
+        let signer = aws::Signer {
+            access_key_id: setting("accessKeyId"),
+            secret_access_key: setting("secretAccessKey"),
+            region: setting("region"),
+            service: "sqs",
+        };
+        // What is no URL is refused where it is dialled.
+        if let Ok(url) = Url::parse(&self.url) {
+            let Filled { method, headers, body, .. } = &self;
+            let proof = signer.sign(&aws::Request { method, url: &url, headers, body }, now);
+            self.headers.extend(proof);
+        }
+        self
+    }
 }
 
 /// An object as a form; a list is its name several times, an object within becomes `name[key]`, and

@@ -1,12 +1,12 @@
 //! What templates can do with a value. None of these makes more than it was given, but for a bound.
 
-use aws_lc_rs::digest;
 use data_encoding::{BASE64, HEXLOWER};
 use md5::{Digest, Md5};
 use minijinja::value::Rest;
 use minijinja::{Environment, Error, ErrorKind, Value};
 use url::form_urlencoded::byte_serialize;
 
+use super::aws;
 use super::text::{Bounded, WRITTEN};
 
 /// How far a list is looked through.
@@ -51,9 +51,7 @@ pub(super) fn add(environment: &mut Environment<'_>) {
     });
     environment.add_filter("base64", |text: String| BASE64.encode(text.as_bytes()));
     environment.add_filter("md5", |text: String| md5(&text));
-    environment.add_filter("sha256", |text: String| {
-        HEXLOWER.encode(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
-    });
+    environment.add_filter("sha256", |text: String| aws::hash(text.as_bytes()));
     environment.add_filter("string", |value: Value| value.to_string());
     environment.add_filter("int", int);
     environment.add_filter("fixed", fixed);

@@ -50,9 +50,7 @@ impl Kind {
             let name = &setting.name;
             let value = match (settings.get(name), &setting.default) {
                 (Some(value), _) => Some(value.clone()),
-                (None, Some(default)) => {
-                    default.render(&Seen::from(Serde(json!({ "settings": complete })))).ok()
-                }
+                (None, Some(default)) => default.render(&seen(&complete)).ok(),
                 (None, None) => None,
             };
             match value {
@@ -104,6 +102,11 @@ impl Kind {
     /// What the template lacks.
     pub fn base(&self, given: &Given) -> Option<Result<String, super::text::Mistake>> {
         let request = self.request.as_ref()?;
-        Some(request.base.render(&Seen::from(Serde(json!({ "settings": given.settings })))))
+        Some(request.base.render(&seen(&given.settings)))
     }
+}
+
+/// What templates see before there is an event.
+fn seen(settings: &BTreeMap<String, String>) -> Seen {
+    Seen::from(Serde(json!({ "settings": settings })))
 }
