@@ -71,7 +71,7 @@ pub(crate) fn set_up(
     id: &str,
     secrets: impl IntoIterator<Item = Secret>,
 ) -> Result<(Arc<Provider>, Settings), SetupError> {
-    let provider = ringback_providers::find(id).and_then(|file| file.provider());
+    let provider = ringback_builtin::provider(id).and_then(|file| file.parsed());
     let provider = provider.ok_or_else(|| SetupError::UnknownProvider(id.to_owned()))?;
     let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for Secret { setting, value } in secrets {

@@ -14,7 +14,7 @@ pub mod text;
 mod tests;
 
 pub use fill::{Event, Filled, Unfilled};
-pub use given::{Given, Problem};
+pub use given::{Given, OnMissing, Problem, Wanted};
 pub use kind::Kind;
 pub use mapping::Mapping;
 pub use text::Text;

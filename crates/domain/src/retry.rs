@@ -89,6 +89,10 @@ pub enum KeptBack {
     NotWanted,
     /// Whether it does could not be found out within the filter's budget.
     Overrun,
+    /// It lacks something that the destination needs, and is not for it then.
+    Lacking,
+    /// It cannot become what the destination takes.
+    Unfit,
 }
 
 /// Where the delivery and its endpoint stood before the attempt ended.
@@ -152,13 +156,14 @@ impl Schedule {
 
 impl KeptBack {
     /// What follows. The endpoint has no part in it. Trying again would find the same, so what could
-    /// not be found out has failed until somebody changes the filter and sends it again.
+    /// not be found out or made has failed until somebody changes the filter or the mapping and sends
+    /// it again.
     #[must_use]
     pub fn decision(self, trigger: Trigger) -> Decision {
         let outcome = match (self, trigger) {
-            (KeptBack::NotWanted, _) => Outcome::Filtered,
-            (KeptBack::Overrun, Trigger::Scheduled) => Outcome::Exhausted,
-            (KeptBack::Overrun, Trigger::Manual) => Outcome::Unchanged,
+            (KeptBack::NotWanted | KeptBack::Lacking, _) => Outcome::Filtered,
+            (KeptBack::Overrun | KeptBack::Unfit, Trigger::Scheduled) => Outcome::Exhausted,
+            (KeptBack::Overrun | KeptBack::Unfit, Trigger::Manual) => Outcome::Unchanged,
         };
         Decision { outcome, next_at: None, disable: None }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use minijinja::Value as Seen;
 use minijinja::value::Serde;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::kind::Kind;
@@ -12,6 +13,32 @@ use super::mapping::Mapping;
 /// The longest setting, in bytes: a certificate with room to spare.
 pub const SETTING: usize = 16 * 1024;
 
+/// What a destination is given, as it is stored (sealed, as much of it is secret).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Wanted {
+    /// By name, without defaults.
+    pub settings: BTreeMap<String, String>,
+    /// The mapping: an object of templates.
+    pub fields: Value,
+    /// What becomes of an event that lacks something.
+    #[serde(default)]
+    pub on_missing: OnMissing,
+}
+
+/// What becomes of an event that lacks something that the mapping asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnMissing {
+    /// It has failed, and stays for somebody to look at and send again.
+    #[default]
+    DeadLetter,
+    /// It is not for this destination.
+    Skip,
+    /// It is tried again as if the destination had refused it.
+    Retry,
+}
+
 /// What a destination was given, complete and fit for its kind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Given {
@@ -19,6 +46,8 @@ pub struct Given {
     pub settings: BTreeMap<String, String>,
     /// What an event becomes.
     pub fields: Mapping,
+    /// What becomes of an event that lacks something.
+    pub on_missing: OnMissing,
 }
 
 /// Something that a destination cannot be made with. Never repeats a value.
@@ -36,11 +65,8 @@ impl Kind {
     ///
     /// # Errors
     /// Every [`Problem`].
-    pub fn given(
-        &self,
-        settings: &BTreeMap<String, String>,
-        fields: &Value,
-    ) -> Result<Given, Vec<Problem>> {
+    pub fn given(&self, wanted: &Wanted) -> Result<Given, Vec<Problem>> {
+        let Wanted { settings, fields, .. } = wanted;
         let mut problems = Vec::new();
         let mut say = |place: &str, message: String| {
             problems.push(Problem { place: place.to_owned(), message });
@@ -90,7 +116,9 @@ impl Kind {
             say(&format!("fields.{name}"), format!("{} knows no such field", self.name));
         }
         match mapping {
-            Ok(fields) if problems.is_empty() => Ok(Given { settings: complete, fields }),
+            Ok(fields) if problems.is_empty() => {
+                Ok(Given { settings: complete, fields, on_missing: wanted.on_missing })
+            }
             _ => Err(problems),
         }
     }

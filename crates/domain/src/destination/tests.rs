@@ -58,6 +58,7 @@ fn given(fields: &Value) -> Given {
     Given {
         settings: [("url", "https://example.com"), ("token", "made-up")].map(setting).into(),
         fields: Mapping::parse(fields).unwrap(),
+        on_missing: OnMissing::default(),
     }
 }
 
@@ -99,7 +100,9 @@ fn every_file_can_be_read_and_is_named_after_its_kind() {
 fn what_is_given_is_held_against_the_kind() {
     let check = |settings: &[(&str, &str)], fields: Value, expect: &[&str]| {
         let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        let problems = kind().given(&settings.collect(), &fields).err().unwrap_or_default();
+        let on_missing = OnMissing::default();
+        let wanted = Wanted { settings: settings.collect(), fields, on_missing };
+        let problems = kind().given(&wanted).err().unwrap_or_default();
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(problems, expect);
     };
@@ -208,8 +211,12 @@ fn every_file_makes_the_request_that_its_interface_documents() {
             continue;
         };
         let object = |text: &str| -> Value { serde_json::from_str(text).unwrap() };
-        let settings = serde_json::from_value(object(case.settings)).unwrap();
-        let given = kind.given(&settings, &object(case.fields)).unwrap_or_else(|problems| {
+        let wanted = Wanted {
+            settings: serde_json::from_value(object(case.settings)).unwrap(),
+            fields: object(case.fields),
+            on_missing: OnMissing::default(),
+        };
+        let given = kind.given(&wanted).unwrap_or_else(|problems| {
             panic!("{name}: {problems:?}");
         });
         let filled = kind.fill(&given, &event, Timestamp(1_440_938_160_000)).unwrap();

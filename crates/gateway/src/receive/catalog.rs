@@ -21,7 +21,7 @@ use std::{
 };
 
 use ringback_domain::provider::Provider;
-use ringback_providers::BuiltIn;
+use ringback_builtin::BuiltIn;
 
 use self::directory::Directory;
 pub use self::directory::{Error, Problem};
@@ -71,7 +71,7 @@ impl Catalog {
     pub fn get(&self, id: &str) -> Option<Arc<Provider>> {
         let own =
             self.own.as_ref().and_then(|own| Some(Arc::clone(&own.files().get(id)?.provider)));
-        own.or_else(|| ringback_providers::find(id)?.provider())
+        own.or_else(|| ringback_builtin::provider(id)?.parsed())
     }
 
     /// All providers by their ids. The first call parses every built-in file.
@@ -84,14 +84,14 @@ impl Catalog {
         let own = self.own.as_ref().and_then(|own| own.files().get(id).cloned());
         match own {
             Some(file) => Some(Entry::own(&file)),
-            None => Entry::built_in(ringback_providers::find(id)?),
+            None => Entry::built_in(ringback_builtin::provider(id)?),
         }
     }
 
     /// All providers by their ids, and where they are from.
     pub fn entries(&self) -> Vec<Entry> {
         let own = self.own.as_ref().map(|own| own.files()).unwrap_or_default();
-        let built_in = ringback_providers::all().iter().filter(|one| !own.contains_key(one.id));
+        let built_in = ringback_builtin::providers().iter().filter(|one| !own.contains_key(one.id));
         let mut by_id: BTreeMap<String, Entry> =
             built_in.filter_map(|one| Some((one.id.to_owned(), Entry::built_in(one)?))).collect();
         by_id.extend(own.iter().map(|(id, file)| (id.clone(), Entry::own(file))));
@@ -113,12 +113,12 @@ impl Catalog {
 impl Entry {
     fn built_in(file: &'static BuiltIn) -> Option<Self> {
         let text = Cow::Borrowed(file.text);
-        Some(Self { provider: file.provider()?, text, origin: Origin::BuiltIn })
+        Some(Self { provider: file.parsed()?, text, origin: Origin::BuiltIn })
     }
 
     fn own(file: &directory::File) -> Self {
         let path = file.path.clone();
-        let origin = match ringback_providers::find(&file.provider.id) {
+        let origin = match ringback_builtin::provider(&file.provider.id) {
             Some(_) => Origin::Instead(path),
             None => Origin::Own(path),
         };

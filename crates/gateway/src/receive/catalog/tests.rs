@@ -104,7 +104,7 @@ fn own_files_stand_beside_built_in_ones_and_instead_of_them() {
     assert_eq!(catalog.entry("acme").unwrap().text, acme("acme", "one"));
     let ids: Vec<String> = catalog.all().iter().map(|one| one.id.clone()).collect();
     assert!(ids.is_sorted() && ids.iter().filter(|id| *id == "github").count() == 1, "{ids:?}");
-    assert_eq!(ids.len(), ringback_providers::all().len() + 1);
+    assert_eq!(ids.len(), ringback_builtin::providers().len() + 1);
 }
 
 #[test]

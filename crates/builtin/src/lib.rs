@@ -1,0 +1,91 @@
+//! The providers of webhooks and the kinds of destinations that Ringback knows: the files of
+//! `providers/` and `destinations/`, as part of the binary.
+//!
+//! A file is parsed when it is first asked for, so that a start costs nothing. The server and the
+//! Rust client share them, so that both say the same of a request.
+//!
+//! ```
+//! let github = ringback_builtin::provider("github").and_then(|file| file.parsed());
+//! assert_eq!(github.map(|github| github.name.clone()).as_deref(), Some("GitHub"));
+//! assert!(ringback_builtin::provider("no-such-provider").is_none());
+//! let slack = ringback_builtin::kind("slack").and_then(|file| file.parsed());
+//! assert_eq!(slack.map(|slack| slack.name.clone()).as_deref(), Some("Slack"));
+//! ```
+
+use std::sync::{Arc, OnceLock};
+
+use ringback_domain::{
+    destination::Kind,
+    provider::{Mistake, Provider},
+};
+
+/// A file that is part of the binary.
+#[derive(Debug)]
+pub struct BuiltIn<T> {
+    /// Whom it describes, which is the file's name: `stripe`.
+    pub id: &'static str,
+    /// The file as it was read when this was built.
+    pub text: &'static str,
+    parsed: OnceLock<Option<Arc<T>>>,
+}
+
+/// What a file describes.
+pub trait Described: Sized {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// The mistakes in it.
+    fn read(text: &str) -> Result<Self, Vec<Mistake>>;
+}
+
+impl Described for Provider {
+    fn read(text: &str) -> Result<Self, Vec<Mistake>> {
+        Provider::parse(text)
+    }
+}
+
+impl Described for Kind {
+    fn read(text: &str) -> Result<Self, Vec<Mistake>> {
+        Kind::parse(text)
+    }
+}
+
+// `PROVIDERS` and `KINDS`, sorted by id: made by `build.rs` from the files.
+include!(concat!(env!("OUT_DIR"), "/providers.rs"));
+include!(concat!(env!("OUT_DIR"), "/destinations.rs"));
+
+/// Every provider, sorted by id.
+pub fn providers() -> &'static [BuiltIn<Provider>] {
+    &PROVIDERS
+}
+
+/// The file of the provider with this id.
+pub fn provider(id: &str) -> Option<&'static BuiltIn<Provider>> {
+    find(&PROVIDERS, id)
+}
+
+/// Every kind of destination, sorted by id.
+pub fn kinds() -> &'static [BuiltIn<Kind>] {
+    &KINDS
+}
+
+/// The file of the kind of destination with this id.
+pub fn kind(id: &str) -> Option<&'static BuiltIn<Kind>> {
+    find(&KINDS, id)
+}
+
+fn find<T>(table: &'static [BuiltIn<T>], id: &str) -> Option<&'static BuiltIn<T>> {
+    let at = table.binary_search_by(|one| one.id.cmp(id)).ok()?;
+    table.get(at)
+}
+
+impl<T: Described> BuiltIn<T> {
+    const fn new(id: &'static str, text: &'static str) -> Self {
+        Self { id, text, parsed: OnceLock::new() }
+    }
+
+    /// Parses the file, once. A test parses them all, so that there is none that cannot be.
+    pub fn parsed(&self) -> Option<Arc<T>> {
+        self.parsed.get_or_init(|| T::read(self.text).ok().map(Arc::new)).clone()
+    }
+}
