@@ -20,8 +20,8 @@ use std::{
     time::Duration,
 };
 
-use ringback_domain::provider::Provider;
 use ringback_builtin::BuiltIn;
+use ringback_domain::provider::Provider;
 
 use self::directory::Directory;
 pub use self::directory::{Error, Problem};
@@ -111,7 +111,7 @@ impl Catalog {
 }
 
 impl Entry {
-    fn built_in(file: &'static BuiltIn) -> Option<Self> {
+    fn built_in(file: &'static BuiltIn<Provider>) -> Option<Self> {
         let text = Cow::Borrowed(file.text);
         Some(Self { provider: file.parsed()?, text, origin: Origin::BuiltIn })
     }
