@@ -61,6 +61,8 @@ pub struct Content {
     pub id: MessageId,
     /// Whose.
     pub scope: Scope,
+    /// What happened.
+    pub event_type: Box<str>,
     /// The caller's id, for operational messages.
     pub event_id: Option<String>,
     /// The content type, if not `application/json`.

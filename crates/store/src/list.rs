@@ -36,6 +36,28 @@ pub struct Page {
     pub order: Order,
 }
 
+/// Which endpoints a list has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Targets {
+    /// All.
+    All,
+    /// Those with a URL that is called as it is.
+    Urls,
+    /// Those that name a kind of destination.
+    Destinations,
+}
+
+impl Targets {
+    /// Whether destinations are asked for, or what is none; nothing if it does not matter.
+    pub(crate) fn are_destinations(self) -> Option<bool> {
+        match self {
+            Targets::All => None,
+            Targets::Urls => Some(false),
+            Targets::Destinations => Some(true),
+        }
+    }
+}
+
 /// One page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed<T> {

@@ -18,7 +18,7 @@ use crate::{
     Append, Appended, ApplicationChange, AttemptQuery, Backlog, Claimed, Due, DuePage, DueQuery,
     EndpointChange, EndpointSecrets, EventTypeChange, EventTypeQuery, Explanation, Lane, Listed,
     MessageQuery, NewApplication, NewEndpoint, NewEventType, NewToken, Page, Record, Recorded,
-    Resend, RotateSecret, TokenRow, Waiting,
+    Resend, RotateSecret, Targets, TokenRow, Waiting,
 };
 
 /// A boxed future that can move between threads.
@@ -161,6 +161,7 @@ pub trait Store:
     fn endpoints(
         &self,
         scope: Scope,
+        targets: Targets,
         page: Page,
     ) -> BoxFuture<'_, Result<Listed<Endpoint>, ReadError>>;
     /// Changes an endpoint; what is `None` stays.

@@ -6,12 +6,16 @@ use minijinja::Value as Seen;
 use minijinja::value::Serde;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use url::Url;
 
-use super::kind::Kind;
+use super::kind::{Kind, Setting};
 use super::mapping::Mapping;
 
 /// The longest setting, in bytes: a certificate with room to spare.
 pub const SETTING: usize = 16 * 1024;
+
+/// Stands for a secret.
+const MASK: &str = "***";
 
 /// What a destination is given, as it is stored (sealed, as much of it is secret).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,6 +41,17 @@ pub enum OnMissing {
     Skip,
     /// It is tried again as if the destination had refused it.
     Retry,
+}
+
+impl OnMissing {
+    /// `deadLetter`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OnMissing::DeadLetter => "deadLetter",
+            OnMissing::Skip => "skip",
+            OnMissing::Retry => "retry",
+        }
+    }
 }
 
 /// What a destination was given, complete and fit for its kind.
@@ -88,6 +103,9 @@ impl Kind {
                 Some(value) if value.chars().any(|c| c.is_control() && c != '\n') => {
                     say(name, "has a control character".to_owned());
                 }
+                Some(value) if setting.boolean && !["true", "false"].contains(&&*value) => {
+                    say(name, "is `true` or `false`".to_owned());
+                }
                 Some(value) => match &setting.pattern {
                     Some(pattern) if !pattern.is_match(&value) => {
                         say(name, format!("does not look like one: {}", setting.label));
@@ -124,7 +142,7 @@ impl Kind {
     }
 
     /// Where its requests go, as far as settings say: the scheme, the host, and what of the path is
-    /// the same for every event.
+    /// the same for every event; none for kinds that are code.
     ///
     /// # Errors
     /// What the template lacks.
@@ -132,6 +150,55 @@ impl Kind {
         let request = self.request.as_ref()?;
         Some(request.base.render(&seen(&given.settings)))
     }
+
+    /// The settings as they may be shown: without secrets, but for the URLs among them that hold a
+    /// password, which is masked.
+    pub fn shown(&self, settings: &BTreeMap<String, String>) -> BTreeMap<String, Value> {
+        let one = |setting: &Setting| {
+            let value = settings.get(&setting.name)?;
+            let shown = match setting {
+                Setting { secret: true, .. } => Value::String(without_password(value)?),
+                Setting { boolean: true, .. } => Value::Bool(value == "true"),
+                _ => Value::String(value.clone()),
+            };
+            Some((setting.name.clone(), shown))
+        };
+        self.settings.iter().filter_map(one).collect()
+    }
+
+    /// What replaces `former`: whoever writes back what was shown does not know the secrets, and
+    /// keeps them.
+    #[must_use]
+    pub fn keeping_secrets(&self, mut wanted: Wanted, former: &Wanted) -> Wanted {
+        let shown = self.shown(&former.settings);
+        for Setting { name, .. } in self.settings.iter().filter(|setting| setting.secret) {
+            let given = wanted.settings.get(name);
+            let is_kept = given.is_none_or(|given| {
+                shown.get(name).and_then(Value::as_str).is_some_and(|shown| shown == given)
+            });
+            if let Some(former) = former.settings.get(name).filter(|_| is_kept) {
+                wanted.settings.insert(name.clone(), former.clone());
+            }
+        }
+        wanted
+    }
+
+    /// The same with every secret replaced, so that what is made of it can be shown.
+    #[must_use]
+    pub fn masked(&self, mut given: Given) -> Given {
+        for Setting { name, .. } in self.settings.iter().filter(|setting| setting.secret) {
+            given.settings.entry(name.clone()).and_modify(|value| MASK.clone_into(value));
+        }
+        given
+    }
+}
+
+/// A URL with its password masked; none if the text is no URL with a password.
+fn without_password(text: &str) -> Option<String> {
+    let mut url = Url::parse(text).ok()?;
+    url.password()?;
+    url.set_password(Some(MASK)).ok()?;
+    Some(url.into())
 }
 
 /// What templates see before there is an event.

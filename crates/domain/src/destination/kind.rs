@@ -84,6 +84,9 @@ pub struct Setting {
     /// It has to match this regular expression as a whole.
     #[serde(default, deserialize_with = "pattern")]
     pub pattern: Option<Regex>,
+    /// It is `true` or `false`.
+    #[serde(default)]
+    pub boolean: bool,
 }
 
 /// One thing that an event is mapped to.
@@ -220,8 +223,14 @@ impl Kind {
         for field in kind.fields.iter().filter(|field| field.required && field.default.is_some()) {
             mistake(format!("`{}` is required and has a default", field.name));
         }
-        for setting in kind.settings.iter().filter(|it| it.secret && it.default.is_some()) {
-            mistake(format!("`{}` is a secret and has a default", setting.name));
+        for setting in &kind.settings {
+            if setting.secret && setting.default.is_some() {
+                mistake(format!("`{}` is a secret and has a default", setting.name));
+            }
+            // They stand beside the settings where a destination is made.
+            if ["fields", "onMissing"].contains(&&*setting.name) {
+                mistake(format!("`{}` is the name of something else", setting.name));
+            }
         }
         if mistakes.is_empty() { Ok(kind) } else { Err(mistakes) }
     }

@@ -117,6 +117,8 @@ pub(super) trait Nameable {
 pub(super) struct Application;
 /// An endpoint: id or uid.
 pub(super) struct Endpoint;
+/// A destination: id or uid of the endpoint that it is.
+pub(super) struct Destination;
 /// A message: id or event id.
 pub(super) struct Message;
 /// An attempt: id.
@@ -143,6 +145,14 @@ impl Nameable for Endpoint {
     const SEGMENT: &'static str = "endpoint_id";
     fn read(segment: &str) -> Result<Reference, Error> {
         Ok(Reference::parse(Kind::Endpoint, segment))
+    }
+}
+
+impl Nameable for Destination {
+    type Reference = Reference;
+    const SEGMENT: &'static str = "destination_id";
+    fn read(segment: &str) -> Result<Reference, Error> {
+        Endpoint::read(segment)
     }
 }
 

@@ -13,8 +13,6 @@ pub(super) const OPERATIONS: &[(&str, &str)] = &[
     ("POST", "/api/v1/app/{app_id}/autoconfig"),
     ("DELETE", "/api/v1/app/{app_id}/autoconfig/{autoconfig_id}"),
     ("POST", "/api/v1/app/{app_id}/autoconfig/{autoconfig_id}/rotate"),
-    ("GET POST", "/api/v1/app/{app_id}/destination"),
-    ("GET PUT PATCH DELETE", "/api/v1/app/{app_id}/destination/{destination_id}"),
     ("POST", "/api/v1/app/{app_id}/destination/{destination_id}/secret/rotate"),
     ("GET PATCH", "/api/v1/app/{app_id}/destination/{destination_id}/transformation"),
     ("GET PATCH", "/api/v1/app/{app_id}/endpoint/{endpoint_id}/transformation"),

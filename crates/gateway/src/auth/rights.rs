@@ -43,7 +43,8 @@ fn inside_application(reads: bool, path: &[&str]) -> Right {
         | ["msg", _, "endpoint", _, "resend"] => Right::Attempt,
         ["endpoint" | "destination"]
         | ["endpoint" | "destination", _]
-        | ["endpoint", _, "headers" | "pause" | "resume"] => Right::Configure,
+        | ["endpoint", _, "headers" | "pause" | "resume"]
+        | ["destination", _, "dry-run"] => Right::Configure,
         _ => Right::Own,
     }
 }

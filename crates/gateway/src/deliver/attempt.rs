@@ -13,7 +13,7 @@ use ringback_domain::{
 use ringback_store::Content;
 use tokio::time::Instant;
 
-use super::{prepare::Route, services::Services};
+use super::{destination::Unsent, prepare::Route, services::Services};
 use crate::{
     log::replies,
     outbound::{self, Answer, ConnectFailure, ExchangeFailure, Sender, exchange},
@@ -52,7 +52,7 @@ pub(super) async fn make(
     let result = loop {
         let request = match route.request(content, now) {
             Ok(request) => request,
-            Err(reason) => return Made::unprepared(reason),
+            Err(unsent) => return Made::unsent(unsent, kept),
         };
         let reused = kept.is_some();
         let mut sender = match kept.take() {
@@ -73,7 +73,8 @@ pub(super) async fn make(
     let mut made = match result {
         Ok((answer, sender)) => {
             let reply = reply(services, content, &answer);
-            let mut made = Made::answered(answer, sender, timings, now);
+            let meaning = route.meaning(answer.status.as_u16(), &answer.body);
+            let mut made = Made::answered(answer, meaning, sender, timings, now);
             made.response.truncate(services.limits.answer.keep);
             Made { reply, ..made }
         }
@@ -126,14 +127,19 @@ async fn open(
 }
 
 impl Made {
-    fn answered(answer: Answer, sender: Sender, timings: Timings, now: Timestamp) -> Made {
+    fn answered(
+        answer: Answer,
+        meaning: Meaning,
+        sender: Sender,
+        timings: Timings,
+        now: Timestamp,
+    ) -> Made {
         let status_code = answer.status.as_u16();
         let retry_after = answer.headers.get(header::RETRY_AFTER);
         let retry_after = retry_after
             .and_then(|value| value.to_str().ok())
             .and_then(|value| parse_retry_after(value, now));
-        let ending =
-            Ending { status_code, complete: true, retry_after, meaning: Meaning::ByStatus };
+        let ending = Ending { status_code, complete: true, retry_after, meaning };
         let success = ending.is_success();
         Made {
             ending,
@@ -180,11 +186,30 @@ impl Made {
         Made { failed: Some(Phase::Prepare), reason: Some(reason), ..Made::nothing() }
     }
 
+    /// No attempt, as there is nothing to send; the connection stays.
+    fn unsent(unsent: Unsent, kept: Option<Sender>) -> Made {
+        match unsent {
+            Unsent::Unprepared(reason) => Made::unprepared(reason),
+            Unsent::KeptBack(kept_back, why) => {
+                Made { response: why.into(), ..Made::kept_back(kept_back, kept) }
+            }
+            // It says nothing about the destination.
+            Unsent::Lacking(why) => Made {
+                response: why.into(),
+                sign: Sign::Nothing,
+                sender: kept,
+                ..Made::unprepared("event_incomplete")
+            },
+        }
+    }
+
     /// No attempt, as the endpoint's filter keeps the message back; the connection stays.
     pub(super) fn kept_back(kept_back: KeptBack, kept: Option<Sender>) -> Made {
         let (failed, reason) = match kept_back {
             KeptBack::NotWanted => (None, "filtered"),
             KeptBack::Overrun => (Some(Phase::Filter), "filter_overrun"),
+            KeptBack::Lacking => (None, "event_incomplete"),
+            KeptBack::Unfit => (Some(Phase::Prepare), "event_unfit"),
         };
         Made {
             kept_back: Some(kept_back),
@@ -219,6 +244,7 @@ impl Made {
 fn status_reason(status_code: u16) -> &'static str {
     match status_code {
         300..=399 => "redirect_not_followed",
+        200..=299 => "refused_in_answer",
         410 => "gone",
         429 => "too_many_requests",
         503 => "service_unavailable",

@@ -85,7 +85,7 @@ fn measure(services: &Services, ended: &Ended<'_>, outcome: Outcome, now: Timest
 /// What those are told who wait for the endpoint's answer.
 fn reply(made: &mut Made) -> replies::Outcome {
     match (made.kept_back, made.reply.take()) {
-        (Some(KeptBack::NotWanted), _) => replies::Outcome::NotWanted,
+        (Some(KeptBack::NotWanted | KeptBack::Lacking), _) => replies::Outcome::NotWanted,
         (_, Some(answer)) => replies::Outcome::Answered(answer),
         (_, None) => replies::Outcome::Failed,
     }

@@ -295,6 +295,7 @@ mod tests {
             content: Arc::new(Content {
                 id,
                 scope,
+                event_type: "a".into(),
                 event_id: None,
                 content_type: None,
                 payload,

@@ -22,6 +22,7 @@ mod worker;
 
 mod lane;
 
+mod destination;
 mod prepare;
 mod style;
 

@@ -7,11 +7,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use ringback_domain::{
     application::OPERATIONAL_UID,
+    destination::kind_of,
     endpoint::State,
     filter::{Event, Expression, Outcome},
     id::{ApplicationId, EndpointId, Key},
     provider::State as Proof,
-    retry::KeptBack,
+    retry::{KeptBack, Meaning},
     scope::Scope,
     seal::{Context, Keyring},
     signature::SigningKey,
@@ -22,7 +23,11 @@ use ringback_domain::{
 use ringback_store::{Content, EndpointSecrets, Lane};
 use zeroize::Zeroizing;
 
-use super::{services::Services, style::Style};
+use super::{
+    destination::{Destination, Unsent},
+    services::Services,
+    style::Style,
+};
 
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("Ringback/", env!("CARGO_PKG_VERSION")));
@@ -43,14 +48,22 @@ pub(super) struct Prepared {
     pub(super) route: Result<Route, &'static str>,
 }
 
-/// What to dial, how to sign, which headers to add.
+/// What to dial, what to make of a message, which headers to add.
 #[derive(Clone)]
 pub(super) struct Route {
     pub(super) target: Target,
     host: HeaderValue,
-    keys: Vec<(SigningKey, Option<Timestamp>)>,
-    style: Option<Style>,
+    way: Way,
     headers: HeaderMap,
+}
+
+/// What a message becomes.
+#[derive(Clone)]
+enum Way {
+    /// What it is, signed.
+    Endpoint { keys: Vec<(SigningKey, Option<Timestamp>)>, style: Option<Style> },
+    /// What a kind of destination takes.
+    Destination(Arc<Destination>),
 }
 
 impl Prepared {
@@ -112,85 +125,137 @@ impl Route {
     fn new(lane: &Lane, services: &Services) -> Result<Route, &'static str> {
         let Services { keyring, require_https, .. } = services;
         let rules = Rules { require_https: *require_https };
-        let target = Target::parse(&lane.endpoint.url, rules).map_err(|_| "url_refused")?;
-        let host = HeaderValue::from_str(&target.host_header).map_err(|_| "url_refused")?;
         let sealed = Sealed { scope: lane.scope, secrets: &lane.secrets, keyring };
-        let style = match &lane.endpoint.sign_as {
-            None => None,
-            Some(provider) => Some(Style {
-                providers: Arc::clone(&services.providers),
-                provider: provider.clone(),
-                url: lane.endpoint.url.clone(),
-                secret: sealed.newest()?,
-            }),
+        let url = &lane.endpoint.url;
+        let (target, way) = match kind_of(url) {
+            None => {
+                let target = Target::parse(url, rules).map_err(|_| "url_refused")?;
+                (target, Way::Endpoint { keys: sealed.keys()?, style: style(lane, services)? })
+            }
+            Some(kind) => {
+                let given = sealed.credentials()?.ok_or("destination_unreadable")?;
+                let destination = Destination::new(kind, &given)?;
+                (destination.target(rules)?, Way::Destination(Arc::new(destination)))
+            }
         };
-        Ok(Route { target, host, keys: sealed.keys()?, style, headers: sealed.headers()? })
+        let mut headers = sealed.headers()?;
+        if let (Way::Endpoint { .. }, Some(credentials)) = (&way, sealed.credentials()?) {
+            headers.entry(header::AUTHORIZATION).or_insert(sensitive(&credentials)?);
+        }
+        let host = HeaderValue::from_str(&target.host_header).map_err(|_| "url_refused")?;
+        Ok(Route { target, host, way, headers })
     }
 
-    /// The request for one attempt, signed at `now` by every key that has not expired.
+    /// The request for one attempt, made and signed at `now`.
     ///
     /// # Errors
-    /// See [`Style::sign`].
+    /// [`Unsent`]: there is no such request.
     pub(super) fn request(
         &self,
         content: &Content,
         now: Timestamp,
-    ) -> Result<Request<Full<Bytes>>, &'static str> {
-        let mut request = Request::new(Full::new(content.payload.clone()));
-        *request.method_mut() = Method::POST;
-        if let Ok(uri) = self.target.path_and_query.parse() {
-            *request.uri_mut() = uri;
-        }
-        let id = content.id.to_string();
-        let signature = self.signature(&id, &content.payload, now);
-        let headers = request.headers_mut();
-        let came_with = content.headers.as_deref().unwrap_or_default();
-        headers.reserve(10 + self.headers.len() + came_with.len());
-        for (name, value) in came_with {
-            let pair = (HeaderName::try_from(name), HeaderValue::try_from(value));
-            if let (Ok(name), Ok(value)) = pair {
-                headers.append(name, value);
+    ) -> Result<Request<Full<Bytes>>, Unsent> {
+        let mut request = match &self.way {
+            Way::Endpoint { keys, style } => {
+                let mut request = Request::new(Full::new(content.payload.clone()));
+                *request.method_mut() = Method::POST;
+                if let Ok(uri) = self.target.path_and_query.parse() {
+                    *request.uri_mut() = uri;
+                }
+                *request.headers_mut() = signed(keys, style.as_ref(), content, now)?;
+                request
             }
-        }
+            Way::Destination(destination) => destination.request(&self.target, content, now)?,
+        };
+        let headers = request.headers_mut();
         headers.insert(header::HOST, self.host.clone());
         headers.insert(header::USER_AGENT, USER_AGENT);
-        let content_type = content.content_type.as_deref().map(HeaderValue::from_str);
-        headers.insert(header::CONTENT_TYPE, content_type.and_then(Result::ok).unwrap_or(JSON));
-        // Both families (Standard Webhooks 1.0.0 and the older names): every verifier finds its own.
-        for (names, value) in [
-            (["webhook-id", "svix-id"], text(&id)),
-            (["webhook-timestamp", "svix-timestamp"], HeaderValue::from(now.seconds())),
-            (["webhook-signature", "svix-signature"], text(&signature)),
-        ] {
-            let [first, second] = names.map(HeaderName::from_static);
-            headers.insert(first, value.clone());
-            headers.insert(second, value);
-        }
-        if is_unproven(came_with) {
-            // A forgery must not become genuine by our signature.
-            for name in ["webhook-signature", "svix-signature"] {
-                headers.remove(name);
-            }
-        } else if let Some(style) = &self.style {
-            style.sign(headers, &id, &content.payload, now)?;
-        }
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }
         Ok(request)
     }
 
-    fn signature(&self, id: &str, payload: &[u8], now: Timestamp) -> String {
-        let mut signature = String::with_capacity(48 * self.keys.len());
-        let valid = |until: &Option<Timestamp>| until.is_none_or(|until| now < until);
-        for (key, _) in self.keys.iter().filter(|(_, until)| valid(until)) {
-            if !signature.is_empty() {
-                signature.push(' ');
-            }
-            key.sign_into(id, now.seconds(), payload, &mut signature);
+    /// What an answer means.
+    pub(super) fn meaning(&self, status_code: u16, body: &[u8]) -> Meaning {
+        match &self.way {
+            Way::Endpoint { .. } => Meaning::ByStatus,
+            Way::Destination(destination) => destination.meaning(status_code, body),
         }
-        signature
     }
+}
+
+/// Whose style a lane signs in, too.
+fn style(lane: &Lane, services: &Services) -> Result<Option<Style>, &'static str> {
+    let Some(provider) = &lane.endpoint.sign_as else { return Ok(None) };
+    let sealed = Sealed { scope: lane.scope, secrets: &lane.secrets, keyring: &services.keyring };
+    Ok(Some(Style {
+        providers: Arc::clone(&services.providers),
+        provider: provider.clone(),
+        url: lane.endpoint.url.clone(),
+        secret: sealed.newest()?,
+    }))
+}
+
+/// The headers that say which message it is, signed at `now` by every key that has not expired,
+/// beside those that the message came with.
+///
+/// # Errors
+/// See [`Style::sign`].
+fn signed(
+    keys: &[(SigningKey, Option<Timestamp>)],
+    style: Option<&Style>,
+    content: &Content,
+    now: Timestamp,
+) -> Result<HeaderMap, &'static str> {
+    let id = content.id.to_string();
+    let signature = signature(keys, &id, &content.payload, now);
+    let came_with = content.headers.as_deref().unwrap_or_default();
+    let mut headers = HeaderMap::with_capacity(16 + came_with.len());
+    for (name, value) in came_with {
+        let pair = (HeaderName::try_from(name), HeaderValue::try_from(value));
+        if let (Ok(name), Ok(value)) = pair {
+            headers.append(name, value);
+        }
+    }
+    let content_type = content.content_type.as_deref().map(HeaderValue::from_str);
+    headers.insert(header::CONTENT_TYPE, content_type.and_then(Result::ok).unwrap_or(JSON));
+    // Both families (Standard Webhooks 1.0.0 and the older names): every verifier finds its own.
+    for (names, value) in [
+        (["webhook-id", "svix-id"], text(&id)),
+        (["webhook-timestamp", "svix-timestamp"], HeaderValue::from(now.seconds())),
+        (["webhook-signature", "svix-signature"], text(&signature)),
+    ] {
+        let [first, second] = names.map(HeaderName::from_static);
+        headers.insert(first, value.clone());
+        headers.insert(second, value);
+    }
+    if is_unproven(came_with) {
+        // A forgery must not become genuine by our signature.
+        for name in ["webhook-signature", "svix-signature"] {
+            headers.remove(name);
+        }
+    } else if let Some(style) = style {
+        style.sign(&mut headers, &id, &content.payload, now)?;
+    }
+    Ok(headers)
+}
+
+fn signature(
+    keys: &[(SigningKey, Option<Timestamp>)],
+    id: &str,
+    payload: &[u8],
+    now: Timestamp,
+) -> String {
+    let mut signature = String::with_capacity(48 * keys.len());
+    let valid = |until: &Option<Timestamp>| until.is_none_or(|until| now < until);
+    for (key, _) in keys.iter().filter(|(_, until)| valid(until)) {
+        if !signature.is_empty() {
+            signature.push(' ');
+        }
+        key.sign_into(id, now.seconds(), payload, &mut signature);
+    }
+    signature
 }
 
 /// Whether the message came to a source and nothing proved who sent it.
@@ -230,12 +295,16 @@ impl Sealed<'_> {
         self.open("endpoint-secret", &newest.sealed).map(Zeroizing::new)
     }
 
+    /// What belongs to the URL: the value of a header, or what a destination was given.
+    fn credentials(&self) -> Result<Option<Zeroizing<String>>, &'static str> {
+        let sealed = self.secrets.credentials.as_deref();
+        sealed
+            .map(|sealed| self.open("endpoint-credentials", sealed).map(Zeroizing::new))
+            .transpose()
+    }
+
     fn headers(&self) -> Result<HeaderMap, &'static str> {
         let mut headers = HeaderMap::new();
-        if let Some(sealed) = &self.secrets.credentials {
-            let value = self.open("endpoint-credentials", sealed)?;
-            headers.insert(header::AUTHORIZATION, sensitive(&value)?);
-        }
         if let Some(sealed) = &self.secrets.headers {
             let json = self.open("endpoint-headers", sealed)?;
             let named: std::collections::BTreeMap<String, String> =

@@ -66,6 +66,7 @@ impl Log {
 /// What the lanes need of a message while the store has the rest.
 struct Kept {
     environment: i64,
+    event_type: Box<str>,
     event_id: Option<String>,
     content_type: Option<String>,
     payload: bytes::Bytes,
@@ -78,6 +79,7 @@ impl Kept {
         let message = &append.message;
         Kept {
             environment: append.environment,
+            event_type: message.event_type.as_str().into(),
             event_id: message.event_id.clone(),
             content_type: message.content_type.clone(),
             payload: message.payload.clone(),
@@ -91,6 +93,7 @@ impl Kept {
         let content = Arc::new(Content {
             id: appended.id,
             scope,
+            event_type: self.event_type,
             event_id: self.event_id,
             content_type: self.content_type,
             payload: self.payload,

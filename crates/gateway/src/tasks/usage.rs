@@ -15,7 +15,8 @@ use ringback_domain::{
     time::Timestamp,
 };
 use ringback_store::{
-    Listed, Order, Page, Position, ReadError, Store, Turn, USAGE_STEP, Unavailable, Usage, Window,
+    Listed, Order, Page, Position, ReadError, Store, Targets, Turn, USAGE_STEP, Unavailable, Usage,
+    Window,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -199,7 +200,7 @@ async fn event_types(
         Some(key) => Position::After(Id { key, shard: 0, nonce: 0 }),
     };
     let page = Page { limit: ENDPOINTS, from, order: Order::Ascending };
-    let Listed { items, done } = match store.endpoints(scope, page).await {
+    let Listed { items, done } = match store.endpoints(scope, Targets::All, page).await {
         Ok(listed) => listed,
         Err(ReadError::NotFound(_)) => Listed { items: Vec::new(), done: true },
         Err(ReadError::Unavailable(unavailable)) => return Err(unavailable),

@@ -10,7 +10,7 @@ use ringback_domain::{
 };
 use ringback_store::{
     AttemptQuery, BoxFuture, DeliveryStatus, EventTypeQuery, MessageQuery, MessageSearch, Order,
-    Page, Position, Store, TaskQuery, Window,
+    Page, Position, Store, Targets, TaskQuery, Window,
 };
 
 use super::rows::{self, Plan};
@@ -215,7 +215,9 @@ impl Catalog<'_> {
         self.add("applications".to_owned(), span, ask);
         let scope = self.scope(rows::WIDE);
         let ask: Ask = Box::new(move |store, page| {
-            Box::pin(async move { store.endpoints(scope, page).await.unwrap().items.len() })
+            Box::pin(async move {
+                store.endpoints(scope, Targets::All, page).await.unwrap().items.len()
+            })
         });
         self.add("endpoints".to_owned(), self.of_endpoints(rows::WIDE), ask);
         let first = Id::first_key_at(Timestamp(self.plan.start));

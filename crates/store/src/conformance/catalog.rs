@@ -218,9 +218,31 @@ pub(super) async fn a_deleted_endpoint_is_gone(bench: Bench<'_>) {
     assert_eq!(delete().await, Err(WriteError::NotFound("endpoint")));
     let read = bench.store.endpoint(scope, reference(&endpoint)).await;
     assert_eq!(read, Err(ReadError::NotFound("endpoint")));
-    let list = bench.store.endpoints(scope, everything(Order::Ascending)).await.unwrap();
+    let list = bench.store.endpoints(scope, Targets::All, everything(Order::Ascending)).await.unwrap();
     assert!(list.items.is_empty());
     assert!(bench.send(scope, bench.message()).await.endpoints.is_empty());
+}
+
+pub(super) async fn destinations_have_a_list_of_their_own(bench: Bench<'_>) {
+    let scope = bench.application("one").await;
+    let url = bench.endpoint(scope).await;
+    let mut new = bench.new_endpoint(scope);
+    new.endpoint.url = "slack://hooks.slack.example".to_owned();
+    let destination = bench.store.create_endpoint(new).await.unwrap();
+    let both = [&url, &destination].map(|one| one.id.key());
+    for (targets, expect) in [
+        (Targets::Urls, &both[..1]),
+        (Targets::Destinations, &both[1..]),
+        (Targets::All, &both[..]),
+    ] {
+        let page = everything(Order::Ascending);
+        let listed = bench.store.endpoints(scope, targets, page).await.unwrap();
+        let listed: Vec<_> = listed.items.iter().map(|endpoint| endpoint.id.key()).collect();
+        assert_eq!(listed, expect, "{targets:?}");
+    }
+    // What goes there is made of the event, so it carries what happened.
+    bench.send(scope, bench.message()).await;
+    assert_eq!(&*bench.only_due(&destination).await.content.event_type, "user.created");
 }
 
 pub(super) async fn secrets_rotate(bench: Bench<'_>) {

@@ -80,7 +80,7 @@ pub(super) async fn pages_join_in_both_orders_and_both_ways(bench: Bench<'_>) {
             store.applications(environment, page).await.unwrap()
         })
         .await;
-        walk(&endpoints, order, |page| async { store.endpoints(scope, page).await.unwrap() })
+        walk(&endpoints, order, |page| async { store.endpoints(scope, Targets::All, page).await.unwrap() })
             .await;
         walk(&messages, order, |page| async {
             store.messages(scope, MessageQuery { page, ..all_messages() }).await.unwrap()
@@ -106,16 +106,16 @@ pub(super) async fn a_cursor_may_be_deleted(bench: Bench<'_>) {
     }
     endpoints.sort_by_key(|endpoint| endpoint.id);
     let page = Page { limit: 2, ..everything(Order::Ascending) };
-    let first = bench.store.endpoints(scope, page.clone()).await.unwrap();
+    let first = bench.store.endpoints(scope, Targets::All, page.clone()).await.unwrap();
     let cursor = first.items[1].id.0;
     for endpoint in &endpoints[1..3] {
         bench.store.delete_endpoint(scope, reference(endpoint), NOW).await.unwrap();
     }
     let after = Page { from: Position::After(cursor), ..page.clone() };
-    let after = bench.store.endpoints(scope, after).await.unwrap();
+    let after = bench.store.endpoints(scope, Targets::All, after).await.unwrap();
     assert_eq!((after.items, after.done), (vec![endpoints[3].clone()], true));
     let before = Page { from: Position::Before(cursor), ..page };
-    let before = bench.store.endpoints(scope, before).await.unwrap();
+    let before = bench.store.endpoints(scope, Targets::All, before).await.unwrap();
     assert_eq!((before.items, before.done), (vec![endpoints[0].clone()], true));
 }
 

@@ -51,7 +51,7 @@ async fn state(bench: &Bench<'_>, mine: &Tenant) -> impl PartialEq + std::fmt::D
     let name = Reference::Id(Id { key: 0, shard: 0, nonce: 0 });
     assert!(store.endpoint(scope, name).await.is_err());
     (
-        store.endpoints(scope, everything(Order::Ascending)).await.unwrap(),
+        store.endpoints(scope, Targets::All, everything(Order::Ascending)).await.unwrap(),
         store.endpoint_secrets(scope, reference(&mine.endpoint)).await.unwrap(),
         store.messages(scope, all_messages()).await.unwrap(),
         store.attempts(scope, all_attempts()).await.unwrap(),
@@ -79,7 +79,7 @@ pub(super) async fn foreign_scopes_read_nothing(bench: Bench<'_>) {
         let by_endpoint = AttemptQuery { endpoint: Some(endpoint()), ..all_attempts() };
         assert_eq!(store.attempts(scope, by_endpoint).await.map(drop), no_endpoint);
         let page = everything(Order::Ascending);
-        assert!(store.endpoints(scope, page).await.unwrap().items.is_empty());
+        assert!(store.endpoints(scope, Targets::All, page).await.unwrap().items.is_empty());
         assert!(store.messages(scope, all_messages()).await.unwrap().items.is_empty());
         assert!(store.attempts(scope, all_attempts()).await.unwrap().items.is_empty());
     }

@@ -70,6 +70,7 @@ fn one(row: &Row) -> Due {
         content: Arc::new(Content {
             id: MessageId(rows::id(row, 1, 8)),
             scope,
+            event_type: row.get::<_, &str>(13).into(),
             event_id: row.get(9),
             content_type: row.get(10),
             payload: Bytes::from(payload.unwrap_or_default()),

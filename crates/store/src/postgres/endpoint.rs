@@ -19,9 +19,11 @@ use super::{
     answer, application,
     fault::{self, Stop},
     rows,
-    transaction::{Transaction, bytea, int4, int8, text},
+    transaction::{Transaction, boolean, bytea, int4, int8, text},
 };
-use crate::{EndpointChange, Lane, Listed, NewEndpoint, Page, ReadError, WriteError, pages::Cut};
+use crate::{
+    EndpointChange, Lane, Listed, NewEndpoint, Page, ReadError, Targets, WriteError, pages::Cut,
+};
 
 /// Creates an endpoint with its first secret.
 pub(super) async fn create(
@@ -74,14 +76,21 @@ pub(super) async fn get(
 pub(super) async fn list(
     transaction: &Transaction<'_>,
     scope: Scope,
+    targets: Targets,
     page: &Page,
 ) -> Result<Listed<Endpoint>, Error> {
     let Cut { walk, low, high } = Cut::new(page);
     let Scope { environment, application } = scope;
     let sql = walk.sql(include_str!("queries/endpoints.sql"));
-    let limit = walk.rows();
-    let parameters =
-        [int8(&application), int8(&environment), int8(&low), int8(&high), int8(&limit)];
+    let (limit, destinations) = (walk.rows(), targets.are_destinations());
+    let parameters = [
+        int8(&application),
+        int8(&environment),
+        int8(&low),
+        int8(&high),
+        int8(&limit),
+        boolean(&destinations),
+    ];
     let found = transaction.rows(&sql, &parameters).await?;
     Ok(walk.page(found.iter().map(from_row).collect()))
 }

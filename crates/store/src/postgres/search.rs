@@ -29,9 +29,11 @@ use crate::{
 /// is, unless the clock was wrong, and an hour is left for that.
 const HOUR: &str = "(3600000::int8 << 20)";
 
-/// The most attempts, or deliveries, that are read at once although other applications' are among
-/// them.
-const MANY: i64 = 20_000;
+/// The most attempts, or deliveries, that are read at once for a page that looks at `most` of its
+/// own: other applications' are among them, and cost as much.
+fn many(most: usize) -> i64 {
+    (most + 2 * LOOK).max(6 * LOOK) as i64
+}
 
 /// The most messages of a page that are looked up one by one.
 const LOOK_EACH: usize = 250;
@@ -118,7 +120,7 @@ async fn weighed(
     most: usize,
 ) -> Result<Weighed, Error> {
     let reach = heaviest(transaction, scope, cut, (LOOK, most)).await?;
-    if !crowded(transaction, scope, reach.cut).await? {
+    if !crowded(transaction, scope, reach.cut, many(most)).await? {
         let attempts = include_str!("queries/became_of_all_attempts.sql");
         let deliveries = include_str!("queries/became_of_all_deliveries.sql");
         return Ok(Weighed { reach, attempts, deliveries });
@@ -150,9 +152,14 @@ async fn heaviest(
     Ok(Reach::new(cut, row.map(|row| row.get(0))))
 }
 
-async fn crowded(transaction: &Transaction<'_>, scope: Scope, cut: Cut) -> Result<bool, Error> {
+async fn crowded(
+    transaction: &Transaction<'_>,
+    scope: Scope,
+    cut: Cut,
+    many: i64,
+) -> Result<bool, Error> {
     let sql = include_str!("queries/became_of_many.sql").replace("{hour}", HOUR);
-    let (shard, beyond, many) = (rows::shard(scope), beyond(cut.high), MANY);
+    let (shard, beyond) = (rows::shard(scope), beyond(cut.high));
     let parameters = [int4(&shard), int8(&cut.low), int8(&cut.high), int8(&beyond), int8(&many)];
     transaction.holds(&sql, &parameters).await
 }

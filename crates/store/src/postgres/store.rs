@@ -162,10 +162,11 @@ impl Store for Postgres {
     fn endpoints(
         &self,
         scope: Scope,
+        targets: Targets,
         page: Page,
     ) -> BoxFuture<'_, Result<Listed<Endpoint>, ReadError>> {
         self.transact(move |transaction| {
-            Box::pin(async move { Ok(endpoint::list(transaction, scope, &page).await?) })
+            Box::pin(async move { Ok(endpoint::list(transaction, scope, targets, &page).await?) })
         })
     }
 

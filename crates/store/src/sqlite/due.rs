@@ -56,6 +56,7 @@ fn one(row: &Row<'_>) -> rusqlite::Result<Due> {
         content: Arc::new(Content {
             id,
             scope,
+            event_type: row.get::<_, String>(13)?.into(),
             event_id: row.get(9)?,
             content_type: row.get(10)?,
             payload: Bytes::from(payload.unwrap_or_default()),

@@ -15,7 +15,9 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 pub(super) use self::secrets::{rotate, secrets, set_headers};
 use super::{answer, application, fault::Stop, rows, writer::Transaction};
-use crate::{EndpointChange, Lane, Listed, NewEndpoint, Page, ReadError, WriteError, pages::Cut};
+use crate::{
+    EndpointChange, Lane, Listed, NewEndpoint, Page, ReadError, Targets, WriteError, pages::Cut,
+};
 
 /// Creates an endpoint with its first secret.
 pub(super) fn create(
@@ -64,12 +66,15 @@ pub(super) fn get(
 pub(super) fn list(
     connection: &Connection,
     scope: Scope,
+    targets: Targets,
     page: &Page,
 ) -> rusqlite::Result<Listed<Endpoint>> {
     let Cut { walk, low, high } = Cut::new(page);
     let Scope { environment, application } = scope;
     let mut select = connection.prepare_cached(&walk.sql(include_str!("queries/endpoints.sql")))?;
-    let found = select.query_map((application, environment, low, high, walk.rows()), from_row)?;
+    let destinations = targets.are_destinations();
+    let found = select
+        .query_map((application, environment, low, high, walk.rows(), destinations), from_row)?;
     Ok(walk.page(found.collect::<rusqlite::Result<_>>()?))
 }
 

@@ -83,6 +83,7 @@ fn content(
         Some(Content {
             id: found.id,
             scope,
+            event_type: found.event_type.into(),
             event_id: found.event_id,
             content_type: found.content_type,
             payload: Bytes::from(found.payload?),

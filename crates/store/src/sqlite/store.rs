@@ -156,9 +156,10 @@ impl Store for Sqlite {
     fn endpoints(
         &self,
         scope: Scope,
+        targets: Targets,
         page: Page,
     ) -> BoxFuture<'_, Result<Listed<Endpoint>, ReadError>> {
-        self.read(move |connection| Ok(endpoint::list(connection, scope, &page)?))
+        self.read(move |connection| Ok(endpoint::list(connection, scope, targets, &page)?))
     }
 
     fn change_endpoint(

@@ -1,5 +1,6 @@
 //! Endpoints: where an application's messages go.
 
+mod destination;
 mod example;
 mod headers;
 mod model;
@@ -16,7 +17,7 @@ use ringback_domain::{
     id::{EndpointId, Kind},
     scope::{Reference, Scope, check_uid},
 };
-use ringback_store::{EndpointChange, NewEndpoint, Order, audit};
+use ringback_store::{EndpointChange, NewEndpoint, Order, Targets, audit};
 use serde::Serialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -48,6 +49,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(pause::routes())
         .merge(replay::routes())
         .merge(example::routes())
+        .merge(destination::routes())
 }
 
 /// List endpoints
@@ -147,7 +149,7 @@ pub(super) async fn listed<Out: Shape>(
     paging: Paging,
 ) -> Result<Response, Error> {
     let page = paging.page(Kind::Endpoint, Order::Descending)?;
-    let listed = api.store.endpoints(scope, page.clone()).await?;
+    let listed = api.store.endpoints(scope, Targets::Urls, page.clone()).await?;
     Ok(json(StatusCode::OK, &shown(Kind::Endpoint, &page, listed, Out::from)))
 }
 

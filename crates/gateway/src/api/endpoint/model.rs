@@ -1,6 +1,6 @@
 //! Endpoints as the API spells them, and what they ask for once that is checked.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use ringback_domain::{
     application::Metadata,
@@ -10,13 +10,14 @@ use ringback_domain::{
     id::{EndpointId, Key, Kind},
     scope::Scope,
     signature::SigningKey,
-    target::{Rules, Target},
+    target::{Basic, Rules, Target},
     time::Timestamp,
 };
 use ringback_store::EndpointChange;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Value, value::RawValue};
 use utoipa::ToSchema;
+use zeroize::Zeroizing;
 
 use crate::api::{
     error::Error,
@@ -219,10 +220,31 @@ impl From<Endpoint> for EndpointOut {
     }
 }
 
+/// Where messages go, and what that is opened with.
+pub(super) struct Place {
+    /// As everybody may see it.
+    pub(super) url: String,
+    /// Sealed beside it: the value of a header, or what a destination is given.
+    pub(super) credentials: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl From<Target> for Place {
+    fn from(target: Target) -> Place {
+        let value = |basic: Basic| Zeroizing::new(basic.header_value().as_bytes().to_vec());
+        Place { url: target.display, credentials: target.credentials.map(value) }
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
 /// What a body asks for, checked; `None` leaves as it is, `Some(None)` clears.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
-    pub(in crate::api) target: Option<Target>,
+    pub(super) place: Option<Place>,
     pub(in crate::api) description: Option<String>,
     pub(in crate::api) uid: Option<Option<String>>,
     pub(in crate::api) disabled: Option<bool>,
@@ -272,7 +294,7 @@ impl EndpointIn {
         problems.unsupported("mtlsConfig", self.mtls_config.as_ref());
         problems.unsupported("transformation", self.transformation.as_ref());
         let fields = Fields {
-            url: self.url,
+            place: place(&mut problems, self.url.as_deref(), rules),
             description: Some(self.description.unwrap_or_default()),
             uid: self.uid,
             disabled: self.disabled,
@@ -283,7 +305,7 @@ impl EndpointIn {
             throttle_rate: Some(self.throttle_rate.or(self.rate_limit)),
             metadata: Some(self.metadata.unwrap_or_default()),
         };
-        fields.check(problems, rules)
+        fields.check(problems)
     }
 }
 
@@ -301,7 +323,7 @@ impl EndpointPatch {
         problems.unsupported("mtlsConfig", self.mtls_config.as_ref());
         problems.unsupported("transformation", self.transformation.as_ref());
         let fields = Fields {
-            url: self.url,
+            place: place(&mut problems, self.url.as_deref(), rules),
             description: self.description,
             uid: self.uid,
             disabled: self.disabled,
@@ -312,28 +334,37 @@ impl EndpointPatch {
             throttle_rate: self.throttle_rate.or(self.rate_limit),
             metadata: self.metadata.map(Option::unwrap_or_default),
         };
-        fields.check(problems, rules)
+        fields.check(problems)
     }
 }
 
+/// The place that a URL names.
+fn place(problems: &mut Problems, url: Option<&str>, rules: &Rules) -> Option<Place> {
+    let target = Target::parse(url?, *rules);
+    problems.check("url", target).map(Place::from)
+}
+
 /// What all bodies share, spellings merged.
-struct Fields {
-    url: Option<String>,
-    description: Option<String>,
-    uid: Option<Option<String>>,
-    disabled: Option<bool>,
-    event_types: Option<Option<Vec<String>>>,
-    channels: Option<Option<Vec<String>>>,
-    filter: Option<Option<Value>>,
-    sign_as: Option<Option<String>>,
-    throttle_rate: Option<Option<u32>>,
-    metadata: Option<Metadata>,
+#[derive(Default)]
+pub(super) struct Fields {
+    pub(super) place: Option<Place>,
+    pub(super) description: Option<String>,
+    pub(super) uid: Option<Option<String>>,
+    pub(super) disabled: Option<bool>,
+    pub(super) event_types: Option<Option<Vec<String>>>,
+    pub(super) channels: Option<Option<Vec<String>>>,
+    pub(super) filter: Option<Option<Value>>,
+    pub(super) sign_as: Option<Option<String>>,
+    pub(super) throttle_rate: Option<Option<u32>>,
+    pub(super) metadata: Option<Metadata>,
 }
 
 impl Fields {
-    fn check(self, mut problems: Problems, rules: &Rules) -> Result<Wanted, Error> {
-        let target = self.url.as_deref().map(|url| Target::parse(url, *rules));
-        let target = target.and_then(|target| problems.check("url", target));
+    /// What they ask for.
+    ///
+    /// # Errors
+    /// 422 with everything that is wrong, `problems` among it.
+    pub(super) fn check(self, mut problems: Problems) -> Result<Wanted, Error> {
         problems.description("description", self.description.as_ref());
         problems.uid("uid", Kind::Endpoint, self.uid.as_ref().and_then(Option::as_ref));
         problems.event_types("eventTypes", self.event_types.as_ref().and_then(Option::as_ref));
@@ -343,7 +374,7 @@ impl Fields {
         problems.metadata("metadata", self.metadata.as_ref());
         problems.done()?;
         Ok(Wanted {
-            target,
+            place: self.place,
             description: self.description,
             uid: self.uid,
             disabled: self.disabled,
@@ -388,7 +419,7 @@ impl Wanted {
         Endpoint {
             id,
             uid: self.uid.flatten(),
-            url: self.target.map(|target| target.display).unwrap_or_default(),
+            url: self.place.map(|place| place.url).unwrap_or_default(),
             description: self.description.unwrap_or_default(),
             event_types: self.event_types.flatten(),
             channels: self.channels.flatten(),
@@ -415,7 +446,7 @@ impl Wanted {
         vault: &Vault,
     ) -> Result<EndpointChange, Error> {
         let credentials = self.sealed_credentials(scope, current.id.key(), vault)?;
-        let url = self.target.map(|target| (target.display, credentials));
+        let url = self.place.map(|place| (place.url, credentials));
         Ok(EndpointChange {
             uid: self.uid,
             // Whoever writes back what was read does not know the credentials, and keeps them.
@@ -441,17 +472,16 @@ impl Wanted {
         endpoint: Key,
         vault: &Vault,
     ) -> Result<Option<Vec<u8>>, Error> {
-        let credentials = self.target.as_ref().and_then(|target| target.credentials.as_ref());
-        let place = vault::Context {
-            environment: scope.environment,
-            owner: endpoint,
-            purpose: vault::CREDENTIALS,
-        };
-        let seal = |basic: &ringback_domain::target::Basic| {
-            vault.seal(&place, basic.header_value().as_bytes())
-        };
-        credentials.map(seal).transpose()
+        let credentials = self.place.as_ref().and_then(|place| place.credentials.as_ref());
+        let context = credentials_of(scope, endpoint);
+        credentials.map(|credentials| vault.seal(&context, credentials)).transpose()
     }
+}
+
+/// What the credentials of an endpoint's URL are sealed for.
+pub(super) fn credentials_of(scope: Scope, endpoint: Key) -> vault::Context<'static> {
+    let Scope { environment, .. } = scope;
+    vault::Context { environment, owner: endpoint, purpose: vault::CREDENTIALS }
 }
 
 /// The state after `disabled` was set. What says so already keeps its reason; and a paused endpoint
@@ -537,8 +567,8 @@ mod tests {
         );
         let (url, sealed) = change("https://v:q@example.com/a").unwrap();
         assert_eq!(url, "https://example.com/a");
-        let place = vault::Context { environment: 1, owner: 9, purpose: vault::CREDENTIALS };
-        assert_eq!(&**vault.open(&place, &sealed.unwrap()).unwrap(), b"Basic djpx");
+        let context = credentials_of(SCOPE, 9);
+        assert_eq!(&**vault.open(&context, &sealed.unwrap()).unwrap(), b"Basic djpx");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use ringback_domain::{
     event_type::check_name,
     route::{Filter, Verdict},
 };
-use ringback_store::{Order, Page, Position};
+use ringback_store::{Order, Page, Position, Targets};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -63,7 +63,7 @@ async fn precheck(
     let (mut from, mut active) = (Position::Start, false);
     loop {
         let page = Page { limit: PAGE, from, order: Order::Ascending };
-        let listed = api.store.endpoints(scope, page).await?;
+        let listed = api.store.endpoints(scope, Targets::All, page).await?;
         active |= listed.items.iter().any(|one| wants(one, &name, body.channels.as_deref()));
         match listed.items.last() {
             Some(last) if !active && !listed.done => from = Position::After(last.id.0),

@@ -2,7 +2,8 @@
 -- content is looked up row by row, because only then is its one partition looked into.
 WITH page AS MATERIALIZED (
   SELECT d.shard, d.key, d.message, d.environment, d.application, d.endpoint, d.attempts,
-         d.trigger, d.due_at, m.nonce, m.event_id, m.content_type, c.payload, c.headers
+         d.trigger, d.due_at, m.nonce, m.event_id, m.content_type, c.payload, c.headers,
+         m.event_type
   FROM (
     SELECT * FROM delivery
     WHERE shard = (SELECT shard FROM endpoint WHERE key = $1) AND endpoint = $1 AND due_at <= $2
@@ -23,7 +24,7 @@ WITH page AS MATERIALIZED (
   FROM page
 )
 SELECT key, message, environment, application, endpoint, attempts, trigger, due_at, nonce,
-       event_id, content_type, payload, headers
+       event_id, content_type, payload, headers, event_type
 FROM sized
 WHERE before <= $4
 ORDER BY due_at, key

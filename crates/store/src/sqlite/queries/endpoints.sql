@@ -2,5 +2,6 @@ SELECT key, nonce, uid, url, description, event_types, channels, metadata, throt
        failing_since, revision, created_at, updated_at, filter, sign_as
 FROM endpoint
 WHERE application = ?1 AND environment = ?2 AND deleted_at IS NULL AND key > ?3 AND key < ?4
+  AND (?6 IS NULL OR (url LIKE 'http://%' OR url LIKE 'https://%') <> ?6)
 ORDER BY key {direction}
 LIMIT ?5

@@ -1,0 +1,205 @@
+//! Destinations: endpoints for which something else is made of a message than an HTTP request with
+//! its payload.
+//!
+//! What makes an endpoint one is its URL, whose scheme is the kind, and what is sealed beside it: the
+//! JSON of a [`Wanted`](ringback_domain::destination::Wanted). So whatever takes an endpoint's id takes a
+//! destination's; made, changed and listed they are here, in the shape of the SDKs.
+
+mod dry_run;
+mod kinds;
+mod model;
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use ringback_domain::{
+    destination::kind_of,
+    endpoint::Endpoint,
+    id::Kind,
+    scope::{Reference, Scope},
+};
+use ringback_store::{NewEndpoint, Order, Targets};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use self::model::{Config, DestinationIn, DestinationOut};
+use super::{
+    build, deleted, insert,
+    model::{Wanted, credentials_of},
+    uid_for,
+};
+use crate::api::{
+    Api,
+    error::Error,
+    extract::{self, Json, Named, Scoped, found},
+    idempotency::{Answered, Posted},
+    list::{List, shown},
+    query::{Paging, Query},
+    reply::{json, render, rendered},
+};
+
+/// The routes of this resource.
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .routes(routes!(list, create))
+        .routes(routes!(get, upsert, patch, delete))
+        .merge(dry_run::routes())
+}
+
+/// List destinations
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/destination", tag = "Destination",
+    params(("app_id" = String, Path, description = "id or uid"), Paging),
+    responses((status = 200, body = List<DestinationOut>)))]
+async fn list(
+    State(api): State<Api>,
+    Scoped { scope, .. }: Scoped,
+    Query(paging): Query<Paging>,
+) -> Result<Response, Error> {
+    let page = paging.page(Kind::Endpoint, Order::Descending)?;
+    let listed = api.store.endpoints(scope, Targets::Destinations, page.clone()).await?;
+    let mut items = Vec::with_capacity(listed.items.len());
+    for endpoint in &listed.items {
+        items.push(opened(&api, scope, endpoint).await?.shown(endpoint.clone()));
+    }
+    let mut items = items.into_iter();
+    let show = |_| items.next();
+    Ok(json(StatusCode::OK, &shown(Kind::Endpoint, &page, listed, show)))
+}
+
+/// Create a destination
+///
+/// A destination is an endpoint for which each message becomes what its kind takes: a message in a
+/// chat, a build, a row. `docs/destinations.md` describes the kinds.
+#[utoipa::path(post, path = "/api/v1/app/{app_id}/destination", tag = "Destination",
+    params(("app_id" = String, Path, description = "id or uid")),
+    request_body = DestinationIn,
+    responses((status = 201, body = DestinationOut)))]
+async fn create(
+    State(api): State<Api>,
+    scoped: Scoped,
+    Posted { body, once }: Posted<DestinationIn>,
+) -> Result<Response, Answered> {
+    let (wanted, config) = body.complete(None, &api.rules)?;
+    let new = build(&api, scoped, wanted)?;
+    let body = render(&config.shown(new.endpoint.clone()));
+    let answer = once.answer(StatusCode::CREATED, &body);
+    let created = insert(&api, NewEndpoint { answer, ..new }).await?;
+    api.lanes.changed(created.id.key()).await;
+    Ok(rendered(StatusCode::CREATED, body))
+}
+
+/// Get a destination
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/destination/{destination_id}",
+    tag = "Destination",
+    params(("app_id" = String, Path, description = "id or uid"),
+        ("destination_id" = String, Path, description = "id or uid")),
+    responses((status = 200, body = DestinationOut)))]
+async fn get(
+    State(api): State<Api>,
+    Scoped { scope, .. }: Scoped,
+    Named(destination): Named<extract::Destination>,
+) -> Result<Response, Error> {
+    let (endpoint, config) = existing(&api, scope, destination).await?;
+    Ok(json(StatusCode::OK, &config.shown(endpoint)))
+}
+
+/// Replace a destination, or create it
+#[utoipa::path(put, path = "/api/v1/app/{app_id}/destination/{destination_id}",
+    tag = "Destination",
+    params(("app_id" = String, Path, description = "id or uid"),
+        ("destination_id" = String, Path, description = "id or uid")),
+    request_body = DestinationIn,
+    responses((status = 200, body = DestinationOut), (status = 201, body = DestinationOut)))]
+async fn upsert(
+    State(api): State<Api>,
+    scoped: Scoped,
+    Named(reference): Named<extract::Destination>,
+    Json(body): Json<DestinationIn>,
+) -> Result<Response, Error> {
+    let Some(endpoint) = found(api.store.endpoint(scoped.scope, reference.clone()).await)? else {
+        let (mut wanted, config) = body.complete(None, &api.rules)?;
+        wanted.uid = Some(Some(uid_for(wanted.uid, reference)?));
+        let created = insert(&api, build(&api, scoped, wanted)?).await?;
+        api.lanes.changed(created.id.key()).await;
+        return Ok(json(StatusCode::CREATED, &config.shown(created)));
+    };
+    let former = opened(&api, scoped.scope, &endpoint).await?;
+    let (wanted, config) = body.complete(Some(&former), &api.rules)?;
+    changed(&api, scoped, &endpoint, wanted, config).await
+}
+
+/// Change some of a destination
+///
+/// What is absent stays, settings too; the `config` of another `type` replaces all of it.
+#[utoipa::path(patch, path = "/api/v1/app/{app_id}/destination/{destination_id}",
+    tag = "Destination",
+    params(("app_id" = String, Path, description = "id or uid"),
+        ("destination_id" = String, Path, description = "id or uid")),
+    request_body = DestinationIn,
+    responses((status = 200, body = DestinationOut)))]
+async fn patch(
+    State(api): State<Api>,
+    scoped: Scoped,
+    Named(reference): Named<extract::Destination>,
+    Json(body): Json<DestinationIn>,
+) -> Result<Response, Error> {
+    let (endpoint, former) = existing(&api, scoped.scope, reference).await?;
+    let (wanted, config) = body.changing(former, &api.rules)?;
+    changed(&api, scoped, &endpoint, wanted, config).await
+}
+
+/// Delete a destination; what was pending for it is canceled
+#[utoipa::path(delete, path = "/api/v1/app/{app_id}/destination/{destination_id}",
+    tag = "Destination",
+    params(("app_id" = String, Path, description = "id or uid"),
+        ("destination_id" = String, Path, description = "id or uid")),
+    responses((status = 204)))]
+async fn delete(
+    State(api): State<Api>,
+    scoped: Scoped,
+    Named(reference): Named<extract::Destination>,
+) -> Result<Response, Error> {
+    let (endpoint, _) = existing(&api, scoped.scope, reference).await?;
+    deleted(&api, scoped, Reference::Id(endpoint.id.0)).await
+}
+
+/// Writes a change and answers when the next attempt is made with it.
+async fn changed(
+    api: &Api,
+    Scoped { scope, now }: Scoped,
+    endpoint: &Endpoint,
+    wanted: Wanted,
+    config: Config,
+) -> Result<Response, Error> {
+    let change = wanted.change(endpoint, scope, &api.vault)?;
+    let reference = Reference::Id(endpoint.id.0);
+    let changed = api.store.change_endpoint(scope, reference, change, now).await?;
+    api.lanes.changed(changed.id.key()).await;
+    Ok(json(StatusCode::OK, &config.shown(changed)))
+}
+
+/// The destination that is named.
+async fn existing(
+    api: &Api,
+    scope: Scope,
+    reference: Reference,
+) -> Result<(Endpoint, Config), Error> {
+    let missing = Error::NotFound("destination");
+    let endpoint = found(api.store.endpoint(scope, reference).await)?.ok_or(missing)?;
+    let config = opened(api, scope, &endpoint).await?;
+    Ok((endpoint, config))
+}
+
+/// What a destination was made with.
+///
+/// # Errors
+/// 404 for an endpoint that is none.
+async fn opened(api: &Api, scope: Scope, endpoint: &Endpoint) -> Result<Config, Error> {
+    let kind = kind_of(&endpoint.url).ok_or(Error::NotFound("destination"))?;
+    let secrets = api.store.endpoint_secrets(scope, Reference::Id(endpoint.id.0)).await?;
+    let sealed = secrets.credentials.ok_or(Error::Internal)?;
+    let text = api.vault.open(&credentials_of(scope, endpoint.id.key()), &sealed)?;
+    let given = serde_json::from_slice(&text).map_err(|error| {
+        tracing::error!(%error, endpoint = %endpoint.id, "a destination cannot be read");
+        Error::Internal
+    })?;
+    Ok(Config { kind: kinds::find(kind).ok_or(Error::Internal)?, given })
+}
