@@ -40,11 +40,13 @@ pub enum Phase {
     Status,
     /// Before anything was sent: whether the endpoint wants it could not be found out. (9)
     Filter,
+    /// Before anything was sent: the message did not become what the destination takes. (10)
+    Mapping,
 }
 
 impl Phase {
     /// Every phase, at the index of its stored number.
-    pub const ALL: [Phase; 10] = [
+    pub const ALL: [Phase; 11] = [
         Phase::Prepare,
         Phase::Dns,
         Phase::Guard,
@@ -55,6 +57,7 @@ impl Phase {
         Phase::Body,
         Phase::Status,
         Phase::Filter,
+        Phase::Mapping,
     ];
 
     /// The stored number.
@@ -80,6 +83,7 @@ impl Phase {
             Phase::Body => "body",
             Phase::Status => "status",
             Phase::Filter => "filter",
+            Phase::Mapping => "mapping",
         }
     }
 }

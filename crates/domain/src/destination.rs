@@ -3,6 +3,7 @@
 
 mod answer;
 mod aws;
+pub mod example;
 pub mod fill;
 mod filters;
 pub mod given;

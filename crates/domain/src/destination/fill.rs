@@ -1,6 +1,7 @@
 //! From an event to what a destination is sent.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use minijinja::Value as Seen;
 use minijinja::value::Serde;
@@ -186,6 +187,17 @@ impl Body {
                 ("application/x-www-form-urlencoded", form(&filled(mapping)?).into_bytes())
             }
         })
+    }
+}
+
+/// As HTTP/1.1 writes it, with the whole URL and without its version.
+impl fmt::Display for Filled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} {}", self.method, self.url)?;
+        for (name, value) in &self.headers {
+            writeln!(f, "{name}: {value}")?;
+        }
+        write!(f, "\n{}", String::from_utf8_lossy(&self.body))
     }
 }
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use toml::Spanned;
 
+use super::example::Example;
 use super::mapping::Mapping;
 use super::text::Text;
 use crate::provider::Mistake;
@@ -51,6 +52,8 @@ pub struct Kind {
     /// What its answers mean.
     #[serde(default)]
     pub(super) answer: Answer,
+    /// A destination of the kind, and what an event becomes there.
+    pub example: Example,
 }
 
 /// How a file was proven right.
@@ -63,6 +66,26 @@ pub enum Proof {
     VendorSdk,
     /// Against recorded or documented requests.
     Contract,
+}
+
+impl Proof {
+    /// `vendor-sdk`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Proof::Real => "real",
+            Proof::VendorSdk => "vendor-sdk",
+            Proof::Contract => "contract",
+        }
+    }
+
+    /// What that means.
+    pub fn explained(self) -> &'static str {
+        match self {
+            Proof::Real => "proven against the software itself",
+            Proof::VendorSdk => "proven against the vendor's own library or published schema",
+            Proof::Contract => "proven against the requests that its documentation shows",
+        }
+    }
 }
 
 /// One thing that a destination of the kind is given.
@@ -233,6 +256,11 @@ impl Kind {
             }
         }
         if mistakes.is_empty() { Ok(kind) } else { Err(mistakes) }
+    }
+
+    /// The statuses after which the same request would fail again.
+    pub fn permanent(&self) -> &[u16] {
+        &self.answer.permanent
     }
 
     /// Whether it is code rather than a request.

@@ -131,8 +131,7 @@ impl Node {
                         return Ok(None);
                     }
                     (Ok(value), Absent::Missing) if value.is_undefined() => {
-                        let what = text.source().trim().to_owned();
-                        return Err(place.is(text::Mistake::Missing(what)));
+                        return Err(place.is(text::Mistake::Missing(text.absent(seen))));
                     }
                     (value, _) => value.map_err(|what| place.is(what))?,
                 };
@@ -207,7 +206,7 @@ mod tests {
         let mapping =
             Mapping::parse(&json!({ "a": ["{{ body.x }}"], "b": "{{ body.n }}" })).unwrap();
         let mistake = mapping.fill(&seen(), Absent::Missing).unwrap_err();
-        assert_eq!(mistake.to_string(), "`a.0`: a value is missing: {{ body.x }}");
+        assert_eq!(mistake.to_string(), "`a.0`: the event has no body.x");
         assert_eq!(mapping.fill(&seen(), Absent::LeftOut), Ok(json!({ "a": [], "b": 3 })));
         // In the middle of a text there is nothing to leave out.
         let mapping = Mapping::parse(&json!({ "a": "is {{ body.x }}" })).unwrap();

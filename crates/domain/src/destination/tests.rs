@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::example::EVENT;
 use super::*;
 use crate::retry::Meaning;
 use crate::time::Timestamp;
@@ -47,6 +48,9 @@ body = 60
 permanent = [404]
 done = [409]
 delivered = "{{ answer.json.ok }}"
+
+[example]
+settings = {}
 "##;
 
 fn kind() -> Kind {
@@ -140,7 +144,7 @@ fn an_event_becomes_a_request() {
 #[test]
 fn nothing_is_sent_of_an_event_that_lacks_something() {
     let missing = fill(&json!({ "to": "{{ body.to }}" }), b"{}").unwrap_err();
-    assert_eq!(missing.to_string(), "`to`: a value is missing: {{ body.to }}");
+    assert_eq!(missing.to_string(), "`to`: the event has no body.to");
     assert!(matches!(missing, Unfilled::Missing(_)));
     let wrong = fill(&json!({ "to": "{{ body.to | fixed(2) }}" }), br#"{"to":"x"}"#).unwrap_err();
     assert!(matches!(wrong, Unfilled::Template(_)), "{wrong}");
@@ -191,200 +195,30 @@ fn mistakes_in_files_are_found() {
     check("required = true", "required = true\ndefault = 'x'", "required and has a default");
 }
 
-/// What each kind makes of one event: beside each file, as its interface documents it.
 #[test]
 fn every_file_makes_the_request_that_its_interface_documents() {
-    let event = Event {
-        id: "msg_1",
-        kind: "order.paid",
-        at: 1_700_000_000_000,
-        content_type: Some("application/json"),
-        body: br#"{"email":"Ada@Example.com","name":"Ada","amount":1250}"#,
-        headers: &[],
-    };
-    let mut without = Vec::new();
     for (name, text) in files() {
         let kind = Kind::parse(&text).unwrap();
-        let case = CASES.iter().find(|case| case.kind == name);
-        let Some(case) = case else {
-            without.push(name);
-            continue;
-        };
-        let object = |text: &str| -> Value { serde_json::from_str(text).unwrap() };
-        let wanted = Wanted {
-            settings: serde_json::from_value(object(case.settings)).unwrap(),
-            fields: object(case.fields),
-            on_missing: OnMissing::default(),
-        };
-        let given = kind.given(&wanted).unwrap_or_else(|problems| {
+        let example = &kind.example;
+        let given = kind.given(&example.wanted()).unwrap_or_else(|problems| {
             panic!("{name}: {problems:?}");
         });
-        let filled = kind.fill(&given, &event, Timestamp(1_440_938_160_000)).unwrap();
+        let Some(filled) = kind.fill(&given, &EVENT, Timestamp(1_440_938_160_000)) else {
+            assert_eq!(example.request, None, "{name}");
+            continue;
+        };
         let filled = filled.unwrap_or_else(|unfilled| panic!("{name}: {unfilled}"));
         let base = kind.base(&given).unwrap().unwrap();
         assert!(filled.url.starts_with(&base), "{name}: {base}");
-        let mut head = format!("{} {}\n", filled.method, filled.url);
-        filled.headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\n"));
-        let body = String::from_utf8(filled.body).unwrap();
-        assert_eq!(format!("{head}\n{body}"), case.expect.trim_start(), "{name}");
+        assert_eq!(Some(filled.to_string()), example.request, "{name}");
+        let meaning = kind.meaning(200, example.answer.as_bytes());
+        assert_ne!(meaning, Meaning::Permanent, "{name}");
+        for status in kind.permanent() {
+            assert_eq!(kind.meaning(*status, b""), Meaning::Permanent, "{name}");
+        }
+        let mut smaller = kind.clone();
+        smaller.limits.body = filled.body.len() - 1;
+        let refused = smaller.fill(&given, &EVENT, Timestamp(0)).unwrap();
+        assert!(matches!(refused, Err(Unfilled::TooLarge { .. })), "{name}: {refused:?}");
     }
-    assert!(without.is_empty(), "no case for {without:?}");
 }
-
-/// A destination, and what it is sent.
-struct Case {
-    kind: &'static str,
-    settings: &'static str,
-    fields: &'static str,
-    expect: &'static str,
-}
-
-const CASES: [Case; 13] = [
-    Case {
-        kind: "slack",
-        settings: r#"{"url":"https://hooks.slack.com/services/T0/B0/made-up"}"#,
-        fields: r#"{"text":"{{ body.name | escape }} paid {{ (body.amount / 100) | fixed(2) }}"}"#,
-        expect: r#"
-POST https://hooks.slack.com/services/T0/B0/made-up
-content-type: application/json
-
-{"text":"Ada paid 12.50"}"#,
-    },
-    Case {
-        kind: "discord",
-        settings: r#"{"url":"https://discord.com/api/webhooks/1/made-up"}"#,
-        fields: r#"{"content":"@everyone {{ body.name }}"}"#,
-        expect: r#"
-POST https://discord.com/api/webhooks/1/made-up?wait=true
-content-type: application/json
-
-{"allowed_mentions":{"parse":[]},"content":"@everyone Ada"}"#,
-    },
-    Case {
-        kind: "microsoft-teams",
-        settings: r#"{"url":"https://example.westeurope.logic.azure.com/workflows/made-up"}"#,
-        fields: r#"{"text":"{{ body.name }} paid"}"#,
-        expect: r#"
-POST https://example.westeurope.logic.azure.com/workflows/made-up
-content-type: application/json
-
-{"attachments":[{"content":{"$schema":"http://adaptivecards.io/schemas/adaptive-card.json","body":[{"text":"Ada paid","type":"TextBlock","wrap":true}],"type":"AdaptiveCard","version":"1.4"},"contentType":"application/vnd.microsoft.card.adaptive"}],"type":"message"}"#,
-    },
-    Case {
-        kind: "jenkins",
-        settings: r#"{"url":"https://jenkins.example.com","token":"made-up"}"#,
-        fields: "{}",
-        expect: r#"
-POST https://jenkins.example.com/generic-webhook-trigger/invoke
-content-type: application/json
-token: made-up
-
-{"email":"Ada@Example.com","name":"Ada","amount":1250}"#,
-    },
-    Case {
-        kind: "jenkins-job",
-        settings: r#"{"url":"https://jenkins.example.com/job/deploy","user":"ada","apiToken":"made-up","token":"job token"}"#,
-        fields: r#"{"parameters":{"NAME":"{{ body.name }}","AMOUNT":"{{ body.amount }}"}}"#,
-        expect: r#"
-POST https://jenkins.example.com/job/deploy/buildWithParameters
-content-type: application/x-www-form-urlencoded
-authorization: Basic YWRhOm1hZGUtdXA=
-
-AMOUNT=1250&NAME=Ada&cause=order.paid+%28msg_1%29&token=job+token"#,
-    },
-    Case {
-        kind: "github-actions",
-        settings: r#"{"repository":"example/shop","token":"made-up"}"#,
-        fields: r#"{"client_payload":{"amount":"{{ body.amount }}"}}"#,
-        expect: r#"
-POST https://api.github.com/repos/example/shop/dispatches
-content-type: application/json
-accept: application/vnd.github+json
-authorization: Bearer made-up
-x-github-api-version: 2022-11-28
-
-{"client_payload":{"amount":1250},"event_type":"order.paid"}"#,
-    },
-    Case {
-        kind: "github-workflow",
-        settings: r#"{"repository":"example/shop","workflow":"deploy.yml","token":"made-up"}"#,
-        fields: r#"{"inputs":{"name":"{{ body.name }}"}}"#,
-        expect: r#"
-POST https://api.github.com/repos/example/shop/actions/workflows/deploy.yml/dispatches
-content-type: application/json
-accept: application/vnd.github+json
-authorization: Bearer made-up
-x-github-api-version: 2022-11-28
-
-{"inputs":{"name":"Ada"},"ref":"main"}"#,
-    },
-    Case {
-        kind: "gitlab-pipeline",
-        settings: r#"{"project":"42","token":"made-up"}"#,
-        fields: r#"{"variables":{"NAME":"{{ body.name }}"}}"#,
-        expect: r#"
-POST https://gitlab.com/api/v4/projects/42/trigger/pipeline
-content-type: application/x-www-form-urlencoded
-
-ref=main&token=made-up&variables%5BNAME%5D=Ada"#,
-    },
-    Case {
-        kind: "hubspot-contact",
-        settings: r#"{"token":"made-up"}"#,
-        fields: r#"{"email":"{{ body.email }}","properties":{"firstname":"{{ body.name }}"}}"#,
-        expect: r#"
-POST https://api.hubapi.com/crm/v3/objects/contacts/batch/upsert
-content-type: application/json
-authorization: Bearer made-up
-
-{"inputs":[{"id":"Ada@Example.com","idProperty":"email","properties":{"firstname":"Ada"}}]}"#,
-    },
-    Case {
-        kind: "mailchimp-member",
-        settings: r#"{"apiKey":"made-up-us21","dataCenter":"us21","audience":"a1"}"#,
-        fields: r#"{"email":"{{ body.email }}","merge_fields":{"FNAME":"{{ body.name }}"}}"#,
-        expect: r#"
-PUT https://us21.api.mailchimp.com/3.0/lists/a1/members/3e3417d7ef77d5932a6734b916515ed5
-content-type: application/json
-authorization: Basic YW55Om1hZGUtdXAtdXMyMQ==
-
-{"email_address":"Ada@Example.com","merge_fields":{"FNAME":"Ada"},"status_if_new":"pending"}"#,
-    },
-    Case {
-        kind: "brevo-contact",
-        settings: r#"{"apiKey":"made-up"}"#,
-        fields: r#"{"email":"{{ body.email }}","listIds":[3]}"#,
-        expect: r#"
-POST https://api.brevo.com/v3/contacts
-content-type: application/json
-accept: application/json
-api-key: made-up
-
-{"email":"Ada@Example.com","listIds":[3],"updateEnabled":true}"#,
-    },
-    Case {
-        kind: "sqs",
-        settings: r#"{"queueUrl":"https://sqs.eu-central-1.amazonaws.com/1/orders.fifo","region":"eu-central-1","accessKeyId":"AKIDEXAMPLE","secretAccessKey":"made-up"}"#,
-        fields: r#"{"body":{"amount":"{{ body.amount }}"}}"#,
-        // The signature is botocore's.
-        expect: r#"
-POST https://sqs.eu-central-1.amazonaws.com/1/orders.fifo
-content-type: application/x-amz-json-1.0
-x-amz-target: AmazonSQS.SendMessage
-x-amz-date: 20150830T123600Z
-authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/eu-central-1/sqs/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-target, Signature=91e840cd0aa03bfe0ed7f7b352226b200a06c22de3fbabe3f38983cda0be019b
-
-{"MessageAttributes":{"event-id":{"DataType":"String","StringValue":"msg_1"},"event-type":{"DataType":"String","StringValue":"order.paid"}},"MessageBody":"{\"amount\":1250}","MessageDeduplicationId":"msg_1","MessageGroupId":"order.paid","QueueUrl":"https://sqs.eu-central-1.amazonaws.com/1/orders.fifo"}"#,
-    },
-    Case {
-        kind: "kafka",
-        settings: r#"{"url":"https://rest.example.com","topic":"orders"}"#,
-        fields: r#"{"value":{"amount":"{{ body.amount }}"}}"#,
-        expect: r#"
-POST https://rest.example.com/topics/orders
-accept: application/vnd.kafka.v2+json
-content-type: application/vnd.kafka.json.v2+json
-
-{"records":[{"key":"msg_1","value":{"amount":1250}}]}"#,
-    },
-];

@@ -65,8 +65,8 @@ pub enum Mistake {
     /// It is no template.
     #[error("{0}")]
     Syntax(String),
-    /// A value that it names is not there.
-    #[error("a value is missing: {0}")]
+    /// What it names is not there.
+    #[error("the event has no {0}")]
     Missing(String),
     /// It took too many steps, or wrote more than [`WRITTEN`].
     #[error("the template is not done within its bounds")]
@@ -97,11 +97,6 @@ impl Text {
         Ok(Text { source: source.to_owned(), is_expression })
     }
 
-    /// As it was written.
-    pub fn source(&self) -> &str {
-        &self.source
-    }
-
     /// Whether it is one expression alone: `{{ body.amount }}`.
     pub fn is_expression(&self) -> bool {
         self.is_expression
@@ -116,7 +111,7 @@ impl Text {
         ENVIRONMENT
             .template_from_str(&self.source)
             .and_then(|template| template.render_captured_to(event.clone(), &mut written).map(drop))
-            .map_err(|error| mistake(&error))?;
+            .map_err(|error| self.mistake(&error, event))?;
         String::from_utf8(written.0).map_err(|_| Mistake::Bounds)
     }
 
@@ -130,8 +125,30 @@ impl Text {
             Some(inner) => ENVIRONMENT
                 .compile_expression(inner)
                 .and_then(|expression| expression.eval(event.clone()))
-                .map_err(|error| mistake(&error)),
+                .map_err(|error| self.mistake(&error, event)),
             None => self.render(event).map(Value::from),
+        }
+    }
+
+    /// What it names and the event does not have: `body.customer.email`.
+    pub(super) fn absent(&self, event: &Value) -> String {
+        let template = ENVIRONMENT.template_from_str(&self.source);
+        let named = template.map(|it| it.undeclared_variables(true)).unwrap_or_default();
+        let is_absent = |name: &String| {
+            let step =
+                |value: Value, part| value.get_attr(part).ok().filter(|it| !it.is_undefined());
+            name.split('.').try_fold(event.clone(), step).is_none()
+        };
+        let mut absent: Vec<String> = named.into_iter().filter(is_absent).collect();
+        absent.sort_unstable();
+        absent.join(", ")
+    }
+
+    fn mistake(&self, error: &Error, event: &Value) -> Mistake {
+        match error.kind() {
+            ErrorKind::UndefinedError => Mistake::Missing(self.absent(event)),
+            ErrorKind::OutOfFuel | ErrorKind::WriteFailure => Mistake::Bounds,
+            _ => Mistake::Value(explain(error)),
         }
     }
 }
@@ -236,14 +253,6 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
         call: rule(r"([|.]?)\s*\b(\w+)\s*\("),
     }
 });
-
-fn mistake(error: &Error) -> Mistake {
-    match error.kind() {
-        ErrorKind::UndefinedError => Mistake::Missing(explain(error)),
-        ErrorKind::OutOfFuel | ErrorKind::WriteFailure => Mistake::Bounds,
-        _ => Mistake::Value(explain(error)),
-    }
-}
 
 /// What is said about a mistake: never a value of the event.
 fn explain(error: &Error) -> String {

@@ -114,6 +114,10 @@ enum Reason {
     Filter,
     /// Whether the endpoint's filter wants it would have cost too much to find out.
     FilterOverrun,
+    /// The message lacks something that the destination's mapping asks for.
+    EventIncomplete,
+    /// The message could not become what the destination takes.
+    EventUnfit,
     /// The endpoint was made after the message.
     EndpointCreatedLater,
     /// Somebody tried another endpoint out.
@@ -198,6 +202,10 @@ fn judge(explained: &Explained) -> (Progress, Reason) {
         Verdict::Later => (Progress::NotSent, Reason::EndpointCreatedLater),
         Verdict::State(state) => (Progress::NotSent, reason(state)),
         Verdict::Matched => match explained.last.as_ref().map(|last| (last.outcome, last.failed)) {
+            Some((Outcome::Filtered, Some(Phase::Mapping))) => {
+                (Progress::NotSent, Reason::EventIncomplete)
+            }
+            Some((_, Some(Phase::Mapping))) => (Progress::Failed, Reason::EventUnfit),
             Some((Outcome::Filtered, _)) => (Progress::NotSent, Reason::Filter),
             Some((_, Some(Phase::Filter))) => (Progress::Failed, Reason::FilterOverrun),
             Some((Outcome::Exhausted, _)) => (Progress::Failed, Reason::Exhausted),

@@ -5,9 +5,11 @@
 //! process (`EX_TEMPFAIL`: it may work later).
 
 mod audit;
+mod destinations;
 mod dev;
 mod environment;
 mod migrate;
+mod prose;
 mod providers;
 mod sample;
 mod send;
@@ -58,6 +60,8 @@ enum Command {
     Sample(sample::Args),
     /// List the providers of webhooks that are known, show one, sign as one, check files of your own
     Providers(providers::Args),
+    /// List the kinds of destinations that events can go to, or show one
+    Destinations(destinations::Args),
     /// Say whether a request comes from its provider, as a source would
     Verify(verify::Args),
 }
@@ -97,6 +101,7 @@ impl Command {
             Self::Send(args) => send::run(args),
             Self::Sample(args) => sample::run(args),
             Self::Providers(args) => providers::run(args),
+            Self::Destinations(args) => destinations::run(args),
             Self::Verify(args) => verify::run(args),
         }
     }

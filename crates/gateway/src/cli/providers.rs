@@ -8,13 +8,12 @@ use clap::Subcommand;
 use ringback_domain::provider::{Kind, Proof, Provider, Setting, Strength};
 use serde::Serialize;
 
+use super::prose::{bytes, wrapped};
 use super::table::table;
 use super::{Failure, data, note, sign};
 use crate::receive::catalog::{Catalog, Entry, Origin};
 use crate::terminal::Colours;
 
-/// Characters of a line of running text.
-const WIDTH: usize = 88;
 /// Grades, the strongest first.
 const PROOFS: [Proof; 3] = [Proof::Published, Proof::VendorSdk, Proof::Derived];
 const STRENGTHS: [Strength; 4] =
@@ -279,31 +278,6 @@ fn answers(provider: &Provider) -> Vec<String> {
     ];
     if !answer.retries.is_empty() {
         lines.extend(wrapped(&format!("sent again: {}", answer.retries), 2));
-    }
-    lines
-}
-
-fn bytes(number: usize) -> String {
-    const MIB: usize = 1024 * 1024;
-    match number {
-        whole if whole % MIB == 0 => format!("{} MiB", whole / MIB),
-        whole if whole % 1024 == 0 => format!("{} KiB", whole / 1024),
-        other => format!("{other} bytes"),
-    }
-}
-
-/// Running text in lines; those after the first are indented by so many spaces.
-fn wrapped(text: &str, indent: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + word.chars().count() < WIDTH => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            Some(_) => lines.push(format!("{:indent$}{word}", "")),
-            None => lines.push(word.to_owned()),
-        }
     }
     lines
 }

@@ -196,9 +196,11 @@ impl Made {
             // It says nothing about the destination.
             Unsent::Lacking(why) => Made {
                 response: why.into(),
+                failed: Some(Phase::Mapping),
+                reason: Some("event_incomplete"),
                 sign: Sign::Nothing,
                 sender: kept,
-                ..Made::unprepared("event_incomplete")
+                ..Made::nothing()
             },
         }
     }
@@ -208,8 +210,8 @@ impl Made {
         let (failed, reason) = match kept_back {
             KeptBack::NotWanted => (None, "filtered"),
             KeptBack::Overrun => (Some(Phase::Filter), "filter_overrun"),
-            KeptBack::Lacking => (None, "event_incomplete"),
-            KeptBack::Unfit => (Some(Phase::Prepare), "event_unfit"),
+            KeptBack::Lacking => (Some(Phase::Mapping), "event_incomplete"),
+            KeptBack::Unfit => (Some(Phase::Mapping), "event_unfit"),
         };
         Made {
             kept_back: Some(kept_back),

@@ -8,9 +8,11 @@
 mod attempted;
 mod backlog;
 mod deadline;
+mod destination;
 mod editing;
 mod explain;
 mod filter;
+mod kinds;
 mod notices;
 mod replay;
 mod request;
