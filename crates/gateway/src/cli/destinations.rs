@@ -194,3 +194,36 @@ impl<'a> Whole<'a> {
 fn text_of(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// Set to write the list anew instead of comparing it.
+    const UPDATE: &str = "RINGBACK_UPDATE_SNAPSHOTS";
+
+    /// `docs/destinations.md` lists every kind with what is claimed of it.
+    #[test]
+    fn the_list_in_the_documents_is_true() {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/destinations.md");
+        let text = fs::read_to_string(&path).unwrap();
+        let (begin, end) = ("<!-- the list: begin -->\n", "<!-- the list: end -->\n");
+        let (before, rest) = text.split_once(begin).unwrap();
+        let (_, after) = rest.split_once(end).unwrap();
+        let mut list = "\n| kind | | proof | what to know |\n|---|---|---|---|\n".to_owned();
+        for kind in ringback_builtin::kinds().iter().map(|file| file.parsed().unwrap()) {
+            let Kind { id, name, docs, proof, notes, .. } = &*kind;
+            let notes = notes.replace('|', "\\|");
+            let _ = writeln!(list, "| `{id}` | [{name}]({docs}) | {} | {notes} |", proof.as_str());
+        }
+        let fresh = format!("{before}{begin}{list}\n{end}{after}");
+        if std::env::var_os(UPDATE).is_some() {
+            fs::write(&path, &fresh).unwrap();
+            return;
+        }
+        assert!(fresh == text, "docs/destinations.md is outdated: run the tests with {UPDATE}=1");
+    }
+}

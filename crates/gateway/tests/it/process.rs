@@ -4,6 +4,7 @@
 
 mod commands;
 mod database;
+mod destinations;
 mod migrate;
 mod operations;
 mod providers;

@@ -96,7 +96,11 @@ async fn what_is_documented_is_what_arrives() {
         let expect = hosts
             .iter()
             .fold(body(kind).to_owned(), |text, host| text.replace(host, "https://host"));
-        assert_eq!(sent, expect, "{}", kind.id);
+        // The body as it came has the order of the message that was sent, not of the file.
+        match (serde_json::from_str::<Value>(&sent), serde_json::from_str::<Value>(&expect)) {
+            (Ok(sent), Ok(expect)) => assert_eq!(sent, expect, "{}", kind.id),
+            _ => assert_eq!(sent, expect, "{}", kind.id),
+        }
         assert!(headers["user-agent"].to_str().unwrap().starts_with("Ringback/"), "{}", kind.id);
         assert!(!headers.contains_key("webhook-signature"), "{}", kind.id);
     })
