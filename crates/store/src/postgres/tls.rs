@@ -12,15 +12,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-    client::{
-        WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
-};
+use ringback_tls::Trust;
+use rustls::{RootCertStore, pki_types::ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::{
     config::SslMode,
@@ -109,48 +102,21 @@ impl Wanted {
 
     /// What shakes hands.
     pub(super) fn connector(&self) -> Result<Connector, OpenError> {
-        let failed = |error: &dyn std::fmt::Display| OpenError::Tls(error.to_string());
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let verifier: Arc<dyn ServerCertVerifier> = match self.mode {
-            Mode::Disable | Mode::Prefer | Mode::Require => {
-                Arc::new(Anybody(Arc::clone(&provider)))
-            }
-            Mode::VerifyCa | Mode::VerifyFull => {
-                let roots = Arc::new(self.roots()?);
-                let verifier =
-                    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
-                        .build()
-                        .map_err(|error| failed(&error))?;
-                match self.mode {
-                    Mode::VerifyCa => Arc::new(AnyName(verifier)),
-                    _ => verifier,
-                }
-            }
+        let trust = match self.mode {
+            Mode::Disable | Mode::Prefer | Mode::Require => Trust::Anybody,
+            Mode::VerifyCa => Trust::AnyName(self.roots()?),
+            Mode::VerifyFull => Trust::Name(self.roots()?),
         };
-        // "Dangerous" is what rustls calls a verifier other than its own.
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(|error| failed(&error))?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
+        let config = ringback_tls::client(trust);
+        let config = config.map_err(|error| OpenError::Tls(error.to_string()))?;
         Ok(Connector(TlsConnector::from(Arc::new(config))))
     }
 
     fn roots(&self) -> Result<RootCertStore, OpenError> {
-        let mut roots = RootCertStore::empty();
-        let Some(path) = &self.authorities else {
-            // A system's list may hold certificates that cannot be used; the others still count.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            return Ok(roots);
-        };
+        let Some(path) = &self.authorities else { return Ok(ringback_tls::system()) };
         let failed = |error: &dyn std::fmt::Display| OpenError::Tls(format!("{path}: {error}"));
         let pem = std::fs::read(path).map_err(|error| failed(&error))?;
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate = certificate.map_err(|error| failed(&error))?;
-            roots.add(certificate).map_err(|error| failed(&error))?;
-        }
-        if roots.is_empty() { Err(failed(&"there is no certificate in it")) } else { Ok(roots) }
+        ringback_tls::authorities(&pem).map_err(|error| failed(&error))
     }
 }
 
@@ -169,102 +135,6 @@ fn decoded(text: &str) -> Result<String, OpenError> {
         bytes.push(u8::from_str_radix(digits, 16).map_err(|_| wrong())?);
     }
     String::from_utf8(bytes).map_err(|_| wrong())
-}
-
-/// Believes anybody; what is said is still signed with the key of the certificate that was shown.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signed,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// Judges as rustls does, but for the name: that is compared last, so a wrong name says that all
-/// the rest is right.
-#[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
-
-impl ServerCertVerifier for AnyName {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let verdict =
-            self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        match verdict {
-            Err(Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            other => other,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
 }
 
 /// Shakes hands for the driver.
