@@ -113,7 +113,7 @@ impl Kind {
     /// The mapping, filled: the fields that were given, and the defaults of those that were not.
     ///
     /// # Errors
-    /// [`Unfilled`] if the event lacks something.
+    /// [`Unfilled`] if the event lacks something, or what code is to send is too large.
     pub fn fields(&self, given: &Given, event: &Event<'_>) -> Result<Value, Unfilled> {
         let seen = Seen::from(Serde(event.seen()));
         let mut fields = given.fields.fill(&seen, Absent::Missing).map_err(Unfilled::of)?;
@@ -125,7 +125,10 @@ impl Kind {
                 named.insert(field.name.clone(), value);
             }
         }
-        Ok(fields)
+        // What a request holds is measured when it is made of them.
+        let bytes = if self.has_code() { fields.to_string().len() } else { 0 };
+        let limit = self.limits.body;
+        if bytes > limit { Err(Unfilled::TooLarge { bytes, limit }) } else { Ok(fields) }
     }
 
     /// The request that an event becomes, signed at `now`; none for kinds that are code.

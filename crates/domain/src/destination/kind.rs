@@ -26,6 +26,9 @@ pub struct Kind {
     schema: Spanned<u32>,
     /// `slack`: the file's name, and what a destination names.
     pub id: String,
+    /// What the API calls it, where that is not the id: Svix's SDKs name some kinds differently.
+    #[serde(rename = "type")]
+    api: Option<String>,
     /// `Slack`.
     pub name: String,
     /// The page that describes its interface.
@@ -261,6 +264,11 @@ impl Kind {
     /// The statuses after which the same request would fail again.
     pub fn permanent(&self) -> &[u16] {
         &self.answer.permanent
+    }
+
+    /// What the API calls it.
+    pub fn api(&self) -> &str {
+        self.api.as_deref().unwrap_or(&self.id)
     }
 
     /// Whether it is code rather than a request.

@@ -101,6 +101,17 @@ fn every_file_can_be_read_and_is_named_after_its_kind() {
 }
 
 #[test]
+fn no_two_kinds_are_called_the_same() {
+    let mut names: Vec<String> =
+        files().iter().map(|(_, text)| Kind::parse(text).unwrap().api().to_owned()).collect();
+    assert!(names.contains(&"rabbitMq".to_owned()) && names.contains(&"postgres".to_owned()));
+    names.sort_unstable();
+    let called = names.len();
+    names.dedup();
+    assert_eq!(names.len(), called);
+}
+
+#[test]
 fn what_is_given_is_held_against_the_kind() {
     let check = |settings: &[(&str, &str)], fields: Value, expect: &[&str]| {
         let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into()));
