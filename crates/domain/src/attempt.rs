@@ -42,11 +42,13 @@ pub enum Phase {
     Filter,
     /// Before anything was sent: the message did not become what the destination takes. (10)
     Mapping,
+    /// Handing over to a destination that has a protocol of its own. (11)
+    Handover,
 }
 
 impl Phase {
     /// Every phase, at the index of its stored number.
-    pub const ALL: [Phase; 11] = [
+    pub const ALL: [Phase; 12] = [
         Phase::Prepare,
         Phase::Dns,
         Phase::Guard,
@@ -58,6 +60,7 @@ impl Phase {
         Phase::Status,
         Phase::Filter,
         Phase::Mapping,
+        Phase::Handover,
     ];
 
     /// The stored number.
@@ -84,6 +87,7 @@ impl Phase {
             Phase::Status => "status",
             Phase::Filter => "filter",
             Phase::Mapping => "mapping",
+            Phase::Handover => "handover",
         }
     }
 }

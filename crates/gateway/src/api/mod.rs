@@ -53,6 +53,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     auth::Authenticator,
     log::Lanes,
+    outbound::Hosts,
     quota::Quotas,
     receive::{self, Catalog, Directory},
     seam::World,
@@ -100,6 +101,8 @@ pub struct Parts {
     pub quotas: Arc<Quotas>,
     /// What is accepted.
     pub rules: Rules,
+    /// Whom destinations with a protocol of their own may dial.
+    pub hosts: Arc<Hosts>,
     /// What operators look at.
     pub probes: Probes,
 }
@@ -139,6 +142,7 @@ pub struct Shared {
     bell: Arc<Bell>,
     quotas: Arc<Quotas>,
     rules: Rules,
+    hosts: Arc<Hosts>,
     probes: Probes,
     catalog: Catalog,
     directory: Directory,
@@ -155,7 +159,7 @@ impl Api {
     pub fn new(parts: Parts) -> Api {
         let Parts { store, world, keyring, auth, lanes, bell, quotas, rules, probes, .. } = parts;
         let (catalog, directory, public_url) = (parts.catalog, parts.directory, parts.public_url);
-        let sources = parts.sources;
+        let (sources, hosts) = (parts.sources, parts.hosts);
         let vault = Vault::new(Arc::clone(&keyring), Arc::clone(&world.entropy));
         let (turns, checked) = Default::default();
         Api(Arc::new(Shared {
@@ -166,6 +170,7 @@ impl Api {
             bell,
             quotas,
             rules,
+            hosts,
             probes,
             catalog,
             directory,

@@ -17,13 +17,13 @@ use super::Error;
 use crate::{
     api::{self, Api},
     auth::{Authenticator, Bootstrap},
-    config::Config,
+    config::{Config, HostPort},
     control::tokens::Tokens,
     core::{Core, Mailbox, Phase},
     deliver::{self, Engine, Services},
     http, keyring,
     log::{Lanes, Log, Pressure},
-    outbound::{self, Connector, Guard, Ports, Tls},
+    outbound::{self, Connector, Guard, Hosts, Ports, Tls},
     quota::Quotas,
     receive::{self, Catalog, Directory},
     seam::World,
@@ -168,6 +168,7 @@ pub(super) async fn assemble(
         public_url,
         quotas: Arc::clone(&quotas),
         rules,
+        hosts: Arc::clone(&services.hosts),
         probes,
     };
     let api = Api::new(parts);
@@ -208,6 +209,7 @@ fn services(given: Given<'_>) -> Result<Services, Error> {
         providers: Arc::new(move |id| catalog.get(id)),
         store: Arc::clone(store),
         connector: Arc::new(connector(config, world, address)?),
+        hosts: Arc::new(hosts(config)),
         keyring: Arc::clone(keyring),
         schedule: Schedule {
             gaps: config.delivery.retry_schedule.clone(),
@@ -223,6 +225,11 @@ fn services(given: Given<'_>) -> Result<Services, Error> {
         replies: Arc::default(),
         attempt_keys: Mutex::new(KeySequence::after(store.last_attempt_key())),
     })
+}
+
+fn hosts(config: &Config) -> Hosts {
+    let allowed = config.delivery.destination_hosts.iter();
+    Hosts::new(allowed.map(|HostPort { host, port }| (host.clone(), *port)))
 }
 
 fn connector(config: &Config, world: &World, address: SocketAddr) -> Result<Connector, Error> {

@@ -28,7 +28,7 @@ pub use file::{File, ReadError};
 pub use layers::Origin;
 pub use secret::{Secret, SecretKey};
 pub use sections::{Config, Delivery, Limits, Log, LogFormat, Quota, Retention, Secrets, Store};
-pub use value::Ports;
+pub use value::{HostPort, Ports};
 
 use layers::Layers;
 use setting::Section as _;
@@ -93,6 +93,7 @@ impl Config {
         if profile == Profile::Dev {
             config.delivery.require_https = false;
             config.delivery.allow_cidrs = value::loopback();
+            config.delivery.destination_hosts = value::this_machine();
         }
         config
     }

@@ -9,7 +9,8 @@ use ipnet::{IpNet, Ipv6Net};
 use super::secret::{Secret, SecretKey, database_shape, token_shape};
 use super::setting::settings;
 use super::value::{
-    Ports, at_least, between, bytes, list_of, nat64_length, public_url_shape, secs, within,
+    HostPort, Ports, at_least, between, bytes, list_of, nat64_length, public_url_shape, secs,
+    within,
 };
 
 settings! {
@@ -75,6 +76,10 @@ settings! {
         nat64_prefixes: Vec<Ipv6Net> = Vec::new(), list_of(100, nat64_length);
         /// Ports a target may have; ranges as `1024-65535`. Default 80, 443, 1024-65535.
         allowed_ports: Ports = Ports::default();
+        /// Hosts that destinations with a protocol of their own may dial, such as databases, brokers
+        /// and mail servers: `db.example.com:5432`, or `host:*` for any port.
+        /// Default: none in `serve`, this machine in `dev`.
+        destination_hosts: Vec<HostPort> = Vec::new(), list_of(1_000, |_| Ok(()));
         /// Requests under way to one endpoint at a time. Default 32.
         in_flight_per_endpoint: u32 = 32, between(1, 10_000);
         /// Connections to targets open at a time; unset: derived from the limit of open files.

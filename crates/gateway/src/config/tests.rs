@@ -67,6 +67,10 @@ fn variables_are_read() {
         r#"name_servers = ["127.0.0.1:5353", "9.9.9.9:53"]"#,
     );
     check("RINGBACK_DELIVERY_ALLOWED_PORTS=443,8000-9000", r#"allowed_ports = [443, "8000-9000"]"#);
+    check(
+        "RINGBACK_DELIVERY_DESTINATION_HOSTS=DB.example.com:5432,[::1]:*",
+        r#"destination_hosts = ["db.example.com:5432", "[::1]:*"]"#,
+    );
     check("RINGBACK_DELIVERY_MAX_CONNECTIONS=100", "max_connections = 100");
     check("RINGBACK_DELIVERY_MAX_CONNECTIONS=", "# max_connections is unset");
     check("RINGBACK_BOOTSTRAP_TOKEN=made-up-0123456789", "# bootstrap_token is not shown");

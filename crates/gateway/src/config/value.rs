@@ -30,6 +30,21 @@ impl Default for Ports {
     }
 }
 
+/// A host, and a port of it or all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    /// A name or an address, in lower case; an IPv6 address without brackets.
+    pub host: String,
+    /// Any if there is none.
+    pub port: Option<u16>,
+}
+
+pub(super) fn this_machine() -> Vec<HostPort> {
+    ["localhost", "127.0.0.1", "::1"]
+        .map(|host| HostPort { host: host.to_owned(), port: None })
+        .into()
+}
+
 pub(super) fn loopback() -> Vec<IpNet> {
     let v4 = Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, 0, 0), 8);
     let v6 = Ipv6Net::new_assert(std::net::Ipv6Addr::LOCALHOST, 128);
@@ -292,6 +307,32 @@ impl Item for Duration {
 
     fn show_item(&self) -> String {
         seconds(*self)
+    }
+}
+
+impl Item for HostPort {
+    fn read_item(text: &str) -> Result<Self, String> {
+        let wrong = || format!("must be HOST:PORT such as db.example.com:5432, found {text:?}");
+        let (host, port) = text.trim().rsplit_once(':').ok_or_else(wrong)?;
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let is_host = bare.is_some() || (!host.is_empty() && !host.contains([':', '/', '@', ' ']));
+        let port = match port {
+            "*" => None,
+            number => Some(number.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?),
+        };
+        if !is_host {
+            return Err(wrong());
+        }
+        Ok(Self { host: bare.unwrap_or(host).to_ascii_lowercase(), port })
+    }
+
+    fn show_item(&self) -> String {
+        let host =
+            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        match self.port {
+            Some(port) => quoted(format_args!("{host}:{port}")),
+            None => quoted(format_args!("{host}:*")),
+        }
     }
 }
 

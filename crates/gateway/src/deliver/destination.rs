@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use http_body_util::Full;
+use ringback_connect::{Client, Handed};
 use ringback_domain::{
     destination::{Event, Given, Kind, OnMissing, Unfilled, Wanted},
     retry::{KeptBack, Meaning},
@@ -12,12 +13,17 @@ use ringback_domain::{
     time::Timestamp,
 };
 use ringback_store::Content;
+use serde_json::{Map, Value};
+
+use crate::outbound::Hosts;
 
 /// A destination, ready to be sent to.
 #[derive(Debug)]
 pub(super) struct Destination {
     kind: Arc<Kind>,
     given: Given,
+    /// What hands over, for kinds with a protocol of their own.
+    client: Option<Arc<dyn Client>>,
 }
 
 /// Why nothing is sent.
@@ -42,12 +48,39 @@ impl Destination {
     ///
     /// # Errors
     /// A word that says why it cannot be used.
-    pub(super) fn new(kind: &str, given: &str) -> Result<Destination, &'static str> {
+    pub(super) fn new(kind: &str, given: &str, hosts: &Hosts) -> Result<Destination, &'static str> {
         let kind = ringback_builtin::kind(kind).and_then(|file| file.parsed());
         let kind = kind.ok_or("destination_unknown")?;
         let wanted: Wanted = serde_json::from_str(given).map_err(|_| "destination_unreadable")?;
         let given = kind.given(&wanted).map_err(|_| "destination_unreadable")?;
-        Ok(Destination { kind, given })
+        let client = if kind.has_code() { Some(client(&kind, &given, hosts)?) } else { None };
+        Ok(Destination { kind, given, client })
+    }
+
+    /// What hands over, if the kind has a protocol of its own.
+    pub(super) fn client(&self) -> Option<&dyn Client> {
+        self.client.as_deref()
+    }
+
+    /// What is handed over, if the kind has a protocol of its own.
+    ///
+    /// # Errors
+    /// [`Unsent`]: the message lacks something.
+    pub(super) fn handed(&self, content: &Content) -> Result<Handed, Unsent> {
+        let id = content.id.to_string();
+        let fields = self.kind.fields(&self.given, &event(content, &id));
+        let fields = match fields.map_err(|unfilled| self.unsent(&unfilled))? {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        };
+        Ok(Handed {
+            kind: content.event_type.to_string(),
+            at: content.id.0.created_at().millis(),
+            content_type: content.content_type.clone(),
+            body: content.payload.clone(),
+            fields,
+            id,
+        })
     }
 
     /// Whom to connect to.
@@ -71,15 +104,7 @@ impl Destination {
         now: Timestamp,
     ) -> Result<Request<Full<Bytes>>, Unsent> {
         let id = content.id.to_string();
-        let event = Event {
-            id: &id,
-            kind: &content.event_type,
-            at: content.id.0.created_at().millis(),
-            content_type: content.content_type.as_deref(),
-            body: &content.payload,
-            headers: content.headers.as_deref().unwrap_or_default(),
-        };
-        let filled = self.kind.fill(&self.given, &event, now).ok_or("destination_unknown")?;
+        let filled = self.kind.fill(&self.given, &event(content, &id), now).ok_or("destination_unknown")?;
         let filled = filled.map_err(|unfilled| self.unsent(&unfilled))?;
         let unfit = |what: &str| Unsent::KeptBack(KeptBack::Unfit, what.to_owned());
         let to = Target::parse(&filled.url, Rules { require_https: false })
@@ -109,6 +134,31 @@ impl Destination {
             (Unfilled::Missing(_), OnMissing::Retry) => Unsent::Lacking(why),
             _ => Unsent::KeptBack(KeptBack::Unfit, why),
         }
+    }
+}
+
+/// The way to a destination, if the operator allows it: asked again here, as the settings may have
+/// changed since it was made.
+fn client(kind: &Kind, given: &Given, hosts: &Hosts) -> Result<Arc<dyn Client>, &'static str> {
+    let (id, settings) = (&kind.id, &given.settings);
+    let dials = ringback_connect::dials(id, settings).ok_or("destination_unknown")?;
+    let dials = dials.map_err(|_| "destination_unreadable")?;
+    if !dials.iter().all(|(host, port)| hosts.allow(host, *port)) {
+        return Err("refused_by_policy");
+    }
+    let client = ringback_connect::open(id, settings).ok_or("destination_unknown")?;
+    client.map_err(|_| "destination_unreadable")
+}
+
+/// What templates see of a message.
+fn event<'a>(content: &'a Content, id: &'a str) -> Event<'a> {
+    Event {
+        id,
+        kind: &content.event_type,
+        at: content.id.0.created_at().millis(),
+        content_type: content.content_type.as_deref(),
+        body: &content.payload,
+        headers: content.headers.as_deref().unwrap_or_default(),
     }
 }
 

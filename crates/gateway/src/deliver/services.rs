@@ -17,7 +17,7 @@ use super::{Engine, Providers};
 use crate::{
     log::{Pressure, Replies},
     outbound,
-    outbound::Connector,
+    outbound::{Connector, Hosts},
     seam::World,
     telemetry::metrics::Metrics,
 };
@@ -30,6 +30,8 @@ pub struct Services {
     pub store: Arc<dyn Store>,
     /// The way out.
     pub connector: Arc<Connector>,
+    /// Whom destinations with a protocol of their own may dial.
+    pub hosts: Arc<Hosts>,
     /// Finds those in whose style is signed.
     pub providers: Providers,
     /// Opens secrets.

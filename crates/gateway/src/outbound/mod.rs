@@ -19,6 +19,7 @@
 mod connector;
 mod exchange;
 mod guard;
+mod hosts;
 mod meter;
 mod network;
 mod reason;
@@ -27,6 +28,7 @@ mod tls;
 pub use connector::{ConnectFailure, Connection, Connector, Opened, Sender};
 pub use exchange::{Answer, ExchangeFailure, Limits, exchange};
 pub use guard::{Guard, Ports, Refused};
+pub use hosts::Hosts;
 pub use network::{ResolverError, SystemNetwork};
 pub use reason::Reason;
 pub use tls::{Tls, TlsError};

@@ -12,6 +12,7 @@ mod model;
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use ringback_domain::{
+    access::Right,
     destination::kind_of,
     endpoint::Endpoint,
     id::Kind,
@@ -20,20 +21,26 @@ use ringback_domain::{
 use ringback_store::{NewEndpoint, Order, Targets};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use self::model::{Config, DestinationIn, DestinationOut};
+use self::{
+    kinds::Reach,
+    model::{Config, DestinationIn, DestinationOut},
+};
 use super::{
     build, deleted, insert,
     model::{Wanted, credentials_of},
     uid_for,
 };
-use crate::api::{
-    Api,
-    error::Error,
-    extract::{self, Json, Named, Scoped, found},
-    idempotency::{Answered, Posted},
-    list::{List, shown},
-    query::{Paging, Query},
-    reply::{json, render, rendered},
+use crate::{
+    api::{
+        Api,
+        error::Error,
+        extract::{self, Json, Named, Scoped, Who, found},
+        idempotency::{Answered, Posted},
+        list::{List, shown},
+        query::{Paging, Query},
+        reply::{json, render, rendered},
+    },
+    auth::Identity,
 };
 
 /// The routes of this resource.
@@ -75,9 +82,11 @@ async fn list(
 async fn create(
     State(api): State<Api>,
     scoped: Scoped,
+    Who(identity): Who,
     Posted { body, once }: Posted<DestinationIn>,
 ) -> Result<Response, Answered> {
-    let (wanted, config) = body.complete(None, &api.rules)?;
+    let (wanted, config) = body.complete(None, api.reach())?;
+    config.may_be_made(&identity)?;
     let new = build(&api, scoped, wanted)?;
     let body = render(&config.shown(new.endpoint.clone()));
     let answer = once.answer(StatusCode::CREATED, &body);
@@ -111,18 +120,21 @@ async fn get(
 async fn upsert(
     State(api): State<Api>,
     scoped: Scoped,
+    Who(identity): Who,
     Named(reference): Named<extract::Destination>,
     Json(body): Json<DestinationIn>,
 ) -> Result<Response, Error> {
     let Some(endpoint) = found(api.store.endpoint(scoped.scope, reference.clone()).await)? else {
-        let (mut wanted, config) = body.complete(None, &api.rules)?;
+        let (mut wanted, config) = body.complete(None, api.reach())?;
+        config.may_be_made(&identity)?;
         wanted.uid = Some(Some(uid_for(wanted.uid, reference)?));
         let created = insert(&api, build(&api, scoped, wanted)?).await?;
         api.lanes.changed(created.id.key()).await;
         return Ok(json(StatusCode::CREATED, &config.shown(created)));
     };
     let former = opened(&api, scoped.scope, &endpoint).await?;
-    let (wanted, config) = body.complete(Some(&former), &api.rules)?;
+    let (wanted, config) = body.complete(Some(&former), api.reach())?;
+    config.may_be_made(&identity)?;
     changed(&api, scoped, &endpoint, wanted, config).await
 }
 
@@ -138,11 +150,13 @@ async fn upsert(
 async fn patch(
     State(api): State<Api>,
     scoped: Scoped,
+    Who(identity): Who,
     Named(reference): Named<extract::Destination>,
     Json(body): Json<DestinationIn>,
 ) -> Result<Response, Error> {
     let (endpoint, former) = existing(&api, scoped.scope, reference).await?;
-    let (wanted, config) = body.changing(former, &api.rules)?;
+    let (wanted, config) = body.changing(former, api.reach())?;
+    config.may_be_made(&identity)?;
     changed(&api, scoped, &endpoint, wanted, config).await
 }
 
@@ -159,6 +173,26 @@ async fn delete(
 ) -> Result<Response, Error> {
     let (endpoint, _) = existing(&api, scoped.scope, reference).await?;
     deleted(&api, scoped, Reference::Id(endpoint.id.0)).await
+}
+
+impl Api {
+    fn reach(&self) -> Reach<'_> {
+        Reach { rules: self.rules.target, hosts: &self.hosts }
+    }
+}
+
+impl Config {
+    /// What dials by itself is made by admins alone: it is not held by the guard.
+    ///
+    /// # Errors
+    /// 403
+    fn may_be_made(&self, identity: &Identity) -> Result<(), Error> {
+        if !self.kind.has_code() {
+            return Ok(());
+        }
+        let has = identity.grant.role;
+        identity.grant.permits(Right::Manage).map_err(|needs| Error::Forbidden { needs, has })
+    }
 }
 
 /// Writes a change and answers when the next attempt is made with it.

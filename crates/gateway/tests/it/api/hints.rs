@@ -57,6 +57,7 @@ fn services(bench: &Bench, engine: Engine) -> Services {
         store: Arc::clone(&bench.store),
         connector: Arc::new(connector),
         providers: Arc::new(|_| None),
+        hosts: Arc::default(),
         keyring: Arc::new(Keyring::new(&MasterKey::new([7; 32]), [])),
         schedule: Schedule { gaps: vec![second], jitter: 0.0, disable_after: 60 * second },
         limits: Limits {

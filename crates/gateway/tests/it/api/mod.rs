@@ -224,6 +224,7 @@ impl Bench {
             public_url,
             quotas: quotas.clone(),
             rules,
+            hosts: Arc::default(),
             probes: Probes { metrics, draining: Arc::new(AtomicBool::new(false)) },
         });
         let door = Door::new(send::Parts {

@@ -116,7 +116,7 @@ async fn dry_run_new(
 ) -> Result<Response, Error> {
     let NewDryRunIn { kind, config, msg_id } = body;
     let wanted = DestinationIn { kind, config, ..DestinationIn::default() };
-    let (_, config) = wanted.complete(None, &api.rules)?;
+    let (_, config) = wanted.complete(None, api.reach())?;
     tried(&api, scoped, &config, msg_id).await
 }
 

@@ -16,9 +16,9 @@ use zeroize::Zeroizing;
 
 use super::{
     super::model::{Fields, Place, Wanted},
-    kinds,
+    kinds::{self, Reach},
 };
-use crate::api::{Rules, error::Error, field::Problems, patch};
+use crate::api::{error::Error, field::Problems, patch};
 
 /// A destination to create, what replaces one, or what changes of one: in a PATCH, what is absent
 /// stays, and null clears.
@@ -100,7 +100,7 @@ impl DestinationIn {
     pub(super) fn complete(
         mut self,
         former: Option<&Config>,
-        rules: &Rules,
+        reach: Reach<'_>,
     ) -> Result<(Wanted, Config), Error> {
         let mut problems = Problems::of_body();
         let kind = kinds::named(&mut problems, self.kind.as_deref());
@@ -119,7 +119,7 @@ impl DestinationIn {
         self.channels.get_or_insert_default();
         self.throttle_rate.get_or_insert_default();
         self.metadata.get_or_insert_default();
-        self.check(config, rules, problems)
+        self.check(config, reach, problems)
     }
 
     /// What a body asks for that changes some of `former`.
@@ -129,7 +129,7 @@ impl DestinationIn {
     pub(super) fn changing(
         mut self,
         former: Config,
-        rules: &Rules,
+        reach: Reach<'_>,
     ) -> Result<(Wanted, Config), Error> {
         let mut problems = Problems::of_body();
         let kind = match self.kind.as_deref() {
@@ -140,16 +140,16 @@ impl DestinationIn {
         let given = self.config.take().unwrap_or_default();
         let given = read(given, if is_same { former.given } else { empty() }, &mut problems);
         let config = kind.zip(given).map(|(kind, given)| Config { kind, given });
-        self.check(config, rules, problems)
+        self.check(config, reach, problems)
     }
 
     fn check(
         self,
         config: Option<Config>,
-        rules: &Rules,
+        reach: Reach<'_>,
         mut problems: Problems,
     ) -> Result<(Wanted, Config), Error> {
-        let place = config.as_ref().and_then(|config| config.place(rules, &mut problems));
+        let place = config.as_ref().and_then(|config| config.place(reach, &mut problems));
         if self.batch_size.is_some_and(|size| size != 1) {
             problems.add("batchSize", "it can only be 1: every event is handed over by itself");
         }
@@ -260,19 +260,20 @@ pub(super) struct DestinationOut {
 
 impl Config {
     /// Where a destination with this goes.
-    fn place(&self, rules: &Rules, problems: &mut Problems) -> Option<Place> {
+    fn place(&self, reach: Reach<'_>, problems: &mut Problems) -> Option<Place> {
         let Config { kind, given } = self;
-        let complete = kinds::complete(kind, given, problems)?;
-        let host = problems.check("config", kinds::host(kind, &complete, rules.target))?;
+        let url = kinds::url(kind, given, reach, problems)?;
         let text = problems.check("config", serde_json::to_vec(given))?;
-        let url = format!("{}://{host}", kind.id);
         Some(Place { url, credentials: Some(Zeroizing::new(text)) })
     }
 
     /// An endpoint as the destination that this makes it.
     pub(super) fn shown(&self, endpoint: Endpoint) -> DestinationOut {
         let Config { kind, given } = self;
-        let mut config: Map<String, Value> = kind.shown(&given.settings).into_iter().collect();
+        // What SDKs know to be there may be there by its default.
+        let complete = kind.given(given).map(|complete| complete.settings);
+        let settings = complete.unwrap_or_else(|_| given.settings.clone());
+        let mut config: Map<String, Value> = kind.shown(&settings).into_iter().collect();
         config.insert("fields".to_owned(), given.fields.clone());
         config.insert("onMissing".to_owned(), given.on_missing.as_str().into());
         let failing =
@@ -286,7 +287,7 @@ impl Config {
         DestinationOut {
             id: endpoint.id,
             uid: endpoint.uid,
-            kind: kind.id.clone(),
+            kind: kind.api().to_owned(),
             config,
             url: endpoint.url,
             description: endpoint.description,
