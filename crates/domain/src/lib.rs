@@ -26,6 +26,7 @@ pub mod filter;
 pub mod idempotency;
 pub mod json;
 pub mod lane;
+pub mod pace;
 pub mod provider;
 pub mod quota;
 pub mod replay;

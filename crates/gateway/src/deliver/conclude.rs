@@ -12,8 +12,8 @@ use ringback_domain::{
 use ringback_store::{Due, HealthChange, Record};
 
 use super::{
-    attempt::Made, notice::Told, prepare::Prepared, services::Services, state::FailingSince,
-    state::State,
+    attempt::Made, lane::Heard, notice::Told, prepare::Prepared, services::Services,
+    state::FailingSince, state::State,
 };
 use crate::log::replies;
 
@@ -44,7 +44,15 @@ pub(super) fn conclude(services: &Services, state: &mut State, mut ended: Ended<
     };
     let decision = decide(services, &ended, failing_since.after, number, now);
     // What the old URL answered says nothing about the new one.
-    let decision = if current { decision } else { decision.without_disabling() };
+    let decision = if current {
+        let Made { sign, ending, .. } = ended.made;
+        for left in state.heard(endpoint, Heard { sign, ending, random: ended.random }) {
+            services.replies.tell(left.content.id, endpoint, replies::Outcome::Failed);
+        }
+        decision
+    } else {
+        decision.without_disabling()
+    };
     if let Some(disable) = decision.disable {
         state.stop(endpoint, disable);
     }

@@ -7,8 +7,11 @@ use std::{
 };
 
 use ringback_domain::{
+    attempt::Trigger,
     id::Key,
-    lane::{Health, Standing},
+    lane::{Health, Sign, Standing},
+    pace::{Cause, Pace, Wait},
+    retry::Ending,
     time::Timestamp,
 };
 use ringback_store::{Due, DuePage};
@@ -35,17 +38,25 @@ pub(super) struct Lane {
     pub(super) progress: Instant,
     pub(super) failing_since: Option<Timestamp>,
     /// How long its attempts take, smoothed.
-    pace: Duration,
+    takes: Duration,
+    /// When it may begin the next attempt, in times since `made`.
+    pace: Pace,
+    made: Instant,
     /// Whether it stands in the queue for a socket.
     pub(super) queued: bool,
     /// When the next delivery that is only in the store is due.
     pub(super) next_due: Option<Timestamp>,
+    /// When it is woken because it may begin again.
+    pub(super) wakes_at: Option<Timestamp>,
     /// What it was last counted with.
     pub(super) accounted: Held,
     head: VecDeque<Due>,
-    /// Bytes of payload in the head.
+    /// What somebody asked for just now. It goes first, and does not wait until the endpoint is
+    /// known to be there.
+    asked: VecDeque<Due>,
+    /// Bytes of payload in both.
     bytes: usize,
-    /// The deliveries in the head, in flight, or not yet recorded, with the size of their payload.
+    /// The deliveries in both, in flight, or not yet recorded, with the size of their payload.
     in_memory: HashMap<Key, usize>,
     /// Whether the store has due deliveries that are not in memory.
     spilled: bool,
@@ -56,6 +67,25 @@ pub(super) struct Lane {
     /// While the store is being read: what was recorded since, and so may be read again.
     refilling: Option<HashSet<Key>>,
     idle: Vec<(Sender, Instant)>,
+}
+
+/// What became of a delivery that was offered to a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offered {
+    /// It is in memory.
+    Taken,
+    /// It is in the store, and read when its turn has come.
+    Left,
+    /// It is in the store until the endpoint answers again, or wants something.
+    Kept,
+}
+
+/// What an attempt told about when the next may begin.
+pub(super) struct Heard {
+    pub(super) sign: Sign,
+    pub(super) ending: Ending,
+    /// For the jitter.
+    pub(super) random: u64,
 }
 
 /// How much to read.
@@ -86,12 +116,16 @@ impl Lane {
             open: 0,
             progress: now,
             failing_since: None,
-            pace: Duration::ZERO,
+            takes: Duration::ZERO,
+            pace: Pace::default(),
+            made: now,
             queued: false,
             next_due: None,
+            wakes_at: None,
             accounted: Held::default(),
             bytes: 0,
             head: VecDeque::new(),
+            asked: VecDeque::new(),
             in_memory: HashMap::new(),
             spilled: false,
             found: 0,
@@ -101,18 +135,26 @@ impl Lane {
     }
 
     /// Takes a delivery that was just committed into the head, or leaves it in the store: when the
-    /// head is full, or others before it are in the store already.
-    pub(super) fn offer(&mut self, due: Due, room: bool, limit: usize) {
+    /// head has enough, or others before it are in the store already.
+    pub(super) fn offer(&mut self, due: Due, room: bool, limit: usize, now: Instant) -> Offered {
         if self.in_memory.contains_key(&due.delivery) {
-            return;
+            return Offered::Taken;
         }
         let late = due.delivery <= self.found;
-        let in_order = !late && !self.spilled && self.refilling.is_none();
-        if !room || !in_order || self.head.len() >= limit || !self.attempts() {
-            self.spilled = true;
-            return;
+        let takes_more = room && !late && self.attempts();
+        if takes_more && due.trigger == Trigger::Manual && self.asked.len() < limit {
+            self.note(&due);
+            self.asked.push_back(due);
+            return Offered::Taken;
         }
-        self.push(due);
+        let in_order = !self.spilled && self.refilling.is_none();
+        if takes_more && in_order && self.head.len() < limit.min(self.ahead(now)) {
+            self.note(&due);
+            self.head.push_back(due);
+            return Offered::Taken;
+        }
+        self.spilled = true;
+        if self.is_shut(now) { Offered::Kept } else { Offered::Left }
     }
 
     /// Notes that the store has something.
@@ -120,19 +162,52 @@ impl Lane {
         self.spilled = true;
     }
 
-    fn push(&mut self, due: Due) {
+    fn note(&mut self, due: &Due) {
         let size = due.content.payload.len();
         self.in_memory.insert(due.delivery, size);
         self.bytes += size;
-        self.head.push_back(due);
     }
 
     /// Whether a request may be begun, as far as the lane knows.
-    pub(super) fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self, now: Instant) -> bool {
+        let has_some = !self.asked.is_empty() || !self.head.is_empty();
         self.prepared.is_some()
             && self.attempts()
-            && !self.head.is_empty()
+            && has_some
             && self.open < self.health.window()
+            && self.waits(now).is_none()
+    }
+
+    /// What the next attempt has to wait for, if there is something to attempt. Who is told so has
+    /// to wake the lane then.
+    pub(super) fn waits(&self, now: Instant) -> Option<Wait> {
+        let cause = match (self.asked.is_empty(), self.head.is_empty() && !self.spilled) {
+            (false, _) => Cause::Request,
+            (true, false) => Cause::Schedule,
+            (true, true) => return None,
+        };
+        if self.prepared.is_none() || !self.attempts() {
+            return None;
+        }
+        self.pace.waits(cause, self.rate(), self.since_made(now))
+    }
+
+    /// Whether what is due does not go out because the endpoint is not there, or wants nothing now.
+    fn is_shut(&self, now: Instant) -> bool {
+        self.pace.is_absent() || self.ahead(now) == 0
+    }
+
+    /// How many deliveries the head has a use for.
+    fn ahead(&self, now: Instant) -> usize {
+        self.pace.ahead(self.rate(), self.since_made(now))
+    }
+
+    fn rate(&self) -> Option<f64> {
+        self.prepared.as_ref().and_then(|prepared| prepared.rate)
+    }
+
+    fn since_made(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.made)
     }
 
     /// Whether the endpoint's state allows attempts; presumed while it is being read.
@@ -140,29 +215,56 @@ impl Lane {
         self.prepared.as_ref().is_none_or(|prepared| prepared.state.attempts())
     }
 
-    pub(super) fn next(&mut self) -> Option<Due> {
-        let due = self.head.pop_front()?;
+    /// Takes the delivery whose attempt begins now.
+    pub(super) fn next(&mut self, now: Instant) -> Option<Due> {
+        let due = self.asked.pop_front().or_else(|| self.head.pop_front())?;
         self.bytes -= due.content.payload.len();
+        self.pace = self.pace.begun(self.rate(), self.since_made(now));
         Some(due)
+    }
+
+    /// Notes what an attempt told about when the next may begin. What the head has no use for until
+    /// then stays in the store; it is given back for those who wait for it.
+    pub(super) fn heard(&mut self, heard: Heard, now: Instant) -> Vec<Due> {
+        let Heard { sign, ending, random } = heard;
+        self.pace = self.pace.after(sign, ending, self.since_made(now), random);
+        let kept = self.ahead(now).min(self.head.len());
+        let left: Vec<_> = self.head.drain(kept..).collect();
+        self.leave(&left);
+        left
+    }
+
+    /// Notes that the endpoint was changed: how it was before says nothing any more.
+    pub(super) fn changed(&mut self) {
+        self.pace = self.pace.changed();
+        // They lead to where the endpoint was.
+        self.close_all();
     }
 
     /// Empties the head: the endpoint stopped. The deliveries stay in the store.
     pub(super) fn clear(&mut self) {
-        for due in self.head.drain(..) {
+        let left: Vec<_> = self.asked.drain(..).chain(self.head.drain(..)).collect();
+        self.leave(&left);
+        self.close_all();
+    }
+
+    fn leave(&mut self, left: &[Due]) {
+        for due in left {
+            self.bytes -= due.content.payload.len();
             self.in_memory.remove(&due.delivery);
             self.spilled = true;
         }
-        self.bytes = 0;
-        self.close_all();
     }
 
     /// Forgets a delivery that was settled otherwise.
     pub(super) fn forget(&mut self, delivery: Key) {
-        if let Some(at) = self.head.iter().position(|due| due.delivery == delivery)
-            && let Some(due) = self.head.remove(at)
-        {
-            self.bytes -= due.content.payload.len();
-            self.in_memory.remove(&delivery);
+        for queue in [&mut self.asked, &mut self.head] {
+            if let Some(at) = queue.iter().position(|due| due.delivery == delivery)
+                && let Some(due) = queue.remove(at)
+            {
+                self.bytes -= due.content.payload.len();
+                self.in_memory.remove(&delivery);
+            }
         }
         if let Some(recorded) = &mut self.refilling {
             recorded.insert(delivery);
@@ -179,51 +281,57 @@ impl Lane {
 
     /// If the head runs low and the store has more: begins a refill and says how much to read. What
     /// is in memory already is on top, as the store has it too and may give it first.
-    pub(super) fn begin_refill(&mut self, wanted: Amount) -> Option<Amount> {
-        let low = self.head.len() <= wanted.deliveries / 4;
-        let begins = self.spilled && low && self.refilling.is_none();
-        if !begins || self.prepared.is_none() || !self.attempts() {
+    pub(super) fn begin_refill(&mut self, wanted: Amount, now: Instant) -> Option<Amount> {
+        let deliveries = wanted.deliveries.min(self.ahead(now));
+        if !self.has_more(now) || self.head.len() > deliveries / 4 {
             return None;
         }
         self.refilling = Some(HashSet::new());
         self.spilled = false;
         Some(Amount {
-            deliveries: wanted.deliveries + self.in_memory.len(),
+            deliveries: deliveries + self.in_memory.len(),
             bytes: wanted.bytes + self.in_memory.values().sum::<usize>(),
         })
     }
 
-    /// Adds what a refill read; nothing if it failed, or the endpoint stopped meanwhile.
-    pub(super) fn end_refill(&mut self, page: Option<DuePage>) {
+    /// Adds what a refill read; nothing if it failed, or the endpoint stopped or went away
+    /// meanwhile.
+    pub(super) fn end_refill(&mut self, page: Option<DuePage>, now: Instant) {
         let recorded = self.refilling.take().unwrap_or_default();
-        let Some(page) = page.filter(|_| self.attempts()) else {
+        let Some(page) = page.filter(|_| self.attempts() && self.ahead(now) > 0) else {
             self.spilled = true;
             return;
         };
         for due in page.due {
             self.found = self.found.max(due.delivery);
             if !self.in_memory.contains_key(&due.delivery) && !recorded.contains(&due.delivery) {
-                self.push(due);
+                self.note(&due);
+                self.head.push_back(due);
             }
         }
         self.spilled |= page.more;
     }
 
     /// Whether the store has due deliveries that could be read now.
-    pub(super) fn has_more(&self) -> bool {
-        self.spilled && self.refilling.is_none() && self.prepared.is_some() && self.attempts()
+    pub(super) fn has_more(&self, now: Instant) -> bool {
+        self.spilled
+            && self.refilling.is_none()
+            && self.prepared.is_some()
+            && self.attempts()
+            && self.ahead(now) > 0
     }
 
     /// Notes how long an attempt took.
     pub(super) fn took(&mut self, time: Duration) {
-        self.pace = (self.pace * 7 + time) / 8;
+        self.takes = (self.takes * 7 + time) / 8;
     }
 
     /// What the head holds now.
     pub(super) fn held(&self) -> Held {
-        let deliveries = self.head.len();
+        let deliveries = self.asked.len() + self.head.len();
         let healthy = self.health.standing() == Standing::Healthy;
-        let waits_for_the_engine = healthy && self.pace < QUICK && !self.spilled && self.attempts();
+        let quick = self.takes < QUICK && self.rate().is_none();
+        let waits_for_the_engine = healthy && quick && !self.spilled && self.attempts();
         let pressing = if waits_for_the_engine { deliveries } else { 0 };
         Held { deliveries, bytes: self.bytes, pressing }
     }
@@ -253,8 +361,9 @@ impl Lane {
     }
 
     /// Whether nothing would be lost if it were forgotten.
-    pub(super) fn is_forgettable(&self) -> bool {
+    pub(super) fn is_forgettable(&self, now: Instant) -> bool {
         self.open == 0
+            && self.pace.is_forgettable(self.rate(), self.since_made(now))
             && self.in_memory.is_empty()
             && self.refilling.is_none()
             && self.next_due.is_none()

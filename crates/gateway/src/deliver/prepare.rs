@@ -44,6 +44,8 @@ pub(super) struct Prepared {
     pub(super) state: State,
     pub(super) failing_since: Option<Timestamp>,
     filter: Option<Arc<Expression>>,
+    /// Attempts a second, at most.
+    pub(super) rate: Option<f64>,
     /// What to dial and how to sign; or the word that says why that cannot be known.
     pub(super) route: Result<Route, &'static str>,
 }
@@ -88,6 +90,7 @@ impl Prepared {
             state: lane.endpoint.state,
             failing_since: lane.endpoint.failing_since,
             filter,
+            rate: least(lane.endpoint.throttle_rate.map(f64::from), None),
             route,
         }
     }
@@ -119,6 +122,11 @@ impl Prepared {
     pub(super) fn is_operational(&self) -> bool {
         self.application_uid.as_deref() == Some(OPERATIONAL_UID)
     }
+}
+
+/// The smaller of two rates: what the endpoint asks for, and what its kind of destination allows.
+fn least(own: Option<f64>, of_its_kind: Option<f64>) -> Option<f64> {
+    own.into_iter().chain(of_its_kind).reduce(f64::min)
 }
 
 impl Route {

@@ -18,7 +18,7 @@ use ringback_store::Due;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    lane::{Held, Lane},
+    lane::{Heard, Held, Lane},
     prepare::Prepared,
     services::{Limits, Services},
     upkeep::Reminders,
@@ -89,7 +89,8 @@ impl State {
     /// socket lines up for one.
     pub(super) fn begin(&mut self, endpoint: Key) -> Option<Start> {
         let lane = self.lanes.get_mut(&endpoint)?;
-        if self.draining.is_some() || !lane.is_ready() {
+        let now = Instant::now();
+        if self.draining.is_some() || !lane.is_ready(now) {
             return None;
         }
         if self.in_flight >= self.limits.in_flight {
@@ -105,11 +106,11 @@ impl State {
             return None;
         }
         let prepared = lane.prepared.clone()?;
-        let due = lane.next()?;
+        let due = lane.next(now)?;
         self.sockets.take(standing);
         self.in_flight += 1;
         if lane.open == 0 {
-            lane.progress = Instant::now();
+            lane.progress = now;
         }
         lane.open += 1;
         Some(Start { due, prepared, kept: lane.take_idle() })
@@ -157,6 +158,13 @@ impl State {
         lane.failing_since = after;
         self.sign(endpoint, sign);
         FailingSince { before, after }
+    }
+
+    /// Notes what an attempt told about when the lane may begin the next; gives what it no longer
+    /// has in memory for that.
+    pub(super) fn heard(&mut self, endpoint: Key, heard: Heard) -> Vec<Due> {
+        let lane = self.lanes.get_mut(&endpoint);
+        lane.map(|lane| lane.heard(heard, Instant::now())).unwrap_or_default()
     }
 
     /// Notes how long an attempt of a lane took.

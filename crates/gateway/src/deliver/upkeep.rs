@@ -52,7 +52,7 @@ fn look(worker: &Rc<Worker>, now: Instant) {
     for lane in state.lanes.values_mut() {
         lane.close_idle(now);
     }
-    state.lanes.retain(|_, lane| !lane.is_forgettable());
+    state.lanes.retain(|_, lane| !lane.is_forgettable(now));
     count(worker, &state);
     drop(state);
     // A sweep finds what a hint should have started: the store has the work, hints only speed it.

@@ -18,14 +18,17 @@ use super::{
     Post,
     attempt::{self, Made},
     conclude::{Ended, conclude},
-    lane::{Amount, Lane},
+    lane::{Amount, Lane, Offered},
     prepare::Prepared,
     record, recover,
     services::{Limits, Services},
     state::{SERVED, Start, State},
     upkeep::{self, Gauged},
 };
-use crate::core::{Mailbox, Random};
+use crate::{
+    core::{Mailbox, Random},
+    log::replies,
+};
 
 /// How long a failed read of the store waits before it is tried again.
 const RETRY: Duration = Duration::from_millis(250);
@@ -91,11 +94,15 @@ impl Worker {
     /// Deliveries that were just committed.
     fn deliver(self: &Rc<Self>, due: Vec<Due>) {
         let mut touched: Vec<Key> = Vec::with_capacity(4);
+        let now = Instant::now();
         for due in due {
-            let endpoint = due.endpoint;
+            let (endpoint, message) = (due.endpoint, due.content.id);
             let room = self.state.borrow().has_room();
             let limit = self.services.limits.head;
-            self.with_lane(endpoint, |lane| lane.offer(due, room, limit));
+            let offered = self.with_lane(endpoint, |lane| lane.offer(due, room, limit, now));
+            if offered == Offered::Kept {
+                self.services.replies.tell(message, endpoint, replies::Outcome::Failed);
+            }
             if !touched.contains(&endpoint) {
                 touched.push(endpoint);
             }
@@ -188,8 +195,7 @@ impl Worker {
         lane.failing_since = prepared.failing_since;
         let stopped = !prepared.state.attempts();
         lane.prepared = Some(Rc::new(prepared));
-        // They lead to where the endpoint was before.
-        lane.close_all();
+        lane.changed();
         // What became due while the endpoint was stopped is in the store.
         if stopped {
             lane.clear();
@@ -208,8 +214,17 @@ impl Worker {
             let Some(start) = start else { break };
             spawn_local(Rc::clone(self).attempt(start));
         }
-        self.state.borrow_mut().account(&self.services, endpoint);
-        self.refill(endpoint);
+        let now = Instant::now();
+        let mut state = self.state.borrow_mut();
+        state.account(&self.services, endpoint);
+        let waits = state.lanes.get(&endpoint).and_then(|lane| lane.waits(now));
+        drop(state);
+        if let Some(wait) = waits {
+            // Times are cut to milliseconds: one more, so that it is not woken too early.
+            let at = self.services.world.clock.now() + wait.left + Duration::from_millis(1);
+            self.set(endpoint, at, |lane| &mut lane.wakes_at);
+        }
+        self.refill(endpoint, now);
     }
 
     /// Begins attempts of lanes that waited for a socket; the healthy ones first.
@@ -265,20 +280,26 @@ impl Worker {
     /// Begins and reads whatever can be begun or read, in any lane.
     pub(super) fn pump_ready(self: &Rc<Self>) {
         let state = self.state.borrow();
-        let ready = |(_, lane): &(&Key, &Lane)| lane.is_ready() || lane.has_more();
+        let now = Instant::now();
+        let ready = |(_, lane): &(&Key, &Lane)| lane.is_ready(now) || lane.has_more(now);
         let ready: Vec<_> = state.lanes.iter().filter(ready).map(|(key, _)| *key).collect();
         drop(state);
         ready.into_iter().for_each(|endpoint| self.pump(endpoint));
     }
 
-    /// Wakes the lane at this time.
+    /// Has the lane look into the store at this time.
     pub(super) fn remind(&self, endpoint: Key, at: Timestamp) {
+        self.set(endpoint, at, |lane| &mut lane.next_due);
+    }
+
+    /// Wakes the lane at this time, which it notes in `place`.
+    fn set(&self, endpoint: Key, at: Timestamp, place: fn(&mut Lane) -> &mut Option<Timestamp>) {
         let mut state = self.state.borrow_mut();
         let State { lanes, reminders, .. } = &mut *state;
-        let Some(lane) = lanes.get_mut(&endpoint) else { return };
-        // One reminder a lane is enough: the earliest.
-        if lane.next_due.is_none_or(|next| at < next) {
-            lane.next_due = Some(at);
+        let Some(place) = lanes.get_mut(&endpoint).map(place) else { return };
+        // One reminder of a kind is enough for a lane: the earliest.
+        if place.is_none_or(|next| at < next) {
+            *place = Some(at);
             if reminders.set(at, endpoint) {
                 self.reminder_set.notify_one();
             }
@@ -290,11 +311,11 @@ impl Worker {
         let mut due = Vec::new();
         let mut state = self.state.borrow_mut();
         while let Some(endpoint) = state.reminders.take_due(now) {
-            if let Some(lane) = state.lanes.get_mut(&endpoint)
-                && lane.next_due.is_some_and(|next| next <= now)
-            {
-                lane.next_due = None;
+            let Some(lane) = state.lanes.get_mut(&endpoint) else { continue };
+            if lane.next_due.take_if(|next| *next <= now).is_some() {
                 lane.look();
+                due.push(endpoint);
+            } else if lane.wakes_at.take_if(|next| *next <= now).is_some() {
                 due.push(endpoint);
             }
         }
@@ -305,7 +326,7 @@ impl Worker {
     }
 
     /// Reads on if the lane's head runs low and the store has more.
-    fn refill(self: &Rc<Self>, endpoint: Key) {
+    fn refill(self: &Rc<Self>, endpoint: Key, now: Instant) {
         let mut state = self.state.borrow_mut();
         if state.draining.is_some() || !state.has_room() {
             return;
@@ -313,7 +334,7 @@ impl Worker {
         let Some(lane) = state.lanes.get_mut(&endpoint) else { return };
         let Limits { head, refill_bytes, .. } = self.services.limits;
         let wanted = Amount { deliveries: head, bytes: refill_bytes };
-        let Some(amount) = lane.begin_refill(wanted) else { return };
+        let Some(amount) = lane.begin_refill(wanted, now) else { return };
         drop(state);
         let worker = Rc::clone(self);
         spawn_local(async move {
@@ -329,7 +350,7 @@ impl Worker {
             let next_due = page.as_ref().and_then(|page| page.next_due);
             let mut state = worker.state.borrow_mut();
             let Some(lane) = state.lanes.get_mut(&endpoint) else { return };
-            lane.end_refill(page);
+            lane.end_refill(page, Instant::now());
             state.account(&worker.services, endpoint);
             drop(state);
             if let Some(at) = next_due {
