@@ -180,7 +180,8 @@ impl Pace {
 
     fn paused(self, asked: Duration, now: Duration, random: u64) -> Pace {
         // Who was under way when the pause began says nothing new about how long it will be.
-        let pauses = if now < self.absent_until { self.pauses } else { self.pauses.saturating_add(1) };
+        let pauses =
+            if now < self.absent_until { self.pauses } else { self.pauses.saturating_add(1) };
         let doubled = 1 << (pauses - 1).min(16);
         let longest = SHORTEST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE);
         let left_out = JITTER * (random as f64 / u64::MAX as f64);

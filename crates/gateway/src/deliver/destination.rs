@@ -122,6 +122,11 @@ impl Destination {
         Ok(request)
     }
 
+    /// Requests a second that it takes at most.
+    pub(super) fn rate(&self) -> Option<f64> {
+        self.kind.limits.rate
+    }
+
     /// What an answer means.
     pub(super) fn meaning(&self, status_code: u16, body: &[u8]) -> Meaning {
         self.kind.meaning(status_code, body)

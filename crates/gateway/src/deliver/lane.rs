@@ -382,6 +382,7 @@ mod tests {
     use ringback_domain::{
         attempt::Trigger,
         id::{Id, MessageId},
+        retry::Meaning,
         scope::Scope,
     };
     use ringback_store::Content;
@@ -417,6 +418,33 @@ mod tests {
         Lane::new(Health::new(32, false), Instant::now())
     }
 
+    fn offer(lane: &mut Lane, delivery: Key) {
+        lane.offer(due(delivery), true, LIMIT, Instant::now());
+    }
+
+    /// A lane whose endpoint is known.
+    fn known(rate: Option<f64>, now: Instant) -> Lane {
+        let prepared = Some(Rc::new(Prepared::with_rate(rate)));
+        Lane { prepared, ..Lane::new(Health::new(32, false), now) }
+    }
+
+    /// What an attempt with this status, 0 for none, told.
+    fn heard(status_code: u16) -> Heard {
+        let sign = match status_code {
+            0 => Sign::Silence,
+            200..=299 => Sign::Success,
+            _ => Sign::Failure,
+        };
+        let retry_after = (status_code == 429).then_some(Duration::from_secs(1));
+        let meaning = Meaning::ByStatus;
+        let ending = Ending { status_code, complete: true, retry_after, meaning };
+        Heard { sign, ending, random: 0 }
+    }
+
+    fn manual(delivery: Key) -> Due {
+        Due { trigger: Trigger::Manual, ..due(delivery) }
+    }
+
     fn page(deliveries: &[Key], more: bool) -> Option<DuePage> {
         let due = deliveries.iter().map(|delivery| due(*delivery)).collect();
         Some(DuePage { due, more, next_due: None })
@@ -424,30 +452,30 @@ mod tests {
 
     /// The deliveries that the lane would make, in order.
     fn rest(mut lane: Lane) -> Vec<Key> {
-        std::iter::from_fn(|| lane.next().map(|due| due.delivery)).collect()
+        std::iter::from_fn(|| lane.next(Instant::now()).map(|due| due.delivery)).collect()
     }
 
     #[test]
     fn a_full_head_leaves_the_rest_in_the_store() {
         let mut lane = lane();
-        (1..=6).for_each(|delivery| lane.offer(due(delivery), true, LIMIT));
+        (1..=6).for_each(|delivery| offer(&mut lane, delivery));
         assert_eq!(lane.held(), Held { deliveries: 4, bytes: 8, pressing: 0 });
         assert!(lane.spilled);
         // What comes later waits behind what is in the store.
-        lane.next();
-        lane.offer(due(7), true, LIMIT);
+        lane.next(Instant::now());
+        offer(&mut lane, 7);
         assert_eq!(rest(lane), [2, 3, 4]);
     }
 
     #[test]
     fn a_refill_brings_nothing_twice() {
         let mut lane = lane();
-        [1, 2].into_iter().for_each(|delivery| lane.offer(due(delivery), true, LIMIT));
-        lane.next();
+        [1, 2].into_iter().for_each(|delivery| offer(&mut lane, delivery));
+        lane.next(Instant::now());
         lane.refilling = Some(HashSet::new());
         // Number 1 is recorded while the store is read, which may show it as it was before.
         lane.recorded(1);
-        lane.end_refill(page(&[1, 2, 3], false));
+        lane.end_refill(page(&[1, 2, 3], false), Instant::now());
         assert_eq!(rest(lane), [2, 3]);
     }
 
@@ -456,12 +484,12 @@ mod tests {
         let mut lane = lane();
         // The store was read after the commit, but before the hint about it arrived.
         lane.refilling = Some(HashSet::new());
-        lane.end_refill(page(&[1, 2], false));
-        lane.next();
+        lane.end_refill(page(&[1, 2], false), Instant::now());
+        lane.next(Instant::now());
         lane.recorded(1);
-        lane.offer(due(1), true, LIMIT);
-        lane.offer(due(2), true, LIMIT);
-        lane.offer(due(3), true, LIMIT);
+        offer(&mut lane, 1);
+        offer(&mut lane, 2);
+        offer(&mut lane, 3);
         assert!(lane.spilled, "number 1 may have been committed after the reading");
         assert_eq!(rest(lane), [2], "number 3 waits behind it");
     }
@@ -470,12 +498,12 @@ mod tests {
     fn a_commit_out_of_order_is_read_from_the_store() {
         let mut lane = lane();
         lane.refilling = Some(HashSet::new());
-        lane.end_refill(page(&[5], false));
+        lane.end_refill(page(&[5], false), Instant::now());
         // Its key is smaller, but the reading came before its commit.
-        lane.offer(due(3), true, LIMIT);
+        offer(&mut lane, 3);
         assert!(lane.spilled);
         lane.refilling = Some(HashSet::new());
-        lane.end_refill(page(&[3, 5], false));
+        lane.end_refill(page(&[3, 5], false), Instant::now());
         assert_eq!(rest(lane), [5, 3]);
     }
 
@@ -483,8 +511,8 @@ mod tests {
     fn what_comes_during_a_refill_is_read_by_the_next() {
         let mut lane = lane();
         lane.refilling = Some(HashSet::new());
-        lane.offer(due(2), true, LIMIT);
-        lane.end_refill(page(&[1], false));
+        offer(&mut lane, 2);
+        lane.end_refill(page(&[1], false), Instant::now());
         assert!(lane.spilled, "number 2 may have missed the reading");
         assert_eq!(rest(lane), [1]);
     }
@@ -493,16 +521,139 @@ mod tests {
     fn a_refill_that_failed_is_made_again() {
         let mut lane = lane();
         lane.refilling = Some(HashSet::new());
-        lane.end_refill(None);
+        lane.end_refill(None, Instant::now());
         assert!(lane.spilled && lane.refilling.is_none());
     }
 
     #[test]
     fn what_a_manual_success_settled_is_forgotten() {
         let mut lane = lane();
-        (1..=3).for_each(|delivery| lane.offer(due(delivery), true, LIMIT));
+        (1..=3).for_each(|delivery| offer(&mut lane, delivery));
         lane.forget(2);
         assert_eq!(lane.held().bytes, 4);
         assert_eq!(rest(lane), [1, 3]);
+    }
+
+    #[test]
+    fn a_lane_whose_endpoint_is_away_holds_reads_and_begins_nothing() {
+        let begun = Instant::now();
+        let at = |millis| begun + Duration::from_millis(millis);
+        let wanted = Amount { deliveries: LIMIT, bytes: 1_000 };
+        let mut lane = known(None, begun);
+        (1..=3).for_each(|delivery| offer(&mut lane, delivery));
+        lane.next(at(0));
+        let left = lane.heard(heard(0), at(0));
+        assert_eq!(left.iter().map(|due| due.delivery).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(lane.offer(due(4), true, LIMIT, at(1)), Offered::Kept);
+        assert_eq!(lane.held(), Held::default());
+        assert!(!lane.is_ready(at(99)) && !lane.has_more(at(99)));
+        assert!(lane.begin_refill(wanted, at(99)).is_none());
+        assert!(!lane.is_forgettable(at(99)), "it has something to do");
+        assert_eq!(lane.waits(at(0)).map(|wait| wait.left.as_millis()), Some(100));
+
+        // Somebody asks for one: it is attempted now.
+        assert_eq!(lane.offer(manual(5), true, LIMIT, at(50)), Offered::Taken);
+        assert!(lane.is_ready(at(50)) && lane.waits(at(50)).is_none());
+        assert_eq!(lane.next(at(50)).map(|due| due.delivery), Some(5));
+        lane.heard(heard(0), at(50));
+        assert!(!lane.is_ready(at(149)) && lane.waits(at(149)).is_some());
+
+        // One is read for the probe, no more; and the others stay where they are.
+        let amount = lane.begin_refill(wanted, at(150)).map(|amount| amount.deliveries);
+        assert_eq!(amount, Some(1 + lane.in_memory.len()));
+        lane.end_refill(page(&[2], true), at(150));
+        assert!(lane.is_ready(at(150)));
+        assert_eq!(lane.offer(due(6), true, LIMIT, at(150)), Offered::Kept);
+        lane.next(at(150));
+        lane.recorded(2);
+
+        // One success, and everything goes.
+        assert!(lane.heard(heard(204), at(151)).is_empty());
+        assert!(lane.has_more(at(151)) && lane.waits(at(151)).is_none());
+        assert!(lane.begin_refill(wanted, at(151)).is_some_and(|it| it.deliveries >= LIMIT));
+    }
+
+    #[test]
+    fn what_is_read_while_the_endpoint_goes_away_stays_in_the_store() {
+        let now = Instant::now();
+        let mut lane = known(None, now);
+        lane.refilling = Some(HashSet::new());
+        lane.heard(heard(0), now);
+        lane.end_refill(page(&[1, 2], false), now);
+        assert_eq!((lane.held(), lane.spilled), (Held::default(), true));
+    }
+
+    #[test]
+    fn a_changed_endpoint_has_no_pause() {
+        let now = Instant::now();
+        let mut lane = known(None, now);
+        lane.heard(heard(0), now);
+        lane.look();
+        assert!(!lane.has_more(now));
+        lane.changed();
+        assert!(lane.has_more(now));
+    }
+
+    #[test]
+    fn a_rate_holds_for_everybody_and_presses_nobody() {
+        let begun = Instant::now();
+        let at = |millis| begun + Duration::from_millis(millis);
+        let mut lane = known(Some(2.0), begun);
+        lane.health = lane.health.after(Sign::Success);
+        (1..=3).for_each(|delivery| offer(&mut lane, delivery));
+        assert_eq!(lane.held().pressing, 0, "they wait for the endpoint, not for the engine");
+        for delivery in 1..=2 {
+            assert!(lane.is_ready(at(0)));
+            assert_eq!(lane.next(at(0)).map(|due| due.delivery), Some(delivery));
+            lane.recorded(delivery);
+        }
+        lane.offer(manual(4), true, LIMIT, at(0));
+        assert!(!lane.is_ready(at(499)) && lane.waits(at(499)).is_some());
+        assert!(lane.is_ready(at(501)));
+        assert_eq!(lane.next(at(501)).map(|due| due.delivery), Some(4), "who asks goes first");
+        lane.recorded(4);
+        assert_eq!(lane.next(at(1_002)).map(|due| due.delivery), Some(3));
+        lane.recorded(3);
+        assert!(!lane.is_forgettable(at(1_100)) && lane.is_forgettable(at(2_100)));
+    }
+
+    /// Whatever happens to a lane: while there is something to do, it can be begun or read, or is
+    /// being read, or waits for what is under way, or for a time at which it is woken.
+    #[test]
+    fn a_lane_with_something_to_do_never_sleeps_for_ever() {
+        let begun = Instant::now();
+        // Every sequence of five of these.
+        let steps = 8u32;
+        for sequence in 0..steps.pow(5) {
+            let mut now = begun;
+            let mut lane = known((sequence % 2 == 1).then_some(1.0), begun);
+            let mut delivery = 0;
+            for position in 0..5 {
+                delivery += 1;
+                match sequence / steps.pow(position) % steps {
+                    0 => offer(&mut lane, delivery),
+                    1 => _ = lane.offer(manual(delivery), true, LIMIT, now),
+                    2 => now += Duration::from_millis(150),
+                    3 if lane.is_ready(now) => _ = lane.next(now),
+                    4 => _ = lane.heard(heard(0), now),
+                    5 => _ = lane.heard(heard(429), now),
+                    6 => _ = lane.heard(heard(204), now),
+                    _ => {
+                        let wanted = Amount { deliveries: LIMIT, bytes: 1_000 };
+                        if lane.begin_refill(wanted, now).is_some() {
+                            lane.end_refill(page(&[delivery], false), now);
+                        }
+                    }
+                }
+                let something = lane.spilled || !lane.head.is_empty() || !lane.asked.is_empty();
+                let moves = lane.is_ready(now) || lane.has_more(now);
+                let wait = lane.waits(now);
+                assert!(!something || moves || wait.is_some(), "{sequence}");
+                if let Some(wait) = wait {
+                    let then = now + wait.left;
+                    assert!(lane.is_ready(then) || lane.has_more(then), "{sequence}");
+                }
+            }
+        }
     }
 }

@@ -90,7 +90,7 @@ impl Prepared {
             state: lane.endpoint.state,
             failing_since: lane.endpoint.failing_since,
             filter,
-            rate: least(lane.endpoint.throttle_rate.map(f64::from), None),
+            rate: least(lane.endpoint.throttle_rate, route.as_ref().ok()),
             route,
         }
     }
@@ -124,9 +124,30 @@ impl Prepared {
     }
 }
 
-/// The smaller of two rates: what the endpoint asks for, and what its kind of destination allows.
-fn least(own: Option<f64>, of_its_kind: Option<f64>) -> Option<f64> {
-    own.into_iter().chain(of_its_kind).reduce(f64::min)
+#[cfg(test)]
+impl Prepared {
+    /// An endpoint with this rate that takes messages, for tests of what does not send any.
+    pub(super) fn with_rate(rate: Option<f64>) -> Prepared {
+        let id = ringback_domain::id::Id { key: 3, shard: 0, nonce: 0 };
+        Prepared {
+            application: ApplicationId(id),
+            application_uid: None,
+            endpoint: EndpointId(id),
+            endpoint_uid: None,
+            revision: 0,
+            state: State::Enabled,
+            failing_since: None,
+            filter: None,
+            rate,
+            route: Err("none"),
+        }
+    }
+}
+
+/// The smaller of what the endpoint asks for and what its kind of destination takes, in attempts a
+/// second.
+fn least(own: Option<u32>, route: Option<&Route>) -> Option<f64> {
+    own.map(f64::from).into_iter().chain(route.and_then(Route::rate)).reduce(f64::min)
 }
 
 impl Route {
@@ -182,6 +203,14 @@ impl Route {
             headers.insert(name, value.clone());
         }
         Ok(request)
+    }
+
+    /// Requests a second that its kind of destination takes at most.
+    fn rate(&self) -> Option<f64> {
+        match &self.way {
+            Way::Endpoint { .. } => None,
+            Way::Destination(destination) => destination.rate(),
+        }
     }
 
     /// What an answer means.

@@ -14,6 +14,7 @@ mod explain;
 mod filter;
 mod kinds;
 mod notices;
+mod pace;
 mod replay;
 mod request;
 mod resend;

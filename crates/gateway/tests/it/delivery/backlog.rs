@@ -2,7 +2,6 @@
 
 use std::{
     io::Write,
-    net::SocketAddr,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
@@ -12,13 +11,15 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::{
-    Bench, schedule, text,
+    Bench,
+    pace::{attempts_at, unused},
+    schedule, text,
     wire::{Wire, read_request},
 };
 use crate::support::{Answer, Receiver, Settings};
 
 /// Sends this many messages, 16 at a time; returns their ids.
-async fn burst(bench: &Bench, count: usize) -> Vec<String> {
+pub(super) async fn burst(bench: &Bench, count: usize) -> Vec<String> {
     let mut clients = JoinSet::new();
     for client in 0..16 {
         let (api, path) = (bench.server.client(), bench.path("/msg"));
@@ -82,16 +83,13 @@ async fn many_endpoints_share_few_places_in_memory() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_endpoint_missed_while_it_was_down_is_delivered() {
-    // An address of its own, so that nothing else takes the port while nobody listens on it.
-    let free = std::net::TcpListener::bind(SocketAddr::from(([127, 81, 7, 1], 0))).unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
+    let address = unused(1);
     let settings = schedule("0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5")
         .env("RINGBACK_LIMITS_LANE_HEAD", "16");
     let bench = Bench::new(settings).await;
-    bench.endpoint(&format!("http://{address}/hook")).await;
+    let endpoint = bench.endpoint(&format!("http://{address}/hook")).await;
     let messages = burst(&bench, 100).await;
-    let refused = bench.attempts(&messages[99], 1).await;
+    let refused = attempts_at(&bench, &endpoint, 1).await;
     assert_eq!(refused[0]["reason"], "connection_refused");
 
     let receiver = Receiver::at(address, |_, _| Answer::status(204));
