@@ -7,6 +7,7 @@ use ringback_domain::{
     endpoint,
     id::{EndpointId, MessageId},
     message::Origin,
+    pace::{Wait, Why},
     route::Verdict,
     time::Timestamp,
 };
@@ -67,7 +68,8 @@ struct ExplainedOut<'a> {
     reason: Reason,
     /// How many requests were made.
     attempts: u32,
-    /// When the next one is planned, if nothing holds it.
+    /// When the next one is planned, if nothing holds it; if the endpoint does not answer or is
+    /// sent as much as it takes, when its next attempt comes, with this message or an older one.
     #[schema(value_type = Option<String>, format = DateTime)]
     next_attempt: Option<Timestamp>,
     /// How the last one went.
@@ -128,6 +130,12 @@ enum Reason {
     EndpointDisabledGone,
     /// The endpoint failed for days.
     EndpointDisabledFailing,
+    /// It is due, and the endpoint does not answer: it is probed.
+    EndpointNotAnswering,
+    /// It is due, and the endpoint asked to be left alone for a while.
+    EndpointBusy,
+    /// It is due, and the endpoint's rate is used up.
+    EndpointThrottled,
     /// The endpoint is paused.
     EndpointPaused,
     /// The endpoint was deleted.
@@ -141,17 +149,29 @@ enum Reason {
     responses((status = 200, body = ExplanationOut<'_>)))]
 async fn explain(
     State(api): State<Api>,
-    Scoped { scope, .. }: Scoped,
+    Scoped { scope, now }: Scoped,
     Named(message): Named<extract::Message>,
 ) -> Result<Response, Error> {
     let Explanation { message, endpoints } = api.store.explain(scope, message).await?;
+    let mut lines = Vec::with_capacity(endpoints.len());
+    for explained in &endpoints {
+        let mut line = ExplainedOut::new(explained, message.origin);
+        if let Some(planned) = line.next_attempt {
+            let wait = api.lanes.waits(explained.endpoint.id.key()).await;
+            let held_up = wait.and_then(|wait| held_up(wait, planned, now));
+            if let Some((reason, next)) = held_up {
+                line = ExplainedOut { reason, next_attempt: Some(next), ..line };
+            }
+        }
+        lines.push(line);
+    }
     let explanation = ExplanationOut {
         msg_id: message.id,
         event_id: message.event_id.as_deref(),
         event_type: &message.event_type,
         channels: message.channels.as_deref(),
         timestamp: message.created_at,
-        endpoints: endpoints.iter().map(|line| ExplainedOut::new(line, message.origin)).collect(),
+        endpoints: lines,
     };
     Ok(json(StatusCode::OK, &explanation))
 }
@@ -216,6 +236,17 @@ fn judge(explained: &Explained) -> (Progress, Reason) {
     }
 }
 
+/// Why a delivery that is planned for this time waits longer, and until when; none if it does not.
+fn held_up(wait: Wait, planned: Timestamp, now: Timestamp) -> Option<(Reason, Timestamp)> {
+    let reason = match wait.why {
+        Why::Absent => Reason::EndpointNotAnswering,
+        Why::Asked => Reason::EndpointBusy,
+        Why::Rate => Reason::EndpointThrottled,
+    };
+    let until = now + wait.left;
+    (planned < until).then_some((reason, until))
+}
+
 /// Why an endpoint in this state is not sent to.
 fn reason(state: endpoint::State) -> Reason {
     match state {
@@ -230,6 +261,8 @@ fn reason(state: endpoint::State) -> Reason {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use ringback_domain::id::Id;
     use ringback_store::Pending;
 
@@ -254,6 +287,22 @@ mod tests {
             updated_at: Timestamp(0),
         };
         Explained { endpoint, verdict, pending: None, attempts: 0, last: None, delivered: false }
+    }
+
+    #[test]
+    fn what_is_due_and_waits_says_for_what() {
+        let now = Timestamp(1_000);
+        for (left, why, planned, expect) in [
+            (0, Why::Absent, 999, Some((Reason::EndpointNotAnswering, Timestamp(1_000)))),
+            (500, Why::Absent, 999, Some((Reason::EndpointNotAnswering, Timestamp(1_500)))),
+            (500, Why::Asked, 1_499, Some((Reason::EndpointBusy, Timestamp(1_500)))),
+            (500, Why::Rate, 0, Some((Reason::EndpointThrottled, Timestamp(1_500)))),
+            (500, Why::Absent, 1_500, None),
+            (0, Why::Absent, 5_000, None),
+        ] {
+            let wait = Wait { left: Duration::from_millis(left), why };
+            assert_eq!(held_up(wait, Timestamp(planned), now), expect, "{wait:?} {planned}");
+        }
     }
 
     #[test]

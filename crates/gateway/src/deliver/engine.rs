@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ringback_domain::id::Key;
+use ringback_domain::{id::Key, pace::Wait};
 use ringback_store::{Canceled, Due};
 use tokio::sync::oneshot;
 
@@ -18,6 +18,8 @@ pub enum Post {
     Canceled(Vec<Canceled>),
     /// This endpoint was changed; say when the lane uses the change.
     Changed(Key, oneshot::Sender<()>),
+    /// Say what this endpoint's due deliveries wait for.
+    Waits(Key, oneshot::Sender<Option<Wait>>),
     /// Begin nothing new; say when everything begun is recorded.
     Drain(oneshot::Sender<()>),
 }
@@ -105,5 +107,11 @@ impl Lanes for Engine {
             // A worker that ended makes no more attempts, so it uses every change.
             let _ = wait.await;
         })
+    }
+
+    fn waits(&self, endpoint: Key) -> BoxFuture<'static, Option<Wait>> {
+        let (said, wait) = oneshot::channel();
+        self.mailboxes[self.core_of(endpoint)].post(Post::Waits(endpoint, said));
+        Box::pin(async move { wait.await.ok().flatten() })
     }
 }

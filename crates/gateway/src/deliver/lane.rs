@@ -10,7 +10,7 @@ use ringback_domain::{
     attempt::Trigger,
     id::Key,
     lane::{Health, Sign, Standing},
-    pace::{Cause, Pace, Wait},
+    pace::{Cause, Pace, Wait, Why},
     retry::Ending,
     time::Timestamp,
 };
@@ -174,8 +174,12 @@ impl Lane {
         self.prepared.is_some()
             && self.attempts()
             && has_some
-            && self.open < self.health.window()
+            && self.open < self.window()
             && self.waits(now).is_none()
+    }
+
+    fn window(&self) -> u32 {
+        if self.pace.is_absent() { 1 } else { self.health.window() }
     }
 
     /// What the next attempt has to wait for, if there is something to attempt. Who is told so has
@@ -192,6 +196,14 @@ impl Lane {
         self.pace.waits(cause, self.rate(), self.since_made(now))
     }
 
+    /// What its due deliveries wait for, for those who want to know.
+    pub(super) fn holds_up(&self, now: Instant) -> Option<Wait> {
+        let wait = self.pace.waits(Cause::Schedule, self.rate(), self.since_made(now));
+        // While it is probed nothing else begins.
+        let probed = Wait { left: Duration::ZERO, why: Why::Absent };
+        wait.or_else(|| self.pace.is_absent().then_some(probed))
+    }
+
     /// Whether what is due does not go out because the endpoint is not there, or wants nothing now.
     fn is_shut(&self, now: Instant) -> bool {
         self.pace.is_absent() || self.ahead(now) == 0
@@ -199,7 +211,8 @@ impl Lane {
 
     /// How many deliveries the head has a use for.
     fn ahead(&self, now: Instant) -> usize {
-        self.pace.ahead(self.rate(), self.since_made(now))
+        let probed = self.pace.is_absent() && self.open > 0;
+        if probed { 0 } else { self.pace.ahead(self.rate(), self.since_made(now)) }
     }
 
     fn rate(&self) -> Option<f64> {
@@ -565,12 +578,35 @@ mod tests {
         assert!(lane.is_ready(at(150)));
         assert_eq!(lane.offer(due(6), true, LIMIT, at(150)), Offered::Kept);
         lane.next(at(150));
+        lane.open = 1;
+        assert!(!lane.has_more(at(200)), "while it is probed nothing is read");
+        lane.open = 0;
         lane.recorded(2);
 
         // One success, and everything goes.
         assert!(lane.heard(heard(204), at(151)).is_empty());
         assert!(lane.has_more(at(151)) && lane.waits(at(151)).is_none());
         assert!(lane.begin_refill(wanted, at(151)).is_some_and(|it| it.deliveries >= LIMIT));
+    }
+
+    #[test]
+    fn a_wide_window_makes_no_more_than_one_probe() {
+        let now = Instant::now();
+        let later = now + Duration::from_millis(100);
+        let mut lane = known(None, now);
+        lane.health = lane.health.after(Sign::Success).after(Sign::Success);
+        lane.heard(heard(503), now);
+        offer(&mut lane, 1);
+        lane.begin_refill(Amount { deliveries: LIMIT, bytes: 1_000 }, later);
+        lane.end_refill(page(&[1], true), later);
+        assert!(lane.is_ready(later));
+        lane.next(later);
+        lane.open = 1;
+        lane.offer(manual(2), true, LIMIT, later);
+        assert!(!lane.is_ready(later) && !lane.has_more(later));
+        lane.open = 0;
+        lane.heard(heard(500), later);
+        assert!(lane.is_ready(later) && lane.has_more(later));
     }
 
     #[test]
@@ -622,22 +658,28 @@ mod tests {
     #[test]
     fn a_lane_with_something_to_do_never_sleeps_for_ever() {
         let begun = Instant::now();
-        // Every sequence of five of these.
+        // Every sequence of six of these, without a rate and with one.
         let steps = 8u32;
-        for sequence in 0..steps.pow(5) {
+        let sequences =
+            (0..steps.pow(6)).flat_map(|sequence| [(sequence, None), (sequence, Some(1.0))]);
+        for (sequence, rate) in sequences {
             let mut now = begun;
-            let mut lane = known((sequence % 2 == 1).then_some(1.0), begun);
+            let mut lane = known(rate, begun);
             let mut delivery = 0;
-            for position in 0..5 {
+            for position in 0..6 {
                 delivery += 1;
                 match sequence / steps.pow(position) % steps {
                     0 => offer(&mut lane, delivery),
                     1 => _ = lane.offer(manual(delivery), true, LIMIT, now),
                     2 => now += Duration::from_millis(150),
-                    3 if lane.is_ready(now) => _ = lane.next(now),
-                    4 => _ = lane.heard(heard(0), now),
-                    5 => _ = lane.heard(heard(429), now),
-                    6 => _ = lane.heard(heard(204), now),
+                    3 if lane.is_ready(now) => {
+                        lane.next(now);
+                        lane.open += 1;
+                    }
+                    step @ 4..=6 if lane.open > 0 => {
+                        lane.open -= 1;
+                        lane.heard(heard([0, 429, 204][step as usize - 4]), now);
+                    }
                     _ => {
                         let wanted = Amount { deliveries: LIMIT, bytes: 1_000 };
                         if lane.begin_refill(wanted, now).is_some() {
@@ -648,10 +690,10 @@ mod tests {
                 let something = lane.spilled || !lane.head.is_empty() || !lane.asked.is_empty();
                 let moves = lane.is_ready(now) || lane.has_more(now);
                 let wait = lane.waits(now);
-                assert!(!something || moves || wait.is_some(), "{sequence}");
-                if let Some(wait) = wait {
+                assert!(!something || moves || wait.is_some() || lane.open > 0, "{sequence:o}");
+                if let Some(wait) = wait.filter(|_| lane.open == 0) {
                     let then = now + wait.left;
-                    assert!(lane.is_ready(then) || lane.has_more(then), "{sequence}");
+                    assert!(lane.is_ready(then) || lane.has_more(then), "{sequence:o}");
                 }
             }
         }

@@ -84,6 +84,12 @@ impl Worker {
             }
             Post::Canceled(canceled) => self.canceled(&canceled),
             Post::Changed(endpoint, told) => self.changed(endpoint, told),
+            Post::Waits(endpoint, said) => {
+                let state = self.state.borrow();
+                let lane = state.lanes.get(&endpoint);
+                // Whoever no longer wants to know is not told.
+                let _ = said.send(lane.and_then(|lane| lane.holds_up(Instant::now())));
+            }
             Post::Drain(drained) => {
                 self.state.borrow_mut().draining.get_or_insert_default().push(drained);
                 self.settle(HashSet::new());

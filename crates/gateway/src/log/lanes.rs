@@ -1,6 +1,6 @@
 //! What the log and the faces may ask of the engine.
 
-use ringback_domain::id::Key;
+use ringback_domain::{id::Key, pace::Wait};
 use ringback_store::{Canceled, Due};
 
 use crate::seam::BoxFuture;
@@ -21,4 +21,7 @@ pub trait Lanes: Send + Sync {
     /// Something about this endpoint was changed and committed. Resolves when the lane uses it:
     /// the next attempt is made with the new state.
     fn changed(&self, endpoint: Key) -> BoxFuture<'static, ()>;
+
+    /// What this endpoint's due deliveries wait for at the moment, if they do.
+    fn waits(&self, endpoint: Key) -> BoxFuture<'static, Option<Wait>>;
 }

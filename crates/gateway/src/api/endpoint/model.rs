@@ -62,7 +62,7 @@ pub(in crate::api) struct EndpointIn {
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<String>, example = "stripe")]
     pub(in crate::api) sign_as: Option<Option<String>>,
-    /// Requests a second.
+    /// Attempts a second, at most; a second's worth may come at once.
     #[schema(minimum = 1)]
     pub(in crate::api) throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
@@ -121,7 +121,7 @@ pub(super) struct EndpointPatch {
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<String>)]
     sign_as: Option<Option<String>>,
-    /// Requests a second.
+    /// Attempts a second, at most; a second's worth may come at once.
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<u32>)]
     throttle_rate: Option<Option<u32>>,
@@ -176,7 +176,7 @@ pub(in crate::api) struct EndpointOut {
     pub(in crate::api) filter: Option<Box<RawValue>>,
     /// Signs as this provider does, too.
     pub(in crate::api) sign_as: Option<String>,
-    /// Requests a second.
+    /// Attempts a second, at most; a second's worth may come at once.
     pub(in crate::api) throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
     #[schema(deprecated)]

@@ -81,7 +81,7 @@ struct OperationalWebhookEndpointIn {
     /// The old spelling of `eventTypes`.
     #[schema(deprecated)]
     filter_types: Option<Vec<String>>,
-    /// Requests a second.
+    /// Attempts a second, at most; a second's worth may come at once.
     #[schema(minimum = 1)]
     throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
@@ -142,7 +142,7 @@ struct OperationalWebhookEndpointOut {
     /// The old spelling of `eventTypes`.
     #[schema(deprecated)]
     filter_types: Option<Vec<String>>,
-    /// Requests a second.
+    /// Attempts a second, at most; a second's worth may come at once.
     throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
     #[schema(deprecated)]

@@ -60,7 +60,7 @@ struct IngestEndpointIn {
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<String>, example = "stripe")]
     sign_as: Option<Option<String>>,
-    /// Requests a second.
+    /// Attempts a second, at most; a second's worth may come at once.
     #[schema(minimum = 1)]
     throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
@@ -124,7 +124,7 @@ struct IngestEndpointOut {
     filter: Option<Box<RawValue>>,
     /// Signs as this provider does, too.
     sign_as: Option<String>,
-    /// Requests a second.
+    /// Attempts a second, at most; a second's worth may come at once.
     throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
     #[schema(deprecated)]

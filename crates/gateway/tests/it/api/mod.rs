@@ -47,6 +47,7 @@ use ringback_domain::{
     access::Grant,
     address::Policy,
     id::{ApplicationId, Key, RequestId, SourceId, TokenId},
+    pace::Wait,
     quota::Quota,
     scope::Scope,
     seal::{Keyring, MasterKey},
@@ -155,6 +156,10 @@ impl Lanes for Told {
     fn changed(&self, endpoint: Key) -> BoxFuture<'static, ()> {
         self.changed.lock().unwrap().push(endpoint);
         Box::pin(async {})
+    }
+
+    fn waits(&self, _: Key) -> BoxFuture<'static, Option<Wait>> {
+        Box::pin(async { None })
     }
 }
 
