@@ -27,6 +27,9 @@ use crate::{lane::Sign, retry::Ending};
 pub const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause: how late an endpoint that is back may get its first attempt.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The longest pause where a proxy answers, or something that speaks like one. It may be the receiver
+/// itself that means this one message, so the others are not to wait for long.
+pub const LONGEST_ANSWERED: Duration = Duration::from_secs(1);
 /// Up to this share of a pause is left out at random, so that endpoints of one host, which fail
 /// together, are not probed together. Nothing is added: the longest pause is a promise.
 pub const JITTER: f64 = 0.2;
@@ -142,22 +145,23 @@ impl Pace {
     /// The pace after an attempt ended. `random` decides the jitter.
     #[must_use]
     pub fn after(self, sign: Sign, ending: Ending, now: Duration, random: u64) -> Pace {
-        let asked = match ending.status_code {
-            429 | 503 => ending.retry_after.unwrap_or_default().min(LONGEST_ASKED),
-            _ => Duration::ZERO,
-        };
-        match (sign, ending.status_code) {
-            (Sign::Slow, _) => self,
+        let asked = ending.retry_after.map(|asked| asked.min(LONGEST_ASKED));
+        match (sign, ending.status_code, asked) {
+            (Sign::Slow, ..) => self,
             // Nothing was sent, so nothing was spent.
-            (Sign::Nothing, _) => Pace { tokens: self.tokens + 1.0, ..self },
-            // 502 to 504 are what a proxy says for a server that is not there (RFC 9110, 15.6).
-            (Sign::Silence, _) | (Sign::Failure, 502..=504) => self.paused(asked, now, random),
+            (Sign::Nothing, ..) => Pace { tokens: self.tokens + 1.0, ..self },
+            (Sign::Silence, ..) => self.paused(LONGEST_PAUSE, now, random),
+            // What a proxy says for a server that is not there (RFC 9110, 15.6.3 to 15.6.5). With a
+            // time it comes from somebody who knows when to send this one again.
+            (Sign::Failure, 502 | 504, _) | (Sign::Failure, 503, None) => {
+                self.paused(LONGEST_ANSWERED, now, random)
+            }
             // A rate limit is about who sends, not about one request (RFC 6585, 4); a success of a
             // request that was under way does not end it.
-            (Sign::Failure, 429) => {
+            (Sign::Failure, 429, Some(asked)) => {
                 Pace { asked_until: self.asked_until.max(now + asked), ..self.answered() }
             }
-            (Sign::Success | Sign::Failure, _) => self.answered(),
+            (Sign::Success | Sign::Failure, ..) => self.answered(),
         }
     }
 
@@ -178,14 +182,14 @@ impl Pace {
         Pace { pauses: 0, absent_until: Duration::ZERO, ..self }
     }
 
-    fn paused(self, asked: Duration, now: Duration, random: u64) -> Pace {
+    fn paused(self, longest: Duration, now: Duration, random: u64) -> Pace {
         // Who was under way when the pause began says nothing new about how long it will be.
         let pauses =
             if now < self.absent_until { self.pauses } else { self.pauses.saturating_add(1) };
         let doubled = 1 << (pauses - 1).min(16);
-        let longest = SHORTEST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE);
+        let whole = SHORTEST_PAUSE.saturating_mul(doubled).min(longest);
         let left_out = JITTER * (random as f64 / u64::MAX as f64);
-        let pause = longest.mul_f64(1.0 - left_out).max(asked);
+        let pause = whole.mul_f64(1.0 - left_out);
         Pace { pauses, absent_until: self.absent_until.max(now + pause), ..self }
     }
 
@@ -256,14 +260,25 @@ mod tests {
     }
 
     #[test]
+    fn where_somebody_answers_for_it_pauses_are_shorter() {
+        let mut pace = Pace::default();
+        let mut pauses = Vec::new();
+        for seconds in 0..6 {
+            let now = START + Duration::from_secs(seconds);
+            pace = told(pace, 502, None, now);
+            pauses.push(pace.waits(Cause::Schedule, None, now).unwrap().left.as_millis());
+        }
+        assert_eq!(pauses, [100, 200, 400, 800, 1_000, 1_000]);
+    }
+
+    #[test]
     fn what_pauses_a_lane_and_what_does_not() {
         for (status, retry_after, expect) in [
             (0, None, Some((Why::Absent, 100))),
             (502, None, Some((Why::Absent, 100))),
             (503, None, Some((Why::Absent, 100))),
             (504, None, Some((Why::Absent, 100))),
-            (503, Some(7), Some((Why::Absent, 7_000))),
-            (503, Some(3_600), Some((Why::Absent, 60_000))),
+            (503, Some(7), None),
             (504, Some(7), Some((Why::Absent, 100))),
             (429, None, None),
             (429, Some(0), None),
@@ -389,10 +404,14 @@ mod tests {
                         };
                         pace = pace.after(sign, ending(status, retry_after), now, random);
                         let wait = Duration::from_secs(retry_after.unwrap_or_default());
-                        match status {
-                            0 | 502 | 504 => not_before = now + SHORTEST_PAUSE.mul_f64(1.0 - JITTER),
-                            503 => not_before = now + SHORTEST_PAUSE.mul_f64(1.0 - JITTER).max(wait.min(LONGEST_ASKED)),
-                            429 => (not_before, asked) = (Duration::ZERO, asked.max(now + wait.min(LONGEST_ASKED))),
+                        match (status, retry_after) {
+                            (0 | 502 | 504, _) | (503, None) => {
+                                not_before = now + SHORTEST_PAUSE.mul_f64(1.0 - JITTER);
+                            }
+                            (429, _) => {
+                                not_before = Duration::ZERO;
+                                asked = asked.max(now + wait.min(LONGEST_ASKED));
+                            }
                             _ => not_before = Duration::ZERO,
                         }
                     }

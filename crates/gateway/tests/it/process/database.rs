@@ -131,7 +131,7 @@ async fn a_server_works_behind_a_pooler() {
     let cluster = Cluster::start(&Default::default()).unwrap();
     let pooler = Pooler::start(&cluster.dsn()).unwrap();
     let database = Arc::new(Database::create_on(&cluster.dsn()).unwrap());
-    let receiver = Receiver::with(|_, before| Answer::status(if before == 0 { 503 } else { 204 }));
+    let receiver = Receiver::with(|_, before| Answer::status(if before == 0 { 500 } else { 204 }));
     let store = Some(Store::Postgres(Arc::clone(&database)));
     let settings = Settings { store, ..Settings::default() }
         .env("RINGBACK_STORE", &pooler.dsn(&database.dsn()))

@@ -34,6 +34,7 @@ async fn metrics_count_what_happens() {
         let text = server.metrics().await;
         // The gauges are looked after every few seconds.
         if text.contains("ringback_attempts_total{outcome=\"exhausted\",failed=\"status\"} 1")
+            && text.contains("ringback_attempts_total{outcome=\"delivered\",failed=\"none\"} 1")
             && metric(&text, "ringback_store_bytes") > 0.0
         {
             break text;
