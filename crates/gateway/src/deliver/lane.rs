@@ -162,6 +162,15 @@ impl Lane {
         self.spilled = true;
     }
 
+    /// Takes note of a reminder; whether it is for something that is still wanted.
+    pub(super) fn rings(&mut self, now: Timestamp) -> bool {
+        // Both times may be the same, and then ring once.
+        let is_due = self.next_due.take_if(|at| *at <= now).is_some();
+        let wakes = self.wakes_at.take_if(|at| *at <= now).is_some();
+        self.spilled |= is_due;
+        is_due || wakes
+    }
+
     fn note(&mut self, due: &Due) {
         let size = due.content.payload.len();
         self.in_memory.insert(due.delivery, size);
@@ -628,6 +637,17 @@ mod tests {
         assert!(!lane.has_more(now));
         lane.changed();
         assert!(lane.has_more(now));
+    }
+
+    #[test]
+    fn one_ring_may_be_for_two_things() {
+        let mut lane = lane();
+        (lane.next_due, lane.wakes_at) = (Some(Timestamp(5)), Some(Timestamp(5)));
+        assert!(!lane.rings(Timestamp(4)) && !lane.spilled);
+        assert!(lane.rings(Timestamp(5)) && lane.spilled);
+        assert_eq!((lane.next_due, lane.wakes_at), (None, None));
+        lane.wakes_at = Some(Timestamp(6));
+        assert!(lane.rings(Timestamp(6)) && !lane.rings(Timestamp(7)));
     }
 
     #[test]

@@ -317,11 +317,7 @@ impl Worker {
         let mut due = Vec::new();
         let mut state = self.state.borrow_mut();
         while let Some(endpoint) = state.reminders.take_due(now) {
-            let Some(lane) = state.lanes.get_mut(&endpoint) else { continue };
-            if lane.next_due.take_if(|next| *next <= now).is_some() {
-                lane.look();
-                due.push(endpoint);
-            } else if lane.wakes_at.take_if(|next| *next <= now).is_some() {
+            if state.lanes.get_mut(&endpoint).is_some_and(|lane| lane.rings(now)) {
                 due.push(endpoint);
             }
         }
