@@ -162,6 +162,10 @@ async fn resolve(
     let key = application.id.key();
     let scope = Scope { environment, application: key };
     resources.insert("app_id".to_owned(), application.id.to_string());
+    // A destination is an endpoint, and found by that.
+    if let Some(destination) = resources.remove("destination_id") {
+        resources.insert("endpoint_id".to_owned(), destination);
+    }
     if let Some(endpoint) = resources.get_mut("endpoint_id")
         && let uid @ Reference::Uid(_) = Reference::parse(Kind::Endpoint, endpoint)
         && let Some(found) = found(api.store.endpoint(scope, uid).await)?

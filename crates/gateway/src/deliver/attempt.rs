@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::header;
+use ringback_connect::Refused;
 use ringback_domain::{
     attempt::{Phase, Timings},
     lane::Sign,
@@ -11,12 +12,16 @@ use ringback_domain::{
     time::Timestamp,
 };
 use ringback_store::Content;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use super::{destination::Unsent, prepare::Route, services::Services};
+use super::{
+    destination::{Destination, Unsent},
+    prepare::{Http, Route},
+    services::Services,
+};
 use crate::{
     log::replies,
-    outbound::{self, Answer, ConnectFailure, ExchangeFailure, Sender, exchange},
+    outbound::{self, Answer, ConnectFailure, ExchangeFailure, Reason, Sender, exchange},
 };
 
 /// How an attempt went.
@@ -40,6 +45,45 @@ pub(super) struct Made {
 pub(super) async fn make(
     services: &Services,
     route: &Route,
+    content: &Content,
+    kept: Option<Sender>,
+    now: Timestamp,
+) -> Made {
+    match route {
+        Route::Http(http) => send(services, http, content, kept, now).await,
+        // Boxed: it is rare, and every attempt would carry its state around.
+        Route::Handover(destination) => Box::pin(hand_over(services, destination, content)).await,
+    }
+}
+
+/// Hands a message to a destination with a protocol of its own.
+async fn hand_over(services: &Services, destination: &Destination, content: &Content) -> Made {
+    let Some(client) = destination.client() else {
+        return Made::unprepared("destination_unknown");
+    };
+    let handed = match destination.handed(content) {
+        Ok(handed) => handed,
+        Err(unsent) => return Made::unsent(unsent, None),
+    };
+    let started = Instant::now();
+    let outcome = timeout(services.limits.timeout, client.deliver(&handed)).await;
+    let mut made = match outcome {
+        Ok(outcome) => Made::handed_over(outcome),
+        Err(_) => Made {
+            failed: Some(Phase::Handover),
+            reason: Some(Reason::Timeout.as_str()),
+            ..Made::nothing()
+        },
+    };
+    made.response.truncate(services.limits.answer.keep);
+    made.timings.total = started.elapsed();
+    made
+}
+
+/// Makes one request.
+async fn send(
+    services: &Services,
+    route: &Http,
     content: &Content,
     kept: Option<Sender>,
     now: Timestamp,
@@ -107,6 +151,10 @@ fn reply(services: &Services, content: &Content, answer: &Answer) -> Option<Arc<
     replies::Answer::of(answer.status, &answer.headers, body).map(Arc::new)
 }
 
+/// No answer, as HTTP has them.
+const UNANSWERED: Ending =
+    Ending { status_code: 0, complete: false, retry_after: None, meaning: Meaning::ByStatus };
+
 enum Failure {
     Connect(ConnectFailure),
     Exchange(ExchangeFailure),
@@ -114,7 +162,7 @@ enum Failure {
 
 async fn open(
     services: &Services,
-    route: &Route,
+    route: &Http,
     deadline: Instant,
     timings: &mut Timings,
 ) -> Result<Sender, ConnectFailure> {
@@ -155,6 +203,29 @@ impl Made {
             },
             sign: if success { Sign::Success } else { Sign::Failure },
             sender: answer.reusable.then_some(sender),
+        }
+    }
+
+    fn handed_over(outcome: Result<String, Refused>) -> Made {
+        match outcome {
+            Ok(said) => Made {
+                ending: Ending { meaning: Meaning::Delivered, ..UNANSWERED },
+                response: said.into(),
+                sign: Sign::Success,
+                ..Made::nothing()
+            },
+            Err(Refused { permanent, reason, explanation }) => Made {
+                ending: Ending {
+                    meaning: if permanent { Meaning::Permanent } else { Meaning::ByStatus },
+                    ..UNANSWERED
+                },
+                response: explanation.into(),
+                failed: Some(Phase::Handover),
+                reason: Some(reason),
+                // What it takes at another time, it is not there for now.
+                sign: if permanent { Sign::Failure } else { Sign::Silence },
+                ..Made::nothing()
+            },
         }
     }
 
@@ -225,12 +296,7 @@ impl Made {
 
     fn nothing() -> Made {
         Made {
-            ending: Ending {
-                status_code: 0,
-                complete: false,
-                retry_after: None,
-                meaning: Meaning::ByStatus,
-            },
+            ending: UNANSWERED,
             kept_back: None,
             response: Bytes::new(),
             reply: None,

@@ -104,7 +104,8 @@ impl Destination {
         now: Timestamp,
     ) -> Result<Request<Full<Bytes>>, Unsent> {
         let id = content.id.to_string();
-        let filled = self.kind.fill(&self.given, &event(content, &id), now).ok_or("destination_unknown")?;
+        let filled =
+            self.kind.fill(&self.given, &event(content, &id), now).ok_or("destination_unknown")?;
         let filled = filled.map_err(|unfilled| self.unsent(&unfilled))?;
         let unfit = |what: &str| Unsent::KeptBack(KeptBack::Unfit, what.to_owned());
         let to = Target::parse(&filled.url, Rules { require_https: false })

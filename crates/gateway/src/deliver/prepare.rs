@@ -50,9 +50,17 @@ pub(super) struct Prepared {
     pub(super) route: Result<Route, &'static str>,
 }
 
-/// What to dial, what to make of a message, which headers to add.
+/// The way to an endpoint.
 #[derive(Clone)]
-pub(super) struct Route {
+pub(super) enum Route {
+    /// Over HTTP.
+    Http(Arc<Http>),
+    /// To a destination with a protocol of its own.
+    Handover(Arc<Destination>),
+}
+
+/// What to dial, what to make of a message, which headers to add.
+pub(super) struct Http {
     pub(super) target: Target,
     host: HeaderValue,
     way: Way,
@@ -60,12 +68,11 @@ pub(super) struct Route {
 }
 
 /// What a message becomes.
-#[derive(Clone)]
 enum Way {
     /// What it is, signed.
     Endpoint { keys: Vec<(SigningKey, Option<Timestamp>)>, style: Option<Style> },
     /// What a kind of destination takes.
-    Destination(Arc<Destination>),
+    Destination(Destination),
 }
 
 impl Prepared {
@@ -163,8 +170,11 @@ impl Route {
             }
             Some(kind) => {
                 let given = sealed.credentials()?.ok_or("destination_unreadable")?;
-                let destination = Destination::new(kind, &given)?;
-                (destination.target(rules)?, Way::Destination(Arc::new(destination)))
+                let destination = Destination::new(kind, &given, &services.hosts)?;
+                if destination.client().is_some() {
+                    return Ok(Route::Handover(Arc::new(destination)));
+                }
+                (destination.target(rules)?, Way::Destination(destination))
             }
         };
         let mut headers = sealed.headers()?;
@@ -172,9 +182,22 @@ impl Route {
             headers.entry(header::AUTHORIZATION).or_insert(sensitive(&credentials)?);
         }
         let host = HeaderValue::from_str(&target.host_header).map_err(|_| "url_refused")?;
-        Ok(Route { target, host, way, headers })
+        Ok(Route::Http(Arc::new(Http { target, host, way, headers })))
     }
 
+    /// Attempts a second that its kind of destination takes at most.
+    fn rate(&self) -> Option<f64> {
+        match self {
+            Route::Http(http) => match &http.way {
+                Way::Endpoint { .. } => None,
+                Way::Destination(destination) => destination.rate(),
+            },
+            Route::Handover(destination) => destination.rate(),
+        }
+    }
+}
+
+impl Http {
     /// The request for one attempt, made and signed at `now`.
     ///
     /// # Errors
@@ -203,14 +226,6 @@ impl Route {
             headers.insert(name, value.clone());
         }
         Ok(request)
-    }
-
-    /// Requests a second that its kind of destination takes at most.
-    fn rate(&self) -> Option<f64> {
-        match &self.way {
-            Way::Endpoint { .. } => None,
-            Way::Destination(destination) => destination.rate(),
-        }
     }
 
     /// What an answer means.

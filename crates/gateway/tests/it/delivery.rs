@@ -12,6 +12,7 @@ mod destination;
 mod editing;
 mod explain;
 mod filter;
+mod handover;
 mod kinds;
 mod notices;
 mod pace;

@@ -27,6 +27,8 @@ DELETE /app/{}/autoconfig/{}                         a
 POST /app/{}/autoconfig/{}/rotate                    a
 GET POST /app/{}/destination                         GET:r a p  POST:a p
 GET PUT PATCH DELETE /app/{}/destination/{}          GET:r a p  PUT:a p  PATCH:a p  DELETE:a p
+POST /app/{}/destination/dry-run                     a p
+POST /app/{}/destination/{}/dry-run                  a p
 POST /app/{}/destination/{}/secret/rotate            a p
 GET PATCH /app/{}/destination/{}/transformation      GET:r a p  PATCH:a p
 GET POST /app/{}/endpoint                            GET:r a p  POST:a p

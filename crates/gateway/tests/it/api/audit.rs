@@ -20,6 +20,8 @@ use super::{Bench, arrived};
 const WITHOUT: &[(&str, &str)] = &[
     ("message.create", "messages are what the service is about; each is listed itself"),
     ("message.precheck", "it changes nothing"),
+    ("destination.dry_run", "it changes nothing"),
+    ("destination.dry_run_new", "it changes nothing"),
     ("source.sample", "it changes nothing; what is sent with it is listed as a request"),
     ("endpoint.send_example", "it creates a message, which is listed"),
 ];
@@ -29,6 +31,10 @@ const SINCE: &str = "2020-01-01T00:00:00Z";
 /// What each operation is called with: its name, its path below `/api/v1`, and its body.
 fn calls(things: &Things, held: &[String; 2]) -> Vec<(&'static str, String, Value)> {
     let endpoint = || json!({"url": "https://example.com/hook"});
+    let slack = || {
+        let url = "https://hooks.slack.com/services/T0/B0/made-up";
+        json!({"type": "slack", "config": {"url": url}})
+    };
     let span = || json!({"since": SINCE});
     let named = || json!({"name": "n"});
     let described = || json!({"description": "d"});
@@ -63,6 +69,10 @@ fn calls(things: &Things, held: &[String; 2]) -> Vec<(&'static str, String, Valu
         ("endpoint.recover", ep("/recover"), span()),
         ("endpoint.replay_missing", ep("/replay-missing"), span()),
         ("endpoint.bulk_replay", ep("/bulk-replay"), span()),
+        ("destination.create", app("/destination"), slack()),
+        ("destination.upsert", app("/destination/put"), slack()),
+        ("destination.patch", app("/destination/put"), json!({"description": "d"})),
+        ("destination.delete", app("/destination/put"), none()),
         ("message_attempt.resend", msg("/endpoint/mine/resend"), none()),
         ("message_attempt.expunge_attempt_content", msg(&attempt), none()),
         ("message.expunge_content", msg("/content"), none()),

@@ -19,6 +19,7 @@ struct Things {
     attempt: String,
     event_type: String,
     task: String,
+    destination: String,
     source: String,
     source_endpoint: String,
     request: String,
@@ -40,6 +41,7 @@ impl Things {
         let things = [
             ("app_id", &self.app),
             ("endpoint_id", &self.endpoint),
+            ("destination_id", &self.destination),
             ("msg_id", &self.message),
             ("attempt_id", &self.attempt),
             ("event_type_name", &self.event_type),
@@ -62,6 +64,9 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
     let endpoint = json!({"url": "https://example.com/", "uid": "shared-endpoint",
         "headers": {"x-owner": name}});
     let endpoint = post(format!("/api/v1/app/{app}/endpoint"), endpoint).await;
+    let destination = json!({"type": "slack", "uid": "shared-destination",
+        "config": {"url": "https://hooks.slack.com/services/T0/B0/made-up"}});
+    let destination = post(format!("/api/v1/app/{app}/destination"), destination).await;
     let told = json!({"url": "https://example.com/", "uid": "shared-told"});
     let operational = post("/api/v1/operational-webhook/endpoint".to_owned(), told).await;
     let event_type = format!("{name}.happened");
@@ -77,6 +82,7 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
     let source_endpoint = post(path, json!({"url": "https://example.com/"})).await;
     let request = arrived(bench, token, &source, Fate::Quarantined).await;
     Things {
+        destination,
         app,
         endpoint,
         operational,
