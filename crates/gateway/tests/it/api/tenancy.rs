@@ -150,6 +150,9 @@ fn body(path: &str) -> &'static str {
             r#"{"since":"2020-01-01T00:00:00Z"}"#
         }
         path if path.ends_with("/headers") => r#"{"headers":{"x-owner":"intruder"}}"#,
+        path if path.contains("/destination") => {
+            r#"{"type":"slack","config":{"url":"https://hooks.slack.com/services/T0/B0/other"}}"#
+        }
         path if path.contains("event-type") => r#"{"description":"intruder"}"#,
         _ => {
             r#"{"url":"https://example.org/","name":"intruder","description":"intruder","type":"github"}"#
