@@ -21,10 +21,11 @@ use ringback_domain::{
 use ringback_store::{NewEndpoint, Order, Targets};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use self::{
-    kinds::Reach,
-    model::{Config, DestinationIn, DestinationOut},
+pub(in crate::api) use self::{
+    dry_run::{DryRunIn, DryRunOut, ran},
+    model::{DestinationIn, DestinationOut},
 };
+use self::{kinds::Reach, model::Config};
 use super::{
     build, deleted, insert,
     model::{Wanted, credentials_of},
@@ -35,7 +36,7 @@ use crate::{
         Api,
         error::Error,
         extract::{self, Json, Named, Scoped, Who, found},
-        idempotency::{Answered, Posted},
+        idempotency::{Answered, Once, Posted},
         list::{List, shown},
         query::{Paging, Query},
         reply::{json, render, rendered},
@@ -60,15 +61,7 @@ async fn list(
     Scoped { scope, .. }: Scoped,
     Query(paging): Query<Paging>,
 ) -> Result<Response, Error> {
-    let page = paging.page(Kind::Endpoint, Order::Descending)?;
-    let listed = api.store.endpoints(scope, Targets::Destinations, page.clone()).await?;
-    let mut items = Vec::with_capacity(listed.items.len());
-    for endpoint in &listed.items {
-        items.push(opened(&api, scope, endpoint).await?.shown(endpoint.clone()));
-    }
-    let mut items = items.into_iter();
-    let show = |_| items.next();
-    Ok(json(StatusCode::OK, &shown(Kind::Endpoint, &page, listed, show)))
+    listed(&api, scope, paging).await
 }
 
 /// Create a destination
@@ -85,14 +78,7 @@ async fn create(
     Who(identity): Who,
     Posted { body, once }: Posted<DestinationIn>,
 ) -> Result<Response, Answered> {
-    let (wanted, config) = body.complete(None, api.reach())?;
-    config.may_be_made(&identity)?;
-    let new = build(&api, scoped, wanted)?;
-    let body = render(&config.shown(new.endpoint.clone()));
-    let answer = once.answer(StatusCode::CREATED, &body);
-    let created = insert(&api, NewEndpoint { answer, ..new }).await?;
-    api.lanes.changed(created.id.key()).await;
-    Ok(rendered(StatusCode::CREATED, body))
+    created(&api, scoped, &identity, body, once).await
 }
 
 /// Get a destination
@@ -106,8 +92,7 @@ async fn get(
     Scoped { scope, .. }: Scoped,
     Named(destination): Named<extract::Destination>,
 ) -> Result<Response, Error> {
-    let (endpoint, config) = existing(&api, scope, destination).await?;
-    Ok(json(StatusCode::OK, &config.shown(endpoint)))
+    got(&api, scope, destination).await
 }
 
 /// Replace a destination, or create it
@@ -121,21 +106,10 @@ async fn upsert(
     State(api): State<Api>,
     scoped: Scoped,
     Who(identity): Who,
-    Named(reference): Named<extract::Destination>,
+    Named(destination): Named<extract::Destination>,
     Json(body): Json<DestinationIn>,
 ) -> Result<Response, Error> {
-    let Some(endpoint) = found(api.store.endpoint(scoped.scope, reference.clone()).await)? else {
-        let (mut wanted, config) = body.complete(None, api.reach())?;
-        config.may_be_made(&identity)?;
-        wanted.uid = Some(Some(uid_for(wanted.uid, reference)?));
-        let created = insert(&api, build(&api, scoped, wanted)?).await?;
-        api.lanes.changed(created.id.key()).await;
-        return Ok(json(StatusCode::CREATED, &config.shown(created)));
-    };
-    let former = opened(&api, scoped.scope, &endpoint).await?;
-    let (wanted, config) = body.complete(Some(&former), api.reach())?;
-    config.may_be_made(&identity)?;
-    changed(&api, scoped, &endpoint, wanted, config).await
+    upserted(&api, scoped, &identity, destination, body).await
 }
 
 /// Change some of a destination
@@ -151,13 +125,10 @@ async fn patch(
     State(api): State<Api>,
     scoped: Scoped,
     Who(identity): Who,
-    Named(reference): Named<extract::Destination>,
+    Named(destination): Named<extract::Destination>,
     Json(body): Json<DestinationIn>,
 ) -> Result<Response, Error> {
-    let (endpoint, former) = existing(&api, scoped.scope, reference).await?;
-    let (wanted, config) = body.changing(former, api.reach())?;
-    config.may_be_made(&identity)?;
-    changed(&api, scoped, &endpoint, wanted, config).await
+    patched(&api, scoped, &identity, destination, body).await
 }
 
 /// Delete a destination; what was pending for it is canceled
@@ -169,10 +140,96 @@ async fn patch(
 async fn delete(
     State(api): State<Api>,
     scoped: Scoped,
-    Named(reference): Named<extract::Destination>,
+    Named(destination): Named<extract::Destination>,
 ) -> Result<Response, Error> {
-    let (endpoint, _) = existing(&api, scoped.scope, reference).await?;
-    deleted(&api, scoped, Reference::Id(endpoint.id.0)).await
+    removed(&api, scoped, destination).await
+}
+
+// What the routes above do, and those of sources.
+
+pub(in crate::api) async fn listed(
+    api: &Api,
+    scope: Scope,
+    paging: Paging,
+) -> Result<Response, Error> {
+    let page = paging.page(Kind::Endpoint, Order::Descending)?;
+    let listed = api.store.endpoints(scope, Targets::Destinations, page.clone()).await?;
+    let mut items = Vec::with_capacity(listed.items.len());
+    for endpoint in &listed.items {
+        items.push(opened(api, scope, endpoint).await?.shown(endpoint.clone()));
+    }
+    let mut items = items.into_iter();
+    let show = |_| items.next();
+    Ok(json(StatusCode::OK, &shown(Kind::Endpoint, &page, listed, show)))
+}
+
+pub(in crate::api) async fn created(
+    api: &Api,
+    scoped: Scoped,
+    identity: &Identity,
+    body: DestinationIn,
+    once: Once,
+) -> Result<Response, Answered> {
+    let (wanted, config) = body.complete(None, api.reach())?;
+    config.may_be_made(identity)?;
+    let new = build(api, scoped, wanted)?;
+    let body = render(&config.shown(new.endpoint.clone()));
+    let answer = once.answer(StatusCode::CREATED, &body);
+    let created = insert(api, NewEndpoint { answer, ..new }).await?;
+    api.lanes.changed(created.id.key()).await;
+    Ok(rendered(StatusCode::CREATED, body))
+}
+
+pub(in crate::api) async fn got(
+    api: &Api,
+    scope: Scope,
+    destination: Reference,
+) -> Result<Response, Error> {
+    let (endpoint, config) = existing(api, scope, destination).await?;
+    Ok(json(StatusCode::OK, &config.shown(endpoint)))
+}
+
+pub(in crate::api) async fn upserted(
+    api: &Api,
+    scoped: Scoped,
+    identity: &Identity,
+    reference: Reference,
+    body: DestinationIn,
+) -> Result<Response, Error> {
+    let Some(endpoint) = found(api.store.endpoint(scoped.scope, reference.clone()).await)? else {
+        let (mut wanted, config) = body.complete(None, api.reach())?;
+        config.may_be_made(identity)?;
+        wanted.uid = Some(Some(uid_for(wanted.uid, reference)?));
+        let created = insert(api, build(api, scoped, wanted)?).await?;
+        api.lanes.changed(created.id.key()).await;
+        return Ok(json(StatusCode::CREATED, &config.shown(created)));
+    };
+    let former = opened(api, scoped.scope, &endpoint).await?;
+    let (wanted, config) = body.complete(Some(&former), api.reach())?;
+    config.may_be_made(identity)?;
+    changed(api, scoped, &endpoint, wanted, config).await
+}
+
+pub(in crate::api) async fn patched(
+    api: &Api,
+    scoped: Scoped,
+    identity: &Identity,
+    reference: Reference,
+    body: DestinationIn,
+) -> Result<Response, Error> {
+    let (endpoint, former) = existing(api, scoped.scope, reference).await?;
+    let (wanted, config) = body.changing(former, api.reach())?;
+    config.may_be_made(identity)?;
+    changed(api, scoped, &endpoint, wanted, config).await
+}
+
+pub(in crate::api) async fn removed(
+    api: &Api,
+    scoped: Scoped,
+    reference: Reference,
+) -> Result<Response, Error> {
+    let (endpoint, _) = existing(api, scoped.scope, reference).await?;
+    deleted(api, scoped, Reference::Id(endpoint.id.0)).await
 }
 
 impl Api {

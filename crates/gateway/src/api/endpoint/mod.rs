@@ -1,6 +1,6 @@
 //! Endpoints: where an application's messages go.
 
-mod destination;
+pub(super) mod destination;
 mod example;
 mod headers;
 mod model;

@@ -1,6 +1,7 @@
 //! Sources: URLs that providers call. The routes are those of Svix's ingest API, and what it lacks
 //! beside them.
 
+mod destination;
 mod endpoint;
 mod kinds;
 mod model;
@@ -55,6 +56,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(arm))
         .routes(routes!(dashboard))
         .merge(endpoint::routes())
+        .merge(destination::routes())
         .merge(request::routes())
         .merge(sample::routes())
 }

@@ -116,6 +116,9 @@ GET /ingest/api/v1/source/{}/request                 r
 GET /ingest/api/v1/source/{}/request/{}              r
 POST /ingest/api/v1/source/{}/request/{}/release     -
 POST /ingest/api/v1/source/{}/request/{}/replay      -
+GET POST /ingest/api/v1/source/{}/destination        GET:r
+GET PUT PATCH DELETE /ingest/api/v1/source/{}/destination/{}  GET:r
+POST /ingest/api/v1/source/{}/destination/{}/dry-run  -
 GET POST /ingest/api/v1/source/{}/endpoint           GET:r
 GET PUT DELETE /ingest/api/v1/source/{}/endpoint/{}  GET:r
 GET PUT /ingest/api/v1/source/{}/endpoint/{}/headers  GET:r

@@ -22,6 +22,7 @@ const WITHOUT: &[(&str, &str)] = &[
     ("message.precheck", "it changes nothing"),
     ("destination.dry_run", "it changes nothing"),
     ("destination.dry_run_new", "it changes nothing"),
+    ("source_destination.dry_run", "it changes nothing"),
     ("source.sample", "it changes nothing; what is sent with it is listed as a request"),
     ("endpoint.send_example", "it creates a message, which is listed"),
 ];
@@ -123,6 +124,10 @@ fn calls(things: &Things, held: &[String; 2]) -> Vec<(&'static str, String, Valu
         ("source_endpoint.set_headers", src("/put/endpoint/put/headers"), headers()),
         ("source_endpoint.rotate_secret", src("/put/endpoint/put/secret/rotate"), none()),
         ("source_endpoint.delete", src("/put/endpoint/put"), none()),
+        ("source_destination.create", src("/put/destination"), slack()),
+        ("source_destination.upsert", src("/put/destination/put"), slack()),
+        ("source_destination.patch", src("/put/destination/put"), json!({"description": "d"})),
+        ("source_destination.delete", src("/put/destination/put"), none()),
         ("source.delete", src("/put"), none()),
     ]
 }

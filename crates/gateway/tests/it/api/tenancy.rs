@@ -22,6 +22,7 @@ struct Things {
     destination: String,
     source: String,
     source_endpoint: String,
+    source_destination: String,
     request: String,
 }
 
@@ -32,6 +33,7 @@ impl Things {
         let of_source = path.starts_with("/ingest/");
         filled(path, |name| match name {
             "endpoint_id" if operational => self.operational.clone(),
+            "destination_id" if of_source => self.source_destination.clone(),
             "endpoint_id" if of_source => self.source_endpoint.clone(),
             name => self.value(name),
         })
@@ -81,8 +83,13 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
     let path = format!("/ingest/api/v1/source/{source}/endpoint");
     let source_endpoint = post(path, json!({"url": "https://example.com/"})).await;
     let request = arrived(bench, token, &source, Fate::Quarantined).await;
+    let slack = json!({"type": "slack",
+        "config": {"url": "https://hooks.slack.com/services/T0/B0/made-up"}});
+    let path = format!("/ingest/api/v1/source/{source}/destination");
+    let source_destination = post(path, slack).await;
     Things {
         destination,
+        source_destination,
         app,
         endpoint,
         operational,

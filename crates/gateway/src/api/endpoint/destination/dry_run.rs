@@ -32,10 +32,10 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default().routes(routes!(dry_run)).routes(routes!(dry_run_new))
 }
 
-/// Which message, and which destination where there is none yet.
+/// Which message.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct DryRunIn {
+pub(in crate::api) struct DryRunIn {
     /// The message's id or event id; the newest if not given.
     msg_id: Option<String>,
 }
@@ -58,7 +58,7 @@ struct NewDryRunIn {
 /// What would be sent.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct DryRunOut {
+pub(in crate::api) struct DryRunOut {
     /// The message.
     msg_id: String,
     /// Its event type.
@@ -100,8 +100,17 @@ async fn dry_run(
     Named(destination): Named<extract::Destination>,
     Json(body): Json<DryRunIn>,
 ) -> Result<Response, Error> {
-    let (_, config) = existing(&api, scoped.scope, destination).await?;
-    tried(&api, scoped, &config, body.msg_id).await
+    ran(&api, scoped, destination, body).await
+}
+
+pub(in crate::api) async fn ran(
+    api: &Api,
+    scoped: Scoped,
+    destination: Reference,
+    body: DryRunIn,
+) -> Result<Response, Error> {
+    let (_, config) = existing(api, scoped.scope, destination).await?;
+    tried(api, scoped, &config, body.msg_id).await
 }
 
 /// Show what a message would become at a destination that is not there yet

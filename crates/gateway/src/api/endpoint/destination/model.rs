@@ -24,7 +24,7 @@ use crate::api::{error::Error, field::Problems, patch};
 /// stays, and null clears.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct DestinationIn {
+pub(in crate::api) struct DestinationIn {
     /// Its kind, which `ringback destinations` lists.
     #[serde(rename = "type")]
     #[schema(example = "slack")]
@@ -211,7 +211,7 @@ pub(super) fn read(
 /// A destination.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct DestinationOut {
+pub(in crate::api) struct DestinationOut {
     /// Ringback's name for it; whatever takes an endpoint's id takes it.
     #[schema(value_type = String, example = "ep_1srOrx2ZWZBpBUvZwXKQmoEYga2")]
     id: EndpointId,
