@@ -79,6 +79,42 @@ const NEEDS: &[Need] = &[
         packages: &["pgbouncer"],
         why: "the store's rules hold behind a pooler, too",
     },
+    Need {
+        name: "redis-server",
+        probe: Probe::Command(&["redis-server", "--version"]),
+        packages: &["redis-server"],
+        why: "events are delivered to a real Redis",
+    },
+    Need {
+        name: "redis-cli",
+        probe: Probe::Command(&["redis-cli", "--version"]),
+        packages: &["redis-tools"],
+        why: "what arrived in Redis is read back with its own command line",
+    },
+    Need {
+        name: "nats-server",
+        probe: Probe::Command(&["nats-server", "--version"]),
+        packages: &["nats-server"],
+        why: "events are delivered to a real NATS",
+    },
+    Need {
+        name: "rabbitmq-server",
+        probe: Probe::Command(&["test", "-x", "/usr/lib/rabbitmq/bin/rabbitmq-server"]),
+        packages: &["rabbitmq-server"],
+        why: "events are delivered to a real RabbitMQ",
+    },
+    Need {
+        name: "pika of the distribution's Python",
+        probe: Probe::Command(&["/usr/bin/python3", "-c", "import pika"]),
+        packages: &["python3-pika"],
+        why: "what arrived in RabbitMQ is read back with a client that is not ours",
+    },
+    Need {
+        name: "aiosmtpd of the distribution's Python",
+        probe: Probe::Command(&["/usr/bin/python3", "-c", "import aiosmtpd"]),
+        packages: &["python3-aiosmtpd"],
+        why: "events are delivered to a real mail server",
+    },
 ];
 
 /// Makes sure every need is met, installing what may be installed.

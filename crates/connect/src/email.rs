@@ -25,14 +25,14 @@ use crate::{Handed, Place, Protocol, Refused, Settings, written};
 /// A server that takes mail.
 pub(crate) struct Email {
     place: Place,
-    tls: Tls,
+    protection: Protection,
     credentials: Option<Credentials>,
     from: Mailbox,
     spare: Spare<AsyncSmtpConnection>,
 }
 
 /// How a connection is protected.
-enum Tls {
+enum Protection {
     None,
     /// After a few words in the clear, or not at all.
     StartTls(TlsParameters),
@@ -47,10 +47,10 @@ impl Protocol for Email {
 
     fn open(settings: Settings<'_>) -> Result<Email, Problem> {
         let place = Email::place(settings)?;
-        let tls = match settings.get("tls").unwrap_or("starttls") {
-            "none" => Tls::None,
-            "starttls" => Tls::StartTls(parameters(settings, &place)?),
-            "implicit" => Tls::Implicit(parameters(settings, &place)?),
+        let protection = match settings.get("tls").unwrap_or("starttls") {
+            "none" => Protection::None,
+            "starttls" => Protection::StartTls(parameters(settings, &place)?),
+            "implicit" => Protection::Implicit(parameters(settings, &place)?),
             _ => return Err(problem("tls", "is starttls, implicit or none")),
         };
         let credentials = match (settings.get("user"), settings.get("password")) {
@@ -64,7 +64,7 @@ impl Protocol for Email {
         let from = addresses(settings.need("from")?).filter(|from| from.len() == 1);
         let from = from.and_then(|mut from| from.pop());
         let from = from.ok_or_else(|| problem("from", "has to be one address"))?;
-        Ok(Email { place, tls, credentials, from, spare: Spare::new() })
+        Ok(Email { place, protection, credentials, from, spare: Spare::new() })
     }
 
     async fn deliver(&self, event: &Handed) -> Result<String, Refused> {
@@ -86,6 +86,10 @@ impl Protocol for Email {
                 Err(Refused::for_good(reason, said(&error)))
             }
             Err(error) if error.is_transient() => Err(Refused::for_now("deferred", said(&error))),
+            // An address that this server cannot be told.
+            Err(error) if error.is_client() => {
+                Err(Refused::for_good("invalid_address", said(&error)))
+            }
             Err(error) => Err(failed(&error)),
         }
     }
@@ -131,16 +135,16 @@ impl Email {
         let refused = |error: Error| failed(&error);
         let Place { host, port } = &self.place;
         let hello = ClientId::default();
-        let implicit = match &self.tls {
-            Tls::Implicit(tls) => Some(tls.clone()),
-            Tls::None | Tls::StartTls(_) => None,
+        let implicit = match &self.protection {
+            Protection::Implicit(tls) => Some(tls.clone()),
+            Protection::None | Protection::StartTls(_) => None,
         };
         let place = (host.as_str(), *port);
         let mut connection =
             AsyncSmtpConnection::connect_tokio1(place, None, &hello, implicit, None)
                 .await
                 .map_err(refused)?;
-        if let Tls::StartTls(tls) = &self.tls {
+        if let Protection::StartTls(tls) = &self.protection {
             connection.starttls(tls.clone(), &hello).await.map_err(refused)?;
         }
         if let Some(credentials) = &self.credentials {
@@ -224,20 +228,24 @@ fn said(error: &Error) -> String {
     text
 }
 
+/// A connection that could not be made, or broke.
 fn failed(error: &Error) -> Refused {
-    let mut source = std::error::Error::source(error);
-    let mut is_refused = false;
-    while let Some(cause) = source {
-        let io = cause.downcast_ref::<std::io::Error>();
-        is_refused |= io.is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
-        source = cause.source();
-    }
-    let reason = match error {
-        _ if is_refused => "connection_refused",
-        error if error.is_tls() => "tls",
+    let mut reason = match error {
         error if error.is_permanent() || error.is_transient() => "server",
+        // What was asked for, the server does not have: only STARTTLS is.
+        error if error.is_tls() || error.is_client() => "tls",
         _ => "connection_lost",
     };
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            let is_tls = io.get_ref().is_some_and(|within| within.is::<rustls::Error>());
+            let is_refused = io.kind() == std::io::ErrorKind::ConnectionRefused;
+            reason = if is_tls { "tls" } else { reason };
+            reason = if is_refused { "connection_refused" } else { reason };
+        }
+        source = cause.source();
+    }
     Refused::for_now(reason, said(error))
 }
 

@@ -247,6 +247,7 @@ fn refused(error: &Error) -> Refused {
         "22" => Refused::for_good("invalid_value", explanation),
         "23" => Refused::for_good("constraint", explanation),
         "42" => Refused::for_good("statement", explanation),
+        "54" => Refused::for_good("too_large", explanation),
         "28" => Refused::for_now("authentication", explanation),
         _ => Refused::for_now("database", explanation),
     }

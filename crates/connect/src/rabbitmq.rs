@@ -203,7 +203,7 @@ impl Session {
                     return Ok(Err(Refused::for_now("not_confirmed", explanation)));
                 }
                 (wire::CHANNEL_CLOSE, arguments) => {
-                    return Err(closed(&arguments).refused("channel"));
+                    return Err(closed(&arguments).refused("rejected"));
                 }
                 (wire::CLOSE, arguments) => return Err(closed(&arguments).for_now()),
                 _ => return Err(Refused::nonsense("the broker answered something else")),

@@ -51,9 +51,9 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "sql-in-store",
-        why: "only the store speaks SQL",
+        why: "only the store speaks SQL, and the destination that is a database",
         within: &["crates/"],
-        except: &["crates/store/"],
+        except: &["crates/store/", "crates/connect/src/postgres.rs"],
         view: View::Code,
         words: &["rusqlite", "SELECT ", "INSERT INTO ", "DELETE FROM ", "CREATE TABLE ", "PRAGMA "],
     },
@@ -77,7 +77,8 @@ pub(super) const RULES: &[Rule] = &[
         name: "outbound-dials",
         why: "every connection leaves through the address guard of `outbound`",
         within: &["crates/"],
-        except: &["crates/gateway/src/outbound/"],
+        // What it dials is held against the operator's list by whoever opens it.
+        except: &["crates/gateway/src/outbound/", "crates/connect/src/dial.rs"],
         view: View::Code,
         words: &["TcpStream::connect", "TcpSocket", "HttpConnector", "UdpSocket"],
     },

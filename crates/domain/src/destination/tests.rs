@@ -112,6 +112,18 @@ fn no_two_kinds_are_called_the_same() {
 }
 
 #[test]
+fn what_code_is_to_send_is_bounded_too() {
+    let (head, tail) = KIND.split_once("[request]").unwrap();
+    let kind = Kind::parse(&format!("{head}{}", &tail[tail.find("[limits]").unwrap()..])).unwrap();
+    assert!(kind.has_code());
+    let check = |to: &str, expect: Result<Value, Unfilled>| {
+        assert_eq!(kind.fields(&given(&json!({ "to": to })), &event(b"{}")), expect);
+    };
+    check("somebody", Ok(json!({ "to": "somebody", "text": "order.paid" })));
+    check(&"x".repeat(60), Err(Unfilled::TooLarge { bytes: 89, limit: 60 }));
+}
+
+#[test]
 fn what_is_given_is_held_against_the_kind() {
     let check = |settings: &[(&str, &str)], fields: Value, expect: &[&str]| {
         let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into()));
