@@ -89,3 +89,17 @@ impl<T: Described> BuiltIn<T> {
         self.parsed.get_or_init(|| T::read(self.text).ok().map(Arc::new)).clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `CONTRIBUTING.md` shows how a file is added by showing two of them.
+    #[test]
+    fn the_files_in_the_documents_are_those_that_are_built_in() {
+        let text = include_str!("../../../CONTRIBUTING.md");
+        for file in [kind("ntfy").unwrap().text, provider("front-rule").unwrap().text] {
+            assert!(text.contains(&format!("```toml\n{file}```")), "another file is shown: {file}");
+        }
+    }
+}
