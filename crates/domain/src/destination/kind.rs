@@ -246,6 +246,9 @@ impl Kind {
                 mistake(format!("`{name}` is no name: letters, digits and `_`"));
             }
         }
+        if kind.limits.rate.is_some_and(|rate| rate <= 0.0 || !rate.is_finite()) {
+            mistake("`limits.rate` has to be more than 0".to_owned());
+        }
         for field in kind.fields.iter().filter(|field| field.required && field.default.is_some()) {
             mistake(format!("`{}` is required and has a default", field.name));
         }

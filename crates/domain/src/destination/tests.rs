@@ -209,6 +209,7 @@ fn mistakes_in_files_are_found() {
         let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
         assert!(all.join("\n").contains(expect), "{all:?}");
     };
+    check("body = 60", "body = 60\nrate = 0.0", "`limits.rate` has to be more than 0");
     check("schema = 1", "schema = 2", "`schema` has to be 1");
     check("name = \"token\"", "name = \"url\"", "`url` is there twice");
     check("{{ event.type }}", "{{ event.", "line 21");

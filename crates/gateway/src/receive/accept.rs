@@ -175,7 +175,7 @@ impl OnCore {
         let making = Making { retention: door.parts.retention, nonce: &|| self.random.next() };
         let mut messages = making.messages(call, request, body, &outcome);
         let first = messages.first_mut().map(|first| &mut first.message);
-        let awaited = first.and_then(|first| Awaited::begin(call, &door.parts.replies, first));
+        let mut awaited = first.and_then(|first| Awaited::begin(call, &door.parts.replies, first));
         let appends: Vec<_> =
             messages.into_iter().map(|message| self.batch.append(message)).collect();
         let mut first = None;
@@ -183,9 +183,14 @@ impl OnCore {
         for append in appends {
             match append.await {
                 Ok(appended) => {
-                    match appended.repeated {
-                        true => door.again(call, appended.id).await,
-                        false => door.accepted(),
+                    if appended.repeated {
+                        if let Some(awaited) = awaited.as_mut().filter(|_| first.is_none()) {
+                            let store = &*door.parts.store;
+                            Box::pin(awaited.join(store, call, &appended)).await;
+                        }
+                        door.again(call, appended.id).await;
+                    } else {
+                        door.accepted();
                     }
                     first.get_or_insert(appended);
                 }

@@ -13,7 +13,7 @@ use ringback_domain::{
     provider::{Provider, Reply, Request},
     scope::{Reference, check_uid},
 };
-use ringback_store::{Appended, AttemptQuery, NewMessage, Order, Page, Position, Store};
+use ringback_store::{Appended, AttemptQuery, NewMessage, Order, Page, Position, ReadError, Store};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
@@ -102,7 +102,17 @@ pub(super) struct Awaited {
     replies: Arc<Replies>,
     /// None if too many wait already.
     waiting: Option<Waiting>,
+    /// Whether it is a repeated event whose first was delivered, to no one who waited.
+    was_delivered: bool,
     until: Instant,
+}
+
+/// The endpoint that the source has chosen to answer.
+async fn chosen(store: &dyn Store, call: &Call<'_>) -> Result<Option<Key>, ReadError> {
+    let ready = call.ready;
+    let Some(name) = &ready.config.reply.endpoint else { return Ok(None) };
+    let name = Reference::parse(Kind::Endpoint, name);
+    Ok(Some(store.endpoint(ready.scope, name).await?.id.key()))
 }
 
 /// What the provider is answered with.
@@ -133,8 +143,19 @@ impl Awaited {
         Some(Awaited {
             replies: Arc::clone(replies),
             waiting: replies.wait_for(message.nonce),
+            was_delivered: false,
             until: Instant::now() + options.deadline(call.provider),
         })
+    }
+
+    /// Waits for the first of a repeated event from now on. To be called before that is sent again,
+    /// so that what ends is told.
+    pub(super) async fn join(&mut self, store: &dyn Store, call: &Call<'_>, first: &Appended) {
+        self.waiting = self.replies.wait_for(first.id.0.nonce);
+        let is_alone = self.waiting.as_ref().is_some_and(|waiting| !waiting.joined_others());
+        if let Ok(chosen) = chosen(store, call).await {
+            self.was_delivered = is_alone && was_delivered(store, call, first, chosen).await;
+        }
     }
 
     /// The answer to a request whose message was appended: waits until the destination has given
@@ -159,37 +180,25 @@ impl Awaited {
     }
 
     async fn destination(self, store: &dyn Store, call: &Call<'_>, first: &Appended) -> Given {
-        let Call { ready, now, .. } = *call;
-        let chosen = match &ready.config.reply.endpoint {
-            None => None,
-            Some(name) => {
-                let name = Reference::parse(Kind::Endpoint, name);
-                let Ok(endpoint) = store.endpoint(ready.scope, name).await else {
-                    return Given::Fallback;
-                };
-                Some(endpoint.id.key())
-            }
-        };
-        let (waiting, whose) = if first.repeated {
+        let now = call.now;
+        let Ok(chosen) = chosen(store, call).await else { return Given::Fallback };
+        if first.repeated {
+            // It may have been told while it was looked whether it was delivered.
             if let Some(answer) = self.replies.remembered(first.id, now) {
                 return Given::Destination(passed_on(&answer));
             }
-            // First this, then the question: what ends in between is told.
-            let Some(waiting) = self.replies.wait_for(first.id.0.nonce) else {
-                return Given::Fallback;
-            };
-            if !waiting.joined_others() && was_delivered(store, call, first, chosen).await {
+            if self.was_delivered {
                 return Given::Acknowledgement;
             }
-            (waiting, chosen.map_or(Whose::Any, Whose::One))
-        } else {
-            let Some(waiting) = self.waiting else { return Given::Fallback };
-            let whose = match chosen {
-                None => Whose::First(Arc::clone(&first.endpoints)),
-                Some(endpoint) if first.endpoints.contains(&endpoint) => Whose::One(endpoint),
-                Some(_) => return Given::Fallback,
-            };
-            (waiting, whose)
+        }
+        let Some(waiting) = self.waiting else { return Given::Fallback };
+        let whose = match chosen {
+            Some(endpoint) if first.repeated || first.endpoints.contains(&endpoint) => {
+                Whose::One(endpoint)
+            }
+            Some(_) => return Given::Fallback,
+            None if first.repeated => Whose::Any,
+            None => Whose::First(Arc::clone(&first.endpoints)),
         };
         match waiting.answer(whose, now).await {
             Some(answer) => Given::Destination(passed_on(&answer)),
