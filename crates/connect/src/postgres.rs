@@ -243,7 +243,7 @@ fn refused(error: &Error) -> Refused {
     let detail = said.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
     let explanation = format!("{}: {}{detail}", said.code().code(), said.message());
     // <https://www.postgresql.org/docs/current/errcodes-appendix.html>
-    match &said.code().code()[..2] {
+    match said.code().code().get(..2).unwrap_or_default() {
         "22" => Refused::for_good("invalid_value", explanation),
         "23" => Refused::for_good("constraint", explanation),
         "42" => Refused::for_good("statement", explanation),
