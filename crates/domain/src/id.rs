@@ -49,6 +49,8 @@ pub enum Kind {
     Source,
     /// `req_…`
     Request,
+    /// `cb_…`
+    Callback,
 }
 
 impl Kind {
@@ -66,6 +68,7 @@ impl Kind {
             Kind::Audit => "audit_",
             Kind::Source => "src_",
             Kind::Request => "req_",
+            Kind::Callback => "cb_",
         }
     }
 }
@@ -216,6 +219,8 @@ typed!(/// `src_…`
     SourceId, Source);
 typed!(/// `req_…`
     RequestId, Request);
+typed!(/// `cb_…`
+    CallbackId, Callback);
 typed!(/// `atmpt_…`
     AttemptId, Attempt);
 typed!(/// `evtype_…`

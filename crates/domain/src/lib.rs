@@ -10,6 +10,7 @@
 
 pub mod application;
 pub mod attempt;
+pub mod callback;
 pub mod destination;
 pub mod endpoint;
 pub mod event_type;
