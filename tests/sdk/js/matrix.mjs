@@ -5,6 +5,7 @@
 // suite's matter.
 
 import assert from "node:assert/strict";
+import { kinds } from "./destinations.mjs";
 
 /** Method and path without the names of its parameters. */
 const shape = (method, path) => `${method} ${path.replaceAll(/\{\w+\}/g, "{}")}`;
@@ -34,6 +35,8 @@ const bodies = {
   applicationIn: ({ name }) => ({ name: name() }),
   bulkExpungeContentsIn: ({ msgId }) => ({ ids: [msgId] }),
   bulkReplayIn: () => ({ since: new Date(Date.now() - hour) }),
+  destinationIn: () => ({ type: "sqs", config: kinds.sqs[0] }),
+  destinationPatch: () => ({ type: "sqs", config: {} }),
   endpointHeadersIn: () => ({ headers: {} }),
   endpointHeadersPatchIn: () => ({ headers: {} }),
   endpointIn: ({ place }) => ({ url: place().url }),
@@ -77,9 +80,11 @@ async function world({ api, place, name, eventually }, path) {
   const [attempt] = (await eventually(list, ({ data }) => data.length)).data;
   const since = new Date(Date.now() - hour);
   const recover = () => api.endpoint.recover(appId, endpoint.id, { since });
+  const target = path.includes("{destination_id}") && bodies.destinationIn();
   const task = path.includes("{task_id}") && (await recover());
   return {
     appId,
+    destinationId: target && (await api.destination.create(appId, target)).id,
     endpointId: (told || ingest.endpoint || endpoint).id,
     eventTypeName,
     msgId,

@@ -11,6 +11,7 @@ import { ApiException, Svix, Webhook, messageInRaw } from "svix";
 import { Webhook as StandardWebhook } from "standardwebhooks";
 import { check, eventually, run } from "./harness/cases.mjs";
 import { place } from "./harness/receiver.mjs";
+import { destinations } from "./destinations.mjs";
 import { matrix } from "./matrix.mjs";
 
 const { RINGBACK_URL: url, RINGBACK_TOKEN: token } = process.env;
@@ -292,7 +293,9 @@ check("an idempotency key replays", async () => {
   );
 });
 
-// --- every operation that the SDK has
+// --- destinations, and every operation that the SDK has
+
+destinations({ api, url, token, application, refused, name });
 
 for (const operation of await matrix({ api, url, token, Svix, place, name, eventually })) {
   check(`matrix.${operation.name}`, operation.run);

@@ -14,6 +14,7 @@ from enum import Enum
 import httpx
 import pydantic
 from svix.api import (
+    DestinationIn,
     EndpointIn,
     IngestEndpointIn,
     IngestSourceIn,
@@ -30,7 +31,7 @@ from server import TOKEN, URL, answered, api, application, connect, names, recei
 LATER = [
     "/autoconfig",
     "/connector",
-    "/destination",
+    "/destination/{destination_id}/secret/rotate",
     "/environment/export",
     "/environment/import",
     "/integration",
@@ -105,6 +106,9 @@ def things(name, path):
         wanted = IngestEndpointIn(url=receiver.place().url)
         found["source_id"] = source
         found["endpoint_id"] = api.ingest.endpoint.create(source, wanted).id
+    if "{destination_id}" in path:
+        wanted = model(DestinationIn, found)
+        found["destination_id"] = api.destination.create(found["app_id"], wanted).id
     if "{task_id}" in path:
         since = datetime.now(timezone.utc) - timedelta(hours=1)
         task = api.endpoint.recover(found["app_id"], found["endpoint_id"], RecoverIn(since=since))
@@ -133,8 +137,16 @@ def value(name, kind, things):
     return kind()
 
 
-# Fields that are optional one by one, but not all at once.
+QUEUE = {
+    "queueUrl": "https://sqs.eu-central-1.amazonaws.com/1/orders",
+    "accessKeyId": "AKIDEXAMPLE",
+    "secretAccessKey": "made-up",
+}
+
+# Fields that are optional one by one, but not all at once; and what goes with a type.
 TOGETHER = {
+    "DestinationIn": {"type": "sqs", "config": QUEUE},
+    "DestinationPatch": {"type": "sqs", "config": {}},
     "EventTypeImportOpenApiIn": {"spec": {"webhooks": {"matrix.imported": {"post": {}}}}},
     "BulkExpungeContentsIn": {"ids": None},
 }

@@ -3,6 +3,7 @@
 //! Run by `cargo xtask test --only rust`, which starts the server. The signatures are checked with
 //! `svix` and with `standardwebhooks`.
 
+mod destinations;
 mod matrix;
 mod receiver;
 
@@ -34,6 +35,9 @@ async fn main() {
         ("messages and attempts", messages(&api).await),
         ("rotation", rotation(&api).await),
         ("errors", errors(&api).await),
+        ("destinations", destinations::kept(&api).await),
+        ("wrong destinations", destinations::refused(&api).await),
+        ("what destinations do not have", destinations::for_later(&api).await),
     ]
     .map(|(name, outcome)| (name.to_owned(), outcome))
     .into();

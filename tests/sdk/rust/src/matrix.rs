@@ -17,6 +17,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use svix::api::{Svix, SvixOptions};
 
+use crate::destinations;
 use crate::receiver::Receiver;
 
 /// A call that is under way.
@@ -164,6 +165,11 @@ impl Things {
         let message = api.message().create(app.clone(), self.body("MessageIn")?, None).await?.id;
         self.names.insert("msg_id", message.clone());
         self.names.insert("attempt_id", attempt(api, &app, &message).await?);
+        if path.contains("{destination_id}") {
+            let wanted = self.body("DestinationIn")?;
+            let made = api.destination().create(app.clone(), wanted, None).await?;
+            self.names.insert("destination_id", made.id);
+        }
         if path.contains("{task_id}") {
             let recover = self.body("RecoverIn")?;
             let task = api.endpoint().recover(app, endpoint, recover, None).await?;
@@ -199,6 +205,8 @@ impl Things {
             "ApplicationIn" => json!({"name": fresh(), "uid": fresh()}),
             "BulkExpungeContentsIn" => json!({"ids": [text("msg_id")?]}),
             "BulkReplayIn" | "RecoverIn" | "ReplayIn" => json!({"since": ago(60)}),
+            "DestinationIn" => destinations::wanted("sqs"),
+            "DestinationPatch" => json!({"type": "sqs", "config": {}}),
             "EndpointHeadersIn"
             | "EndpointHeadersPatchIn"
             | "IngestEndpointHeadersIn"

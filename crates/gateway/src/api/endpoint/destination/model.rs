@@ -220,7 +220,7 @@ pub(in crate::api) struct DestinationOut {
     /// Its kind.
     #[serde(rename = "type")]
     kind: String,
-    /// Its settings without secrets, `fields` and `onMissing`.
+    /// Its settings without secrets and with defaults, `fields` and `onMissing`.
     #[schema(value_type = Object)]
     config: Map<String, Value>,
     /// Its kind and the host that it is at.
