@@ -14,6 +14,7 @@ pub mod text;
 #[cfg(test)]
 mod tests;
 
+pub use answer::Answered;
 pub use fill::{Event, Filled, Unfilled};
 pub use given::{Given, OnMissing, Problem, Wanted};
 pub use kind::Kind;

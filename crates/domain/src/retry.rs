@@ -53,7 +53,7 @@ pub struct Ending {
     pub status_code: u16,
     /// Whether the whole answer came in time; a 2xx whose body breaks off is no success.
     pub complete: bool,
-    /// The wait that a 429 or 503 asked for.
+    /// The wait that the answer asked for; see [`Ending::asked`].
     pub retry_after: Option<Duration>,
     /// What the answer means.
     pub meaning: Meaning,
@@ -67,6 +67,8 @@ pub enum Meaning {
     ByStatus,
     /// It is done, whatever the status.
     Delivered,
+    /// It would be taken later, whatever the status.
+    Later,
     /// The same would never be taken: trying again is of no use.
     Permanent,
 }
@@ -146,10 +148,7 @@ impl Schedule {
         let gap = *self.gaps.get(attempts.checked_sub(1)? as usize)?;
         let share = random as f64 / u64::MAX as f64;
         let scheduled = gap + gap.mul_f64(self.jitter * share);
-        let asked = match (ending.status_code, ending.retry_after) {
-            (429 | 503, Some(wait)) => wait.min(RETRY_AFTER_LIMIT),
-            _ => Duration::ZERO,
-        };
+        let asked = ending.asked().unwrap_or(Duration::ZERO);
         Some(now + scheduled.max(asked))
     }
 }
@@ -185,8 +184,15 @@ impl Ending {
         match self.meaning {
             Meaning::ByStatus => self.complete && (200..300).contains(&self.status_code),
             Meaning::Delivered => true,
-            Meaning::Permanent => false,
+            Meaning::Later | Meaning::Permanent => false,
         }
+    }
+
+    /// The wait that the receiver asked for, if its answer is one that may: 429, 503, and what a kind
+    /// of destination says so of.
+    pub fn asked(self) -> Option<Duration> {
+        let may_ask = matches!(self.status_code, 429 | 503) || self.meaning == Meaning::Later;
+        self.retry_after.filter(|_| may_ask).map(|wait| wait.min(RETRY_AFTER_LIMIT))
     }
 }
 
@@ -322,6 +328,16 @@ mod tests {
         assert_eq!(wait(429, 1), Some(5), "never before the schedule");
         assert_eq!(wait(500, 60), Some(5));
         assert_eq!(wait(503, 10_000_000), Some(86_400));
+    }
+
+    #[test]
+    fn a_kind_of_destination_knows_who_else_is_heard() {
+        let retry_after = Some(Duration::from_secs(60));
+        let later = Ending { retry_after, meaning: Meaning::Later, ..ending(403) };
+        let decision = decide(1, later);
+        assert_eq!(decision.outcome, Outcome::Retry);
+        assert_eq!(decision.next_at, Some(NOW + Duration::from_secs(60)));
+        assert_eq!(decide(10, later).outcome, Outcome::Exhausted, "attempts are counted");
     }
 
     proptest! {

@@ -4,7 +4,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use md5::{Digest, Md5};
 use minijinja::value::Rest;
 use minijinja::{Environment, Error, ErrorKind, Value};
-use url::form_urlencoded::byte_serialize;
+use url::{Url, form_urlencoded::byte_serialize};
 
 use super::aws;
 use super::text::{Bounded, WRITTEN};
@@ -13,7 +13,7 @@ use super::text::{Bounded, WRITTEN};
 const ITEMS: usize = 100_000;
 
 /// Their names.
-pub(super) const NAMES: [&str; 20] = [
+pub(super) const NAMES: [&str; 21] = [
     "default",
     "tojson",
     "lower",
@@ -21,6 +21,7 @@ pub(super) const NAMES: [&str; 20] = [
     "trim",
     "escape",
     "urlencode",
+    "origin",
     "base64",
     "md5",
     "sha256",
@@ -49,6 +50,7 @@ pub(super) fn add(environment: &mut Environment<'_>) {
     environment.add_filter("urlencode", |text: String| -> String {
         byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
     });
+    environment.add_filter("origin", origin);
     environment.add_filter("base64", |text: String| BASE64.encode(text.as_bytes()));
     environment.add_filter("md5", |text: String| md5(&text));
     environment.add_filter("sha256", |text: String| aws::hash(text.as_bytes()));
@@ -71,6 +73,12 @@ pub(super) fn add(environment: &mut Environment<'_>) {
 /// `{{ value | default("-") }}`: for what is not there, or null.
 fn default(value: Value, other: Value) -> Value {
     if value.is_undefined() || value.is_none() { other } else { value }
+}
+
+/// The scheme and the host of a URL, and its port if that is not the usual one.
+fn origin(url: String) -> Result<String, Error> {
+    let url = Url::parse(&url).map_err(|_| wrong("`origin` needs a URL"))?;
+    Ok(url.origin().ascii_serialization())
 }
 
 pub(super) fn json(value: &Value) -> Result<String, Error> {

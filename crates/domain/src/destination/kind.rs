@@ -218,8 +218,11 @@ pub(super) struct Answer {
     pub(super) permanent: Vec<u16>,
     /// Statuses besides 2xx that mean it is done: the record is there already.
     pub(super) done: Vec<u16>,
-    /// An expression over `answer` (`status`, `text`, `json`): which 2xx means it is done.
+    /// An expression over `answer` (`status`, `headers`, `text`, `json`, `time`): which 2xx means it
+    /// is done.
     pub(super) delivered: Option<Text>,
+    /// An expression over the same: for how many seconds it asks to wait, whatever the status.
+    pub(super) later: Option<Text>,
 }
 
 impl Kind {

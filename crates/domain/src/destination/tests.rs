@@ -48,10 +48,13 @@ body = 60
 permanent = [404]
 done = [409]
 delivered = "{{ answer.json.ok }}"
+later = "{{ (answer.headers['x-reset'] | int) - answer.time if answer.status == 404 else answer.json.wait }}"
 
 [example]
 settings = {}
 "##;
+
+const NOW: Timestamp = Timestamp(1_700_000_000_500);
 
 fn kind() -> Kind {
     Kind::parse(KIND).unwrap()
@@ -192,7 +195,8 @@ fn forms_and_headers_are_seen() {
 #[test]
 fn answers_mean_what_the_file_says() {
     let check = |status, body: &str, expect| {
-        assert_eq!(kind().meaning(status, body.as_bytes()), expect, "{status} {body}");
+        let answered = Answered { status, body: body.as_bytes(), ..Answered::default() };
+        assert_eq!(kind().meaning(&answered, NOW).0, expect, "{status} {body}");
     };
     check(200, r#"{"ok":true}"#, Meaning::Delivered);
     check(200, r#"{"ok":false}"#, Meaning::Permanent);
@@ -200,6 +204,63 @@ fn answers_mean_what_the_file_says() {
     check(404, "", Meaning::Permanent);
     check(409, "", Meaning::Delivered);
     check(500, "", Meaning::ByStatus);
+}
+
+#[test]
+fn an_answer_can_ask_for_a_wait_whatever_its_status() {
+    let check = |status, headers: &[(&'static str, &'static str)], body: &str, expect| {
+        let headers = headers.iter().copied().collect();
+        let answered = Answered { status, headers, body: body.as_bytes() };
+        let (meaning, wait) = kind().meaning(&answered, NOW);
+        assert_eq!((meaning, wait.map(|it| it.as_secs_f64())), expect, "{status} {body}");
+    };
+    check(404, &[("x-reset", "1700000060")], "", (Meaning::Later, Some(60.0)));
+    check(500, &[], r#"{"wait":0.25}"#, (Meaning::Later, Some(0.25)));
+    // What is no number of seconds, or lies in the past, says nothing.
+    for reset in ["1699999999", "soon", ""] {
+        check(404, &[("x-reset", reset)], "", (Meaning::Permanent, None));
+    }
+    check(404, &[], "", (Meaning::Permanent, None));
+    check(429, &[], r#"{"wait":null}"#, (Meaning::ByStatus, None));
+    check(409, &[], r#"{"wait":1}"#, (Meaning::Delivered, None));
+    check(200, &[], r#"{"ok":true,"wait":1}"#, (Meaning::Delivered, None));
+}
+
+#[test]
+fn vendors_say_in_their_own_ways_when_to_come_again() {
+    let files = files();
+    let later = |name: &str, status, headers: &[(&'static str, &'static str)], body: &str| {
+        let (_, text) = files.iter().find(|(known, _)| known == name).unwrap();
+        let headers = headers.iter().copied().collect();
+        let answered = Answered { status, headers, body: body.as_bytes() };
+        let (meaning, wait) = Kind::parse(text).unwrap().meaning(&answered, NOW);
+        assert_eq!(wait.is_some(), meaning == Meaning::Later, "{name} {status} {body}");
+        wait.map(|it| it.as_secs_f64())
+    };
+    for name in ["github-actions", "github-workflow"] {
+        let (none, reset) = (("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1700000030"));
+        assert_eq!(later(name, 403, &[("retry-after", "7"), none, reset], ""), Some(7.0));
+        assert_eq!(later(name, 429, &[none, reset], ""), Some(30.0));
+        assert_eq!(later(name, 403, &[("x-ratelimit-remaining", "9"), reset], ""), None);
+        let said = r#"{"message":"You have exceeded a secondary rate limit. Please wait."}"#;
+        assert_eq!(later(name, 403, &[], said), Some(60.0));
+        assert_eq!(later(name, 403, &[], r#"{"message":"Resource not accessible"}"#), None);
+        // The last request that there was: it was refused for another reason.
+        assert_eq!(later(name, 422, &[none, reset], ""), None);
+    }
+    let hubspot = |status, headers: &[_], body| later("hubspot-contact", status, headers, body);
+    assert_eq!(hubspot(429, &[], r#"{"policyName":"TEN_SECONDLY_ROLLING"}"#), Some(10.0));
+    let said = r#"{"message":"You have reached your secondly limit."}"#;
+    assert_eq!(hubspot(429, &[], said), Some(1.0));
+    assert_eq!(hubspot(429, &[], r#"{"policyName":"DAILY"}"#), None);
+    assert_eq!(hubspot(477, &[("retry-after", "3600")], ""), Some(3600.0));
+    assert_eq!(hubspot(502, &[], "<html>"), None);
+    let discord = |body| later("discord", 429, &[("retry-after", "1")], body);
+    assert_eq!(discord(r#"{"message":"…","retry_after":0.3,"global":false}"#), Some(0.3));
+    assert_eq!(discord("<html>"), None, "the header is heard");
+    let reset = [("x-sib-ratelimit-reset", "42")];
+    assert_eq!(later("brevo-contact", 429, &reset, ""), Some(42.0));
+    assert_eq!(later("brevo-contact", 500, &reset, ""), None);
 }
 
 #[test]
@@ -235,10 +296,13 @@ fn every_file_makes_the_request_that_its_interface_documents() {
         let base = kind.base(&given).unwrap().unwrap();
         assert!(filled.url.starts_with(&base), "{name}: {base}");
         assert_eq!(Some(filled.to_string()), example.request, "{name}");
-        let meaning = kind.meaning(200, example.answer.as_bytes());
-        assert_ne!(meaning, Meaning::Permanent, "{name}");
+        let meaning = |status, body| {
+            let answered = Answered { status, body, ..Answered::default() };
+            kind.meaning(&answered, NOW).0
+        };
+        assert_ne!(meaning(200, example.answer.as_bytes()), Meaning::Permanent, "{name}");
         for status in kind.permanent() {
-            assert_eq!(kind.meaning(*status, b""), Meaning::Permanent, "{name}");
+            assert_eq!(meaning(*status, b""), Meaning::Permanent, "{name}");
         }
         let mut smaller = kind.clone();
         smaller.limits.body = filled.body.len() - 1;

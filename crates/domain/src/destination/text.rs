@@ -312,6 +312,8 @@ mod tests {
         check("{{ body.items[0] }} {{ body.none }}", r#"{"n":"a"} null"#);
         check("{{ body.items | tojson }}", r#"[{"n":"a"},{"n":"b"}]"#);
         check("{{ body.name | upper | truncate(3) }}", "ADA");
+        check("{{ 'https://a.example:443/b?c' | origin }}", "https://a.example");
+        check("{{ 'http://a.example:8080' | origin }}", "http://a.example:8080");
     }
 
     #[test]

@@ -3,12 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::header;
 use ringback_connect::Refused;
 use ringback_domain::{
     attempt::{Phase, Timings},
     lane::Sign,
-    retry::{Ending, KeptBack, Meaning, parse_retry_after},
+    retry::{Ending, KeptBack, Meaning},
     time::Timestamp,
 };
 use ringback_store::Content;
@@ -117,8 +116,10 @@ async fn send(
     let mut made = match result {
         Ok((answer, sender)) => {
             let reply = reply(services, content, &answer);
-            let meaning = route.meaning(answer.status.as_u16(), &answer.body);
-            let mut made = Made::answered(answer, meaning, sender, timings, now);
+            let (meaning, retry_after) = route.meaning(&answer, now);
+            let status_code = answer.status.as_u16();
+            let ending = Ending { status_code, complete: true, retry_after, meaning };
+            let mut made = Made::answered(answer, ending, sender, timings);
             made.response.truncate(services.limits.answer.keep);
             Made { reply, ..made }
         }
@@ -175,19 +176,7 @@ async fn open(
 }
 
 impl Made {
-    fn answered(
-        answer: Answer,
-        meaning: Meaning,
-        sender: Sender,
-        timings: Timings,
-        now: Timestamp,
-    ) -> Made {
-        let status_code = answer.status.as_u16();
-        let retry_after = answer.headers.get(header::RETRY_AFTER);
-        let retry_after = retry_after
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| parse_retry_after(value, now));
-        let ending = Ending { status_code, complete: true, retry_after, meaning };
+    fn answered(answer: Answer, ending: Ending, sender: Sender, timings: Timings) -> Made {
         let success = ending.is_success();
         Made {
             ending,
@@ -195,7 +184,7 @@ impl Made {
             response: answer.body,
             reply: None,
             failed: (!success).then_some(Phase::Status),
-            reason: (!success).then(|| status_reason(status_code)),
+            reason: (!success).then(|| reason(ending)),
             timings: Timings {
                 first_byte: answer.timings.first_byte,
                 body: answer.timings.body,
@@ -309,8 +298,10 @@ impl Made {
     }
 }
 
-fn status_reason(status_code: u16) -> &'static str {
-    match status_code {
+/// Why an answer is no success.
+fn reason(ending: Ending) -> &'static str {
+    match ending.status_code {
+        _ if ending.meaning == Meaning::Later => "too_many_requests",
         300..=399 => "redirect_not_followed",
         200..=299 => "refused_in_answer",
         410 => "gone",

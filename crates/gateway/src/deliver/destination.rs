@@ -1,13 +1,13 @@
 //! Deliveries to destinations: what an event becomes there, and what is made of the answer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use http_body_util::Full;
 use ringback_connect::{Client, Handed};
 use ringback_domain::{
-    destination::{Event, Given, Kind, OnMissing, Unfilled, Wanted},
+    destination::{Answered, Event, Given, Kind, OnMissing, Unfilled, Wanted},
     retry::{KeptBack, Meaning},
     target::{Rules, Target},
     time::Timestamp,
@@ -15,7 +15,7 @@ use ringback_domain::{
 use ringback_store::Content;
 use serde_json::{Map, Value};
 
-use crate::outbound::Hosts;
+use crate::outbound::{Answer, Hosts};
 
 /// A destination, ready to be sent to.
 #[derive(Debug)]
@@ -128,9 +128,13 @@ impl Destination {
         self.kind.limits.rate
     }
 
-    /// What an answer means.
-    pub(super) fn meaning(&self, status_code: u16, body: &[u8]) -> Meaning {
-        self.kind.meaning(status_code, body)
+    /// What an answer means, and for how long it asks to wait if the kind's file knows.
+    pub(super) fn meaning(&self, answer: &Answer, now: Timestamp) -> (Meaning, Option<Duration>) {
+        let named = answer.headers.iter();
+        let headers =
+            named.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
+        let status = answer.status.as_u16();
+        self.kind.meaning(&Answered { status, headers, body: &answer.body }, now)
     }
 
     fn unsent(&self, unfilled: &Unfilled) -> Unsent {

@@ -12,7 +12,7 @@ use ringback_domain::{
     filter::{Event, Expression, Outcome},
     id::{ApplicationId, EndpointId, Key},
     provider::State as Proof,
-    retry::{KeptBack, Meaning},
+    retry::{KeptBack, Meaning, parse_retry_after},
     scope::Scope,
     seal::{Context, Keyring},
     signature::SigningKey,
@@ -28,6 +28,7 @@ use super::{
     services::Services,
     style::Style,
 };
+use crate::outbound::Answer;
 
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("Ringback/", env!("CARGO_PKG_VERSION")));
@@ -85,7 +86,8 @@ impl Prepared {
             // To send what the filter may not want would be worse than to send nothing.
             Err(reason) => (None, Err(reason)),
         };
-        if let Err(reason) = &route {
+        // What was deleted has nothing left to be prepared with, and nobody sends to it.
+        if let (Err(reason), true) = (&route, lane.endpoint.state != State::Deleted) {
             tracing::error!(endpoint = %lane.endpoint.id, reason, "an endpoint cannot be sent to");
         }
         Prepared {
@@ -228,12 +230,14 @@ impl Http {
         Ok(request)
     }
 
-    /// What an answer means.
-    pub(super) fn meaning(&self, status_code: u16, body: &[u8]) -> Meaning {
-        match &self.way {
-            Way::Endpoint { .. } => Meaning::ByStatus,
-            Way::Destination(destination) => destination.meaning(status_code, body),
-        }
+    /// What an answer that came at `now` means, and for how long it asks to wait.
+    pub(super) fn meaning(&self, answer: &Answer, now: Timestamp) -> (Meaning, Option<Duration>) {
+        let (meaning, wait) = match &self.way {
+            Way::Endpoint { .. } => (Meaning::ByStatus, None),
+            Way::Destination(destination) => destination.meaning(answer, now),
+        };
+        let header = answer.headers.get(header::RETRY_AFTER).and_then(|it| it.to_str().ok());
+        (meaning, wait.or_else(|| parse_retry_after(header?, now)))
     }
 }
 
