@@ -27,10 +27,10 @@ usage: cargo xtask <task>
 
   test [--only PART] [--store URL]
                        every test: Rust tests, documentation tests, the clients in other languages,
-                       the official SDKs, libraries of providers and a fuzzer against a real server,
+                       the official SDKs, libraries of vendors and a fuzzer against a real server,
                        on both stores. PART is one of: unit, doc, client-typescript, client-python;
-                       python, python-1.42, js, rust, vendors-python, vendors-js, schemathesis (on
-                       SQLite); postgres-store, postgres, postgres-python,
+                       python, python-1.42, js, rust, vendors-python, vendors-js, destinations-js,
+                       schemathesis (on SQLite); postgres-store, postgres, postgres-python,
                        postgres-python-1.42, postgres-js, postgres-rust, postgres-schemathesis (on
                        PostgreSQL)
                        A PostgreSQL is started and stopped. With --store the parts on PostgreSQL run

@@ -63,6 +63,11 @@ const PARTS: &[Part] = &[
         run: |ground| python(ground, "vendors-python", None),
     },
     Part { name: "vendors-js", on: On::Sqlite, run: |ground| js(ground, "vendors-js", None) },
+    Part {
+        name: "destinations-js",
+        on: On::Sqlite,
+        run: |ground| js(ground, "destinations-js", None),
+    },
     Part { name: "schemathesis", on: On::Sqlite, run: |ground| schemathesis(ground, None) },
     Part { name: "postgres-store", on: On::PostgresOnly, run: postgres_store },
     Part { name: "postgres", on: On::Postgres, run: postgres },
@@ -181,7 +186,8 @@ pub(crate) fn install(root: &Path) -> Result<(), String> {
     tools::python_sdk(root, "vendors-python")?;
     tools::schemathesis(root)?;
     tools::js_sdk(root, "js")?;
-    tools::js_sdk(root, "vendors-js").map(drop)
+    tools::js_sdk(root, "vendors-js")?;
+    tools::js_sdk(root, "destinations-js").map(drop)
 }
 
 /// `cargo deny`, without the advisory database: that one is fetched from the network.

@@ -89,7 +89,10 @@ export function destinations({ api, url, token, application, refused, name }) {
       ["snowflake", { accountIdentifier: "a-b", userId: "ada", privateKey: secret }, ["type"]],
     ]) {
       await refused(api.destination.create(app, { type, config }), 422, ({ detail }) => {
-        assert.deepEqual(detail.map((one) => one.loc), [["body", ...loc]]);
+        assert.deepEqual(
+          detail.map((one) => one.loc),
+          [["body", ...loc]],
+        );
         assert.ok(detail[0].msg && !detail[0].msg.includes(secret));
       });
     }
@@ -122,10 +125,11 @@ export function destinations({ api, url, token, application, refused, name }) {
     const { id } = await api.destination.create(app, { type: "sqs", config: kinds.sqs[0] });
     // This SDK has no rotation of secrets.
     for (const ask of [
-      api.destination.transformation.get(app, id),
-      api.destination.transformation.patch(app, id, { code: "" }),
+      () => api.destination.transformation.get(app, id),
+      () => api.destination.transformation.patch(app, id, { code: "" }),
     ]) {
-      await refused(ask, 501, ({ code }) => assert.equal(code, "not_implemented"));
+      // It reads the body of an answer only if the fault is the caller's.
+      await refused(ask(), 501, (body) => assert.equal(JSON.parse(body).code, "not_implemented"));
     }
   });
 }

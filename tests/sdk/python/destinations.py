@@ -87,7 +87,8 @@ def destinations_of_every_kind_that_the_sdk_knows_are_kept():
             )
         )
         equal((answered[-1][2], made.type, made.uid), (201, kind, uid))
-        equal((made.event_types, made.channels, made.metadata), (["order.paid"], ["shop"], {"team": "x"}))
+        equal((made.event_types, made.channels), (["order.paid"], ["shop"]))
+        equal(made.metadata, {"team": "x"})
         equal((made.batch_size, made.max_wait_secs, made.current_iterator), (1, 0, ""))
         equal((made.status, made.failure_reason), (DestinationStatus.ENABLED, None))
         open_settings = {name: value for name, value in config.items() if SECRET not in value}
@@ -196,9 +197,8 @@ def kinds_that_are_not_here_are_named():
     for kind in KNOWN:
         answer = raw("POST", f"/app/{app}/destination", {"type": kind, "config": {}})
         places = {tuple(one["loc"][:2]) for one in answer.json()["detail"]}
-        equal((kind, answer.status_code, places), (kind, 422, {
-            ("body", "config" if kind in KINDS else "type")
-        }))
+        expect = {("body", "config" if kind in KINDS else "type")}
+        equal((kind, answer.status_code, places), (kind, 422, expect))
 
 
 @case
