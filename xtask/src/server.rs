@@ -111,6 +111,7 @@ fn program(root: &Path) -> Command {
     command
         .env("RINGBACK_BOOTSTRAP_TOKEN", TOKEN)
         .env("RINGBACK_DELIVERY_ALLOW_CIDRS", "127.0.0.0/8")
+        .env("RINGBACK_DELIVERY_DESTINATION_HOSTS", "127.0.0.1:*")
         .env("RINGBACK_DELIVERY_REQUIRE_HTTPS", "false")
         .env("RINGBACK_DELIVERY_RETRY_SCHEDULE", "1,1,2");
     command

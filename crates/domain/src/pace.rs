@@ -18,7 +18,8 @@
 
 use std::time::Duration;
 
-use crate::{lane::Sign, retry::Ending};
+use crate::lane::Sign;
+use crate::retry::{Ending, Meaning};
 
 /// The first pause of a lane at whose endpoint nobody is.
 ///
@@ -146,7 +147,9 @@ impl Pace {
     #[must_use]
     pub fn after(self, sign: Sign, ending: Ending, now: Duration, random: u64) -> Pace {
         let asked = ending.retry_after.map(|asked| asked.min(LONGEST_ASKED));
-        match (sign, ending.status_code, asked) {
+        // A kind of destination knows a limit that has another status.
+        let status_code = if ending.meaning == Meaning::Later { 429 } else { ending.status_code };
+        match (sign, status_code, asked) {
             (Sign::Slow, ..) => self,
             // Nothing was sent, so nothing was spent.
             (Sign::Nothing, ..) => Pace { tokens: self.tokens + 1.0, ..self },
@@ -222,7 +225,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::retry::Meaning;
 
     const START: Duration = Duration::from_secs(1_000);
 
@@ -326,6 +328,16 @@ mod tests {
         assert_eq!(left(pace.changed(), Cause::Schedule, START), None);
         let paused = told(Pace::default(), 0, None, START);
         assert_eq!(left(paused.changed(), Cause::Schedule, START), None);
+    }
+
+    #[test]
+    fn a_kind_of_destination_knows_rate_limits_by_other_signs() {
+        for status in [403, 503] {
+            let limit = Ending { meaning: Meaning::Later, ..ending(status, Some(7)) };
+            let pace = Pace::default().after(Sign::Failure, limit, START, 0);
+            assert_eq!(left(pace, Cause::Schedule, START), Some((Why::Asked, 7_000)), "{status}");
+        }
+        assert_eq!(left(told(Pace::default(), 403, Some(7), START), Cause::Schedule, START), None);
     }
 
     #[test]

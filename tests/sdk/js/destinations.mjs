@@ -17,6 +17,14 @@ export const kinds = {
     },
     { region: "eu-west-1" },
   ],
+  rabbitMq: [
+    { uri: `amqp://shop:${secret}@127.0.0.1:5672/%2F`, routingKey: "orders" },
+    { routingKey: "payments" },
+  ],
+  postgres: [
+    { url: "postgres://shop@127.0.0.1/shop", password: secret, tableName: "app.orders" },
+    { tableName: "app.payments" },
+  ],
 };
 
 /** What is there of an object: the SDK makes a key of every setting that it knows. */

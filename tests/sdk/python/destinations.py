@@ -38,6 +38,14 @@ KINDS = {
         },
         {"region": "eu-west-1"},
     ),
+    "rabbitMq": (
+        {"uri": f"amqp://shop:{SECRET}@127.0.0.1:5672/%2F", "routingKey": "orders"},
+        {"mandatory": False},
+    ),
+    "postgres": (
+        {"url": "postgres://shop@127.0.0.1/shop", "password": SECRET, "tableName": "app.orders"},
+        {"tableName": "app.payments"},
+    ),
 }
 
 KNOWN = [
