@@ -8,6 +8,7 @@
 )]
 
 mod api;
+mod cookbook;
 mod crash;
 mod delivery;
 mod fairness;

@@ -1,0 +1,116 @@
+//! The recipes of `docs/cookbook`, done as a reader does them: their blocks of shell commands in one
+//! shell, against real software or stand-ins, and what they show against what happens.
+//!
+//! | block | is |
+//! |---|---|
+//! | `sh` | run, in order, in one shell that stops at the first failure |
+//! | `sh` of nothing but `export` | the reader's own values: exactly those that the test gives |
+//! | `text`, `json` after an `sh` | what that printed; before the first, a picture |
+//! | `http` | a request that arrived at a stand-in: its first line, these headers, its body |
+//!
+//! In what is shown, `…` is whatever differs each time, and `$NAME` in an `http` block is the value.
+//! A request that arrived and is not shown is a failure, too.
+
+mod page;
+
+mod shell;
+mod stand_in;
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use ringback_pg_cluster::Database;
+
+use self::{
+    page::{Block, Page},
+    shell::Shell,
+};
+use crate::support::{Receiver, Server, Settings, TOKEN};
+
+/// What a reader has to have, by the names of the variables.
+type Own = BTreeMap<&'static str, String>;
+
+fn cookbook() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cookbook"))
+}
+
+/// Does what the page says, after what the cookbook's own page says about all.
+fn follow(name: &str, own: &[(&'static str, &str)], services: &Receiver) {
+    let server = Server::start(
+        Settings::default().env("RINGBACK_DELIVERY_DESTINATION_HOSTS", "127.0.0.1:*"),
+    );
+    let reach = [("RINGBACK_URL", &*server.url), ("RINGBACK_TOKEN", TOKEN)];
+    let text = |own: &[(&'static str, &str)]| -> Own {
+        own.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+    };
+    let mut shell = Shell::start(&[&reach[..], own].concat());
+    for (name, own) in [("README.md", text(&reach)), (name, text(own))] {
+        let page = Page::read(&cookbook().join(name));
+        assert_eq!(page.exported(), own.keys().copied().collect::<Vec<_>>(), "{name}");
+        go_through(&page, &own, &mut shell, services);
+    }
+}
+
+fn go_through(page: &Page, own: &Own, shell: &mut Shell, services: &Receiver) {
+    let mut printed = String::new();
+    let mut shown = Vec::new();
+    for block in &page.blocks {
+        match block {
+            Block::Export(_) | Block::Picture => {}
+            Block::Run(commands) => printed = shell.run(commands),
+            Block::Printed(expect) => {
+                assert!(page::fits(expect, printed.trim_end()), "{expect}\n--- printed:\n{printed}");
+            }
+            Block::Arrived(expect) => {
+                let expect = page::Request::read(expect, own);
+                let arrived = |taken: &[usize]| {
+                    let receipts = services.receipts();
+                    (0..receipts.len()).find(|at| {
+                        !taken.contains(at) && expect.fits(services.address, &receipts[*at])
+                    })
+                };
+                println!("waiting for {expect:?}");
+                services.wait_until(|receipts, _| {
+                    (0..receipts.len()).any(|at| {
+                        !shown.contains(&at) && expect.fits(services.address, &receipts[at])
+                    })
+                });
+                shown.extend(arrived(&shown));
+            }
+        }
+    }
+    assert_eq!(services.count(), shown.len(), "{:#?}", services.receipts());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stripe_payments() {
+    let services = stand_in::services();
+    let database = Database::create().unwrap();
+    let (url, password) = without_password(&database.dsn());
+    let own = [
+        ("DATABASE_URL", &*url),
+        ("PGPASSWORD", &*password),
+        ("SLACK_URL", &*stand_in::url(&services, "/services/T0/B0/made-up")),
+        ("STRIPE_SECRET", "whsec_made_up"),
+    ];
+    follow("stripe-payments.md", &own, &services);
+}
+
+/// A database's URL as a destination wants it, and the password.
+fn without_password(dsn: &str) -> (String, String) {
+    let (user, rest) = dsn.split_once('@').unwrap();
+    let (user, password) = user.rsplit_once(':').unwrap();
+    (format!("{user}@{rest}"), password.to_owned())
+}
+
+#[test]
+fn every_recipe_is_followed_and_in_the_index() {
+    let index = fs::read_to_string(cookbook().join("README.md")).unwrap();
+    for page in fs::read_dir(cookbook()).unwrap() {
+        let name = page.unwrap().file_name().into_string().unwrap();
+        if name != "README.md" {
+            assert!(index.contains(&format!("]({name})")), "{name} is not in the index");
+            let followed = include_str!("cookbook.rs").contains(&format!("follow(\"{name}\""));
+            assert!(followed, "nothing follows {name}");
+        }
+    }
+}
