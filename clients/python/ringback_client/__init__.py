@@ -1,7 +1,7 @@
 """Have functions called when Ringback delivers a webhook: verified, by type, each once."""
 
 from .dedupe import Claim, Dedupe, MemoryDedupe
-from .receiver import Answer, DeadlineError, Event, Handler, Receiver, Reject, Retry
+from .receiver import Answer, DeadlineError, Event, Handler, Receiver, Reject, Reply, Retry
 from .signature import VerificationError, Verifier
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "MemoryDedupe",
     "Receiver",
     "Reject",
+    "Reply",
     "Retry",
     "VerificationError",
     "Verifier",

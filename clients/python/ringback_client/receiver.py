@@ -63,6 +63,19 @@ class Reject(Exception):
         super().__init__(message)
 
 
+@dataclass(frozen=True)
+class Reply:
+    """Returned by a handler whose caller reads the answer, such as a chat command: 200 with this."""
+
+    body: Union[str, bytes]
+    content_type: str = "text/plain; charset=utf-8"
+
+    def answer(self) -> Answer:
+        """What is answered."""
+        body = self.body.encode("utf-8") if isinstance(self.body, str) else self.body
+        return Answer(200, body, {"content-type": self.content_type})
+
+
 class DeadlineError(Exception):
     """A handler did not end in time. It goes on; the answer was 503."""
 
@@ -76,8 +89,8 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-#: Does what an event asks for. Returns (204), raises `Retry`, `Reject` or anything else (500). A
-#: function runs in a thread, a coroutine on the event loop.
+#: Does what an event asks for. Returns (204; 200 if it is a `Reply`), raises `Retry`, `Reject` or
+#: anything else (500). A function runs in a thread, a coroutine on the event loop.
 Handler = Callable[[Event], object]
 
 Headers = Union[Mapping[str, str], Iterable[Tuple[str, str]]]
@@ -250,7 +263,7 @@ class Receiver:
         if claim is Claim.IN_FLIGHT:
             return _plain(503, "in_flight")
         answer = await self._call(event, handler)
-        settle = self._dedupe.done if answer is _ACCEPTED else self._dedupe.forget
+        settle = self._dedupe.done if answer.status < 300 else self._dedupe.forget
         try:
             await self._run(settle, event.id)
         except Exception as error:
@@ -260,7 +273,7 @@ class Receiver:
 
     async def _call(self, event: Event, handler: Handler) -> Answer:
         try:
-            await self._run(handler, event)
+            ended = await self._run(handler, event)
         except Retry as retry:
             after = {} if retry.after is None else {"retry-after": str(math.ceil(retry.after))}
             return _plain(503, str(retry), after)
@@ -270,7 +283,7 @@ class Receiver:
             # A handler ends neither the server nor what else is under way.
             self._report(error, event)
             return _plain(500, "handler_failed")
-        return _ACCEPTED
+        return ended.answer() if isinstance(ended, Reply) else _ACCEPTED
 
     async def _run(self, function: Callable[[Any], object], argument: object) -> object:
         """Awaits a coroutine, and runs anything else in a thread, with the caller's context."""

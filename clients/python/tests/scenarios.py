@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ringback_client import MemoryDedupe, Receiver, Reject, Retry
+from ringback_client import MemoryDedupe, Receiver, Reject, Reply, Retry
 
 _FILE = json.loads(Path(__file__, "../../../scenarios.json").resolve().read_text("utf-8"))
 
@@ -67,11 +67,12 @@ class _Handlers:
             try:
                 for act in turn.split(", ") if isinstance(turn, str) else [turn]:
                     self._act(act)
+                return Reply("done at once") if act == "reply" else None
             finally:
                 self._count(-1)
 
         async def asynchronous(event):
-            await asyncio.get_running_loop().run_in_executor(None, handler, event)
+            return await asyncio.get_running_loop().run_in_executor(None, handler, event)
 
         receiver.on(kind, asynchronous if coroutine else handler)
 
@@ -92,7 +93,7 @@ class _Handlers:
         elif isinstance(act, dict):
             raise Retry("not now", after=act["retry"])
         else:
-            _equal(act, "ok", "what the handler does")
+            _equal(act in ("ok", "reply"), True, "what the handler does")
 
 
 def play(scenario, connect, coroutine):

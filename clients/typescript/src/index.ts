@@ -4,6 +4,7 @@ export {
   Event,
   Receiver,
   Reject,
+  Reply,
   Retry,
   type Answer,
   type Handler,

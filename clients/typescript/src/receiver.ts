@@ -50,12 +50,20 @@ export class Reject extends Error {
   }
 }
 
+/** Returned by a handler whose caller reads the answer, such as a chat command: 200 with this. */
+export class Reply {
+  constructor(
+    readonly body: string,
+    readonly contentType = "text/plain; charset=utf-8",
+  ) {}
+}
+
 /** A handler did not end in time. It goes on; the answer was 503. */
 export class DeadlineError extends Error {
   override readonly name = "DeadlineError";
 }
 
-/** Does what an event asks for. Ends well (204), throws `Retry`, `Reject` or anything else (500). */
+/** Does what an event asks for. Ends well (204; 200 with a `Reply`), throws `Retry`, `Reject` or anything else (500). */
 export type Handler = (event: Event) => unknown;
 
 /** A request, whatever the server. */
@@ -190,7 +198,7 @@ export class Receiver {
     }
     const answer = await this.#call(event, handler);
     try {
-      await (answer === ACCEPTED ? dedupe.done(event.id) : dedupe.forget(event.id));
+      await (answer.status < 300 ? dedupe.done(event.id) : dedupe.forget(event.id));
     } catch (error) {
       // What the handler has done stays done, so its answer stays, too.
       this.#report(error, event);
@@ -200,8 +208,9 @@ export class Receiver {
 
   async #call(event: Event, handler: Handler): Promise<Answer> {
     try {
-      await handler(event);
-      return ACCEPTED;
+      const ended = await handler(event);
+      if (!(ended instanceof Reply)) return ACCEPTED;
+      return { status: 200, headers: { "content-type": ended.contentType }, body: ended.body };
     } catch (error) {
       if (error instanceof Retry) {
         const after = error.afterSeconds;

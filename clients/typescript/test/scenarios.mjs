@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { MemoryDedupe, Receiver, Reject, Retry } from "../dist/index.js";
+import { MemoryDedupe, Receiver, Reject, Reply, Retry } from "../dist/index.js";
 
 const file = JSON.parse(readFileSync(new URL("../../scenarios.json", import.meta.url), "utf8"));
 
@@ -67,6 +67,7 @@ export async function play(scenario, connect) {
           else if (act === "retry") throw new Retry("not now");
           else if (act === "reject") throw new Reject("not wanted");
           else if (act.retry) throw new Retry("not now", act.retry);
+          else if (act === "reply") return new Reply("done at once");
           else assert.equal(act, "ok");
         }
       } finally {

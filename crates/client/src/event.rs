@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, Response, header};
 use ringback_domain::provider::Reason;
 use serde::de::DeserializeOwned;
 
@@ -66,6 +66,36 @@ impl Reject {
     /// The message is told to the sender.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into() }
+    }
+}
+
+/// What a handler answers whose caller reads it: 200 with this.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    body: Bytes,
+    content_type: HeaderValue,
+}
+
+impl Reply {
+    /// Plain text.
+    pub fn new(body: impl Into<Bytes>) -> Self {
+        let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
+        Self { body: body.into(), content_type }
+    }
+
+    /// The same as another type.
+    #[must_use]
+    pub fn content_type(mut self, content_type: HeaderValue) -> Self {
+        self.content_type = content_type;
+        self
+    }
+}
+
+impl From<Reply> for Response<Bytes> {
+    fn from(reply: Reply) -> Self {
+        let mut response = Response::new(reply.body);
+        response.headers_mut().insert(header::CONTENT_TYPE, reply.content_type);
+        response
     }
 }
 

@@ -40,7 +40,7 @@ mod service;
 
 use ringback_domain::signature::{SigningKey, Verifier};
 
-pub use event::{Event, Failure, Problem, Reject, Retry};
+pub use event::{Event, Failure, Problem, Reject, Reply, Retry};
 pub use receiver::Receiver;
 pub use ringback_domain::provider::Reason;
 pub use secret::{Secret, SetupError};

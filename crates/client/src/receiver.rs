@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header, request};
 use ringback_domain::provider::{
-    Event as Happened, Judgement, Provider, Reason, Reply, Request, Settings, State, Strength,
+    Event as Happened, Judgement, Provider, Reason, Reply as Prescribed, Request, Settings, State, Strength,
 };
 use ringback_domain::time::Timestamp;
 use tokio::sync::oneshot;
@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 use crate::BoxError;
 use crate::dedupe::{Claim, Dedupe};
-use crate::event::{Event, Failure, Problem};
+use crate::event::{Event, Failure, Problem, Reply};
 use crate::keys::{Fetch, Keys};
 use crate::running::Running;
 use crate::secret::{Secret, SetupError, set_up};
@@ -34,7 +34,9 @@ const MAX_RUNNING: u32 = 1_000;
 const FETCHES: usize = 3;
 
 type Handler =
-    Arc<dyn Fn(Event) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>> + Send + Sync>;
+    Arc<dyn Fn(Event) -> Pin<Box<dyn Future<Output = End> + Send>> + Send + Sync>;
+/// How a handler ends: well, perhaps with a reply, or not.
+type End = Result<Option<Reply>, Failure>;
 
 /// Receives the webhooks of one provider, and calls your functions.
 ///
@@ -135,17 +137,46 @@ impl Receiver {
     /// If `kind` is none of these, or has a handler already: mistakes of the program, as they are
     /// for a router.
     #[must_use]
-    pub fn on<F, R>(mut self, kind: &str, handler: F) -> Self
+    pub fn on<F, R>(self, kind: &str, handler: F) -> Self
     where
         F: Fn(Event) -> R + Send + Sync + 'static,
         R: Future<Output = Result<(), Failure>> + Send + 'static,
     {
+        self.register(
+            kind,
+            Arc::new(move |event| {
+                let ending = handler(event);
+                Box::pin(async { ending.await.map(|()| None) })
+            }),
+        )
+    }
+
+    /// The same for handlers whose caller reads the answer, such as a chat command: what they end
+    /// with is answered.
+    ///
+    /// # Panics
+    /// As [`Receiver::on`] does.
+    #[must_use]
+    pub fn on_reply<F, R>(self, kind: &str, handler: F) -> Self
+    where
+        F: Fn(Event) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Reply, Failure>> + Send + 'static,
+    {
+        self.register(
+            kind,
+            Arc::new(move |event| {
+                let ending = handler(event);
+                Box::pin(async { ending.await.map(Some) })
+            }),
+        )
+    }
+
+    fn register(mut self, kind: &str, handler: Handler) -> Self {
         let plain = kind.strip_suffix(".*").unwrap_or(kind);
         assert!(
             kind == "*" || (!plain.is_empty() && !plain.contains('*')),
             "`{kind}` is no type: invoice.paid, invoice.* or * is expected"
         );
-        let handler: Handler = Arc::new(move |event| Box::pin(handler(event)));
         let before = self.rules().handlers.insert(kind.to_owned(), handler);
         assert!(before.is_none(), "`{kind}` has a handler already");
         self
@@ -412,9 +443,10 @@ impl Rules {
     }
 
     /// The answer to how a handler ended.
-    fn ended(&self, kind: &str, end: Result<(), Failure>) -> Response<Bytes> {
+    fn ended(&self, kind: &str, end: End) -> Response<Bytes> {
         match end {
-            Ok(()) => self.accepted(),
+            Ok(None) => self.accepted(),
+            Ok(Some(reply)) => reply.into(),
             Err(Failure::Retry(retry)) => {
                 let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, &retry.message);
                 if let Some(after) = retry.after {
@@ -452,13 +484,13 @@ impl Rules {
 }
 
 /// Calls a handler; a panic is an error of it.
-async fn call(event: Event, handler: Handler) -> Result<(), Failure> {
+async fn call(event: Event, handler: Handler) -> End {
     let mut task = JoinSet::new();
     task.spawn(async move { handler(event).await });
     match task.join_next().await {
         Some(Ok(end)) => end,
         Some(Err(error)) => Err(Failure::Error(panic_message(error.try_into_panic().ok()).into())),
-        None => Ok(()),
+        None => Ok(None),
     }
 }
 
@@ -499,7 +531,7 @@ fn plain(status: StatusCode, text: &str) -> Response<Bytes> {
     answer
 }
 
-fn reply(reply: Reply) -> Response<Bytes> {
+fn reply(reply: Prescribed) -> Response<Bytes> {
     let mut answer = Response::new(Bytes::from(reply.body));
     *answer.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
     for (name, value) in reply.headers {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use ringback_client::dedupe::{Claim, Dedupe, Memory, Pending};
-use ringback_client::{Event, Failure, Receiver, Reject, Retry};
+use ringback_client::{Event, Failure, Receiver, Reject, Reply, Retry};
 use serde_json::Value;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
@@ -210,7 +210,8 @@ fn on(
     let turns = behaviour.as_array().cloned().unwrap_or(vec![behaviour.clone()]);
     let (turns, seen) = (Arc::new(Mutex::new(turns)), Arc::clone(seen));
     let (released, name) = (released.clone(), kind.to_owned());
-    receiver.on(kind, move |event| {
+    let replies = behaviour == "reply";
+    let handler = move |event| {
         seen.called.lock().unwrap().push(name.clone());
         *seen.event.lock().unwrap() = Some(event);
         let mut turns = turns.lock().unwrap();
@@ -222,7 +223,15 @@ fn on(
             seen.running.fetch_sub(1, Ordering::SeqCst);
             end
         }
-    })
+    };
+    if replies {
+        receiver.on_reply(kind, move |event| {
+            let ending = handler(event);
+            async { ending.await.map(|()| Reply::new("done at once")) }
+        })
+    } else {
+        receiver.on(kind, handler)
+    }
 }
 
 async fn act(
@@ -235,7 +244,7 @@ async fn act(
     }
     for act in turn.as_str().unwrap().split(", ") {
         match act {
-            "ok" => {}
+            "ok" | "reply" => {}
             "wait" => {
                 seen.entered.notify_one();
                 released.wait_for(|released| *released).await?;

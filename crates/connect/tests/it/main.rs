@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails, and shows what its server said"
 )]
 
+mod broker;
 mod conformance;
 mod email;
 mod nats;

@@ -1,68 +1,32 @@
 //! RabbitMQ: read back with Python's client.
 
-use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::broker::Broker;
 use crate::conformance::{Counterpart, Destination, Refusal, conforms};
-use crate::server::{Done, PYTHON, Server, certificate, free_port, output};
+use crate::server::{Done, PYTHON, certificate, free_port, output};
 
 struct RabbitMq {
-    server: Server,
+    broker: Broker,
     tls_port: u16,
     authority: String,
-    /// Erlang's daemon of names; it would outlive the server that starts one.
-    names: Child,
 }
-
-/// The server itself: what is on the `PATH` of a distribution runs it as another user.
-const PROGRAM: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
 impl RabbitMq {
     fn start() -> RabbitMq {
-        let (names_port, cluster_port, tls_port) = (free_port(), free_port(), free_port());
-        let names = Command::new("epmd")
-            .args(["-address", "127.0.0.1", "-port", &names_port.to_string()])
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
+        let tls_port = free_port();
         let (authority, key) = certificate();
-        let files = [
-            ("cert", authority.clone()),
-            ("key", key),
-            ("enabled_plugins", "[].".to_owned()),
-            (
-                "rabbitmq.conf",
-                format!(
-                    "max_message_size = 200000\n\
-                     listeners.ssl.default = 127.0.0.1:{tls_port}\n\
-                     ssl_options.certfile = cert\n\
-                     ssl_options.keyfile = key\n"
-                ),
-            ),
-        ];
-        let server = Server::start(move |directory, port| {
-            for (name, content) in &files {
-                fs::write(directory.join(name), content).unwrap();
-            }
-            let mut broker = Command::new(PROGRAM);
-            broker
-                .env("HOME", directory)
-                .env("ERL_EPMD_PORT", names_port.to_string())
-                .env("RABBITMQ_NODENAME", format!("ringback{port}@localhost"))
-                .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
-                .env("RABBITMQ_NODE_PORT", port.to_string())
-                .env("RABBITMQ_DIST_PORT", cluster_port.to_string())
-                .env("RABBITMQ_MNESIA_BASE", directory.join("data"))
-                .env("RABBITMQ_LOG_BASE", directory.join("logs"))
-                .env("RABBITMQ_CONFIG_FILE", directory.join("rabbitmq.conf"))
-                .env("RABBITMQ_CONF_ENV_FILE", directory.join("no-other-settings"))
-                .env("RABBITMQ_ENABLED_PLUGINS_FILE", directory.join("enabled_plugins"))
-                .env("RABBITMQ_GENERATED_CONFIG_DIR", directory.join("config"));
-            broker
-        });
-        let rabbit = RabbitMq { server, tls_port, authority, names };
+        let configuration = format!(
+            "max_message_size = 200000\n\
+             listeners.ssl.default = 127.0.0.1:{tls_port}\n\
+             ssl_options.certfile = cert\n\
+             ssl_options.keyfile = key\n"
+        );
+        let files = [("cert", authority.clone()), ("key", key)];
+        let broker = Broker::start("", &configuration, &files);
+        let rabbit = RabbitMq { broker, tls_port, authority };
         rabbit.ask(&["declare"]);
         rabbit
     }
@@ -70,18 +34,11 @@ impl RabbitMq {
     fn ask(&self, words: &[&str]) -> String {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/rabbitmq_client.py");
         let mut python = Command::new(PYTHON);
-        output(python.args(["-B", script, &self.server.port.to_string()]).args(words))
+        output(python.args(["-B", script, &self.broker.server.port.to_string()]).args(words))
     }
 
     fn uri(&self, password: &str, vhost: &str) -> String {
-        format!("amqp://guest:{password}@127.0.0.1:{}{vhost}", self.server.port)
-    }
-}
-
-impl Drop for RabbitMq {
-    fn drop(&mut self) {
-        self.names.kill().unwrap();
-        self.names.wait().unwrap();
+        format!("amqp://guest:{password}@127.0.0.1:{}{vhost}", self.broker.server.port)
     }
 }
 
@@ -112,7 +69,7 @@ impl Counterpart for RabbitMq {
     }
 
     fn does(&mut self, done: Done) {
-        self.server.does(done);
+        self.broker.server.does(done);
     }
 
     fn refuses(&self) -> Vec<Refusal> {

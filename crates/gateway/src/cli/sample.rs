@@ -24,7 +24,9 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let answer = runtime.block_on(send(&args))?;
     let text = String::from_utf8_lossy(&answer.body).into_owned();
     note(&format!("the source answered {}", answer.status));
-    data(&text)?;
+    if !text.is_empty() {
+        data(&text)?;
+    }
     if answer.status.is_success() { Ok(()) } else { Err(Failure::Told) }
 }
 

@@ -11,10 +11,16 @@
 //! In what is shown, `…` is whatever differs each time, and `$NAME` in an `http` block is the value.
 //! A request that arrived and is not shown is a failure, too.
 
-mod page;
 
+mod page;
 mod shell;
 mod stand_in;
+
+#[path = "../../../connect/tests/it/broker.rs"]
+mod broker;
+#[expect(dead_code, reason = "not all that the destinations' own tests need is needed here")]
+#[path = "../../../connect/tests/it/server.rs"]
+mod server;
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -93,6 +99,76 @@ async fn stripe_payments() {
         ("STRIPE_SECRET", "whsec_made_up"),
     ];
     follow("stripe-payments.md", &own, &services);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn github_push() {
+    let services = stand_in::services();
+    let own = [
+        ("JENKINS_JOB", &*stand_in::url(&services, "/job/deploy")),
+        ("JENKINS_USER", "ringback"),
+        ("JENKINS_API_TOKEN", "made-up-jenkins-token"),
+        ("DISPATCH_REPOSITORY", "acme/site"),
+        ("GITHUB_TOKEN", "made-up-github-token"),
+        ("GITHUB_API_URL", &*stand_in::url(&services, "")),
+        ("GITHUB_WEBHOOK_SECRET", "made-up"),
+    ];
+    follow("github-push.md", &own, &services);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hubspot_lead() {
+    let services = stand_in::services();
+    let own = [
+        ("HUBSPOT_SECRET", "made-up"),
+        ("MAILCHIMP_API_KEY", "made-up-us21"),
+        ("MAILCHIMP_URL", &*stand_in::url(&services, "/mailchimp")),
+        ("MAILCHIMP_AUDIENCE", "a1b2c3d4e5"),
+        ("BREVO_API_KEY", "made-up"),
+        ("BREVO_URL", &*stand_in::url(&services, "/brevo")),
+        ("BREVO_LIST", "3"),
+    ];
+    follow("hubspot-lead.md", &own, &services);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn typeform_lead() {
+    let services = stand_in::services();
+    let own = [
+        ("TYPEFORM_SECRET", "made-up"),
+        ("HUBSPOT_TOKEN", "made-up"),
+        ("HUBSPOT_URL", &*stand_in::url(&services, "")),
+    ];
+    follow("typeform-lead.md", &own, &services);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slack_command() {
+    let own = [
+        ("SLACK_SIGNING_SECRET", "made-up"),
+        ("RINGBACK_SOURCES", concat!(env!("CARGO_MANIFEST_DIR"), "/../..")),
+        ("PORT", &*server::free_port().to_string()),
+    ];
+    follow("slack-command.md", &own, &stand_in::services());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shopify_queue() {
+    let services = stand_in::services();
+    let management = server::free_port();
+    let configuration =
+        format!("management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {management}\n");
+    let broker = broker::Broker::start("rabbitmq_management", &configuration, &[]);
+    let own = [
+        ("SHOPIFY_SECRET", "made-up"),
+        ("RABBITMQ_URI", &*format!("amqp://guest:guest@127.0.0.1:{}", broker.server.port)),
+        ("RABBITMQ_MANAGEMENT", &*format!("http://guest:guest@127.0.0.1:{management}")),
+        ("SQS_QUEUE_URL", &*stand_in::url(&services, "/123456789012/orders")),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "made-up"),
+    ];
+    follow("shopify-queue.md", &own, &services);
 }
 
 /// A database's URL as a destination wants it, and the password.

@@ -3,10 +3,12 @@
 use std::{
     env, fs,
     io::{BufRead as _, BufReader, Write as _},
+    os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
 /// A shell that goes on from block to block, in a directory of its own.
@@ -28,6 +30,7 @@ impl Shell {
             .current_dir(directory.path())
             .env("PATH", path)
             .envs(variables.iter().copied())
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -55,8 +58,8 @@ impl Shell {
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        // It ends with its input, unless a command hangs.
-        let _ = self.child.kill();
+        // With all that it has started.
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _ = self.child.wait();
     }
 }
