@@ -80,6 +80,24 @@ const NEEDS: &[Need] = &[
         why: "the store's rules hold behind a pooler, too",
     },
     Need {
+        name: "curl",
+        probe: Probe::Command(&["curl", "--version"]),
+        packages: &["curl"],
+        why: "the recipes of the cookbook call the API with it",
+    },
+    Need {
+        name: "jq",
+        probe: Probe::Command(&["jq", "--version"]),
+        packages: &["jq"],
+        why: "the recipes of the cookbook read the API's answers with it",
+    },
+    Need {
+        name: "psql",
+        probe: Probe::Command(&["psql", "--version"]),
+        packages: &["postgresql-client"],
+        why: "the recipes of the cookbook look into a database with it",
+    },
+    Need {
         name: "redis-server",
         probe: Probe::Command(&["redis-server", "--version"]),
         packages: &["redis-server"],

@@ -13,7 +13,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header, request};
 use ringback_domain::provider::{
-    Event as Happened, Judgement, Provider, Reason, Reply as Prescribed, Request, Settings, State, Strength,
+    Event as Happened, Judgement, Provider, Reason, Reply as Prescribed, Request, Settings, State,
+    Strength,
 };
 use ringback_domain::time::Timestamp;
 use tokio::sync::oneshot;
@@ -33,8 +34,7 @@ const MAX_RUNNING: u32 = 1_000;
 /// Keys that one request may need to have fetched: one, and one more where a set was renewed.
 const FETCHES: usize = 3;
 
-type Handler =
-    Arc<dyn Fn(Event) -> Pin<Box<dyn Future<Output = End> + Send>> + Send + Sync>;
+type Handler = Arc<dyn Fn(Event) -> Pin<Box<dyn Future<Output = End> + Send>> + Send + Sync>;
 /// How a handler ends: well, perhaps with a reply, or not.
 type End = Result<Option<Reply>, Failure>;
 

@@ -3,14 +3,13 @@
 //!
 //! | block | is |
 //! |---|---|
-//! | `sh` | run, in order, in one shell that stops at the first failure |
+//! | `sh` | run, in order, in one shell that stops at the first failure; twice under "Set it up" |
 //! | `sh` of nothing but `export` | the reader's own values: exactly those that the test gives |
 //! | `text`, `json` after an `sh` | what that printed; before the first, a picture |
 //! | `http` | a request that arrived at a stand-in: its first line, these headers, its body |
 //!
 //! In what is shown, `…` is whatever differs each time, and `$NAME` in an `http` block is the value.
 //! A request that arrived and is not shown is a failure, too.
-
 
 mod page;
 mod shell;
@@ -30,7 +29,7 @@ use self::{
     page::{Block, Page},
     shell::Shell,
 };
-use crate::support::{Receiver, Server, Settings, TOKEN};
+use crate::support::{Receipt, Receiver, Server, Settings, TOKEN};
 
 /// What a reader has to have, by the names of the variables.
 type Own = BTreeMap<&'static str, String>;
@@ -62,25 +61,29 @@ fn go_through(page: &Page, own: &Own, shell: &mut Shell, services: &Receiver) {
     for block in &page.blocks {
         match block {
             Block::Export(_) | Block::Picture => {}
-            Block::Run(commands) => printed = shell.run(commands),
+            Block::Run(commands, repeatable) => {
+                printed = shell.run(commands);
+                if *repeatable {
+                    assert_eq!(shell.run(commands), printed, "it may be run again");
+                }
+            }
             Block::Printed(expect) => {
-                assert!(page::fits(expect, printed.trim_end()), "{expect}\n--- printed:\n{printed}");
+                assert!(
+                    page::fits(expect, printed.trim_end()),
+                    "{expect}\n--- printed:\n{printed}"
+                );
             }
             Block::Arrived(expect) => {
                 let expect = page::Request::read(expect, own);
-                let arrived = |taken: &[usize]| {
-                    let receipts = services.receipts();
+                let arrived = |receipts: &[Receipt]| {
                     (0..receipts.len()).find(|at| {
-                        !taken.contains(at) && expect.fits(services.address, &receipts[*at])
+                        !shown.contains(at) && expect.fits(services.address, &receipts[*at])
                     })
                 };
                 println!("waiting for {expect:?}");
-                services.wait_until(|receipts, _| {
-                    (0..receipts.len()).any(|at| {
-                        !shown.contains(&at) && expect.fits(services.address, &receipts[at])
-                    })
-                });
-                shown.extend(arrived(&shown));
+                services.wait_until(|receipts, _| arrived(receipts).is_some());
+                let arrived = arrived(&services.receipts());
+                shown.extend(arrived);
             }
         }
     }

@@ -14,8 +14,8 @@ pub(super) struct Page {
 pub(super) enum Block {
     /// The names of what the reader has to fill in.
     Export(Vec<String>),
-    /// Commands.
-    Run(String),
+    /// Commands, and whether they have to print the same when they are run again.
+    Run(String, Repeatable),
     /// What the commands before it print.
     Printed(String),
     /// A request that they cause.
@@ -24,20 +24,27 @@ pub(super) enum Block {
     Picture,
 }
 
+/// Whether a block may be run again: what sets a recipe up may.
+type Repeatable = bool;
+
 impl Page {
     pub(super) fn read(path: &Path) -> Page {
         let text = fs::read_to_string(path).unwrap();
         let mut blocks = Vec::new();
         let mut lines = text.lines();
+        let mut heading = "";
         while let Some(line) = lines.next() {
+            if line.starts_with("## ") {
+                heading = line;
+            }
             let Some(kind) = line.strip_prefix("```") else { continue };
             let inside: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
             let inside = inside.join("\n");
-            let after_commands = matches!(blocks.last(), Some(Block::Run(_)));
+            let after_commands = matches!(blocks.last(), Some(Block::Run(..)));
             blocks.push(match kind {
-                "sh" => commands(inside),
+                "sh" => commands(inside, heading == "## Set it up"),
                 "text" | "json" if after_commands => Block::Printed(inside),
-                "text" if !blocks.iter().any(|block| matches!(block, Block::Run(_))) => {
+                "text" if !blocks.iter().any(|block| matches!(block, Block::Run(..))) => {
                     Block::Picture
                 }
                 "http" => Block::Arrived(inside),
@@ -58,11 +65,11 @@ impl Page {
     }
 }
 
-fn commands(text: String) -> Block {
+fn commands(text: String, repeatable: Repeatable) -> Block {
     let name = |line: &str| Some(line.strip_prefix("export ")?.split_once('=')?.0.to_owned());
     match text.lines().map(name).collect() {
         Some(names) => Block::Export(names),
-        None => Block::Run(text),
+        None => Block::Run(text, repeatable),
     }
 }
 
@@ -79,9 +86,9 @@ impl Request {
         // The longest names first: none is the beginning of another then.
         let mut names: Vec<_> = own.iter().collect();
         names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
-        let text = names.iter().fold(text.to_owned(), |text, (name, value)| {
-            text.replace(&format!("${name}"), value)
-        });
+        let text = names
+            .iter()
+            .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${name}"), value));
         let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
         let mut head = head.lines().map(str::to_owned);
         let line = head.next().unwrap();
@@ -132,7 +139,8 @@ fn line_fits(shown: &str, text: &str) -> bool {
 fn what_is_shown_is_compared() {
     assert!(fits("a\nb … c", "a\nb 1 2 c"));
     assert!(fits("… b…", "a b"));
-    for (shown, text) in [("a", "b"), ("a", "a\nb"), ("a…", "b"), ("…c", "a"), ("a…b…", "ac")] {
+    for (shown, text) in [("a", "b"), ("a", "a\nb"), ("a…", "b"), ("…c", "a"), ("a…b…", "ac")]
+    {
         assert!(!fits(shown, text), "{shown} {text}");
     }
 }
