@@ -13,6 +13,7 @@ use super::given::Given;
 use super::kind::{Body, Kind, Request, Sign};
 use super::mapping::{Absent, Mapping, Mistake};
 use super::text;
+use crate::source::TARGET_HEADER;
 use crate::time::Timestamp;
 
 /// The largest body of an event that templates look into, in bytes.
@@ -92,8 +93,9 @@ impl Event<'_> {
             Some(Value::Object(fields.map(|(name, value)| (name, Value::String(value))).collect()))
         };
         let body = text.and_then(|text| serde_json::from_str(text).ok().or_else(form));
+        let headers = self.headers.iter().map(|(name, value)| (&**name, &**value));
         let headers: BTreeMap<&str, &str> =
-            self.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+            headers.filter(|(name, _)| *name != TARGET_HEADER).collect();
         let mut seen = json!({ "event": self.about(), "headers": headers });
         // What is not there is undefined, so that it is a mistake to use it.
         if let Value::Object(seen) = &mut seen {

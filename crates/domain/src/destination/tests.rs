@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::example::EVENT;
 use super::*;
 use crate::retry::Meaning;
+use crate::source::TARGET_HEADER;
 use crate::time::Timestamp;
 
 const KIND: &str = r##"
@@ -185,11 +186,15 @@ fn nothing_is_sent_of_an_event_that_lacks_something() {
 fn forms_and_headers_are_seen() {
     let form = Event {
         content_type: Some("application/x-www-form-urlencoded; charset=utf-8"),
-        headers: &[("x-shop".to_owned(), "eu".to_owned())],
+        headers: &[
+            ("x-shop".to_owned(), "eu".to_owned()),
+            (TARGET_HEADER.to_owned(), "/?a=b".to_owned()),
+        ],
         ..event(b"name=A+B")
     };
-    let given = given(&json!({ "to": "{{ body.name }} {{ headers['x-shop'] }} {{ text }}" }));
-    assert_eq!(kind().fields(&given, &form).unwrap()["to"], "A B eu name=A+B");
+    let given = given(&json!({ "to": "{{ body.name }} {{ headers | tojson }} {{ text }}" }));
+    let expect = r#"A B {"x-shop":"eu"} name=A+B"#;
+    assert_eq!(kind().fields(&given, &form).unwrap()["to"], expect);
 }
 
 #[test]
