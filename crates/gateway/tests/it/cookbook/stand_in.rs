@@ -30,7 +30,9 @@ fn answer(receipt: &Receipt) -> Answer {
             mailchimp(&body, list, id)
         }
         (&Method::POST, ["brevo", "v3", "contacts"]) => brevo(&body),
-        (&Method::POST, [_, "orders"]) => sqs(&body),
+        (&Method::POST, [""]) if receipt.header("x-amz-target") == "AmazonSQS.SendMessage" => {
+            sqs(&body)
+        }
         _ => json_answer(404, &json!({ "message": "Not Found" })),
     }
 }
