@@ -45,6 +45,7 @@ macro_rules! conformance_tests {
             endpoints_are_kept
             endpoint_uids_are_unique
             a_deleted_endpoint_is_gone
+            destinations_have_a_list_of_their_own
             secrets_rotate
             headers_change_only_from_what_was_expected
             event_types_are_kept
