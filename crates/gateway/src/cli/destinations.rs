@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::prose::{bytes, wrapped};
 use super::table::table;
+use super::verify::text_of;
 use super::{Failure, data};
 use crate::terminal::Colours;
 
@@ -188,11 +189,6 @@ impl<'a> Whole<'a> {
             request: kind.example.request.as_deref(),
         }
     }
-}
-
-/// What has only text as keys is always JSON.
-fn text_of(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }
 
 #[cfg(test)]

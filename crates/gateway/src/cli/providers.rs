@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::prose::{bytes, wrapped};
 use super::table::table;
+use super::verify::text_of;
 use super::{Failure, data, note, sign};
 use crate::receive::catalog::{Catalog, Entry, Origin};
 use crate::terminal::Colours;
@@ -368,9 +369,4 @@ impl<'a> Whole<'a> {
             samples: provider.samples.iter().map(|one| one.event.as_str()).collect(),
         }
     }
-}
-
-/// What has only text as keys is always JSON.
-fn text_of(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }

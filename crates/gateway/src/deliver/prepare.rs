@@ -168,7 +168,10 @@ impl Route {
         let (target, way) = match kind_of(url) {
             None => {
                 let target = Target::parse(url, rules).map_err(|_| "url_refused")?;
-                (target, Way::Endpoint { keys: sealed.keys()?, style: style(lane, services)? })
+                (
+                    target,
+                    Way::Endpoint { keys: sealed.keys()?, style: style(lane, &sealed, services)? },
+                )
             }
             Some(kind) => {
                 let given = sealed.credentials()?.ok_or("destination_unreadable")?;
@@ -242,9 +245,12 @@ impl Http {
 }
 
 /// Whose style a lane signs in, too.
-fn style(lane: &Lane, services: &Services) -> Result<Option<Style>, &'static str> {
+fn style(
+    lane: &Lane,
+    sealed: &Sealed<'_>,
+    services: &Services,
+) -> Result<Option<Style>, &'static str> {
     let Some(provider) = &lane.endpoint.sign_as else { return Ok(None) };
-    let sealed = Sealed { scope: lane.scope, secrets: &lane.secrets, keyring: &services.keyring };
     Ok(Some(Style {
         providers: Arc::clone(&services.providers),
         provider: provider.clone(),
