@@ -66,7 +66,10 @@ pub(super) struct Lane {
     found: Key,
     /// While the store is being read: what was recorded since, and so may be read again.
     refilling: Option<HashSet<Key>>,
+    /// Connections held open for later, the one that was used last at the end.
     idle: Vec<(Sender, Instant)>,
+    /// Whether the state has it among those that hold some.
+    pub(super) listed: bool,
 }
 
 /// What became of a delivery that was offered to a lane.
@@ -104,6 +107,8 @@ pub(super) struct Held {
     pub(super) bytes: usize,
     /// Deliveries that wait for the engine rather than for the endpoint.
     pub(super) pressing: usize,
+    /// Connections held open for later.
+    pub(super) idle: usize,
 }
 
 impl Lane {
@@ -131,6 +136,7 @@ impl Lane {
             found: 0,
             refilling: None,
             idle: Vec::new(),
+            listed: false,
         }
     }
 
@@ -355,7 +361,7 @@ impl Lane {
         let quick = self.takes < QUICK && self.rate().is_none();
         let waits_for_the_engine = healthy && quick && !self.spilled && self.attempts();
         let pressing = if waits_for_the_engine { deliveries } else { 0 };
-        Held { deliveries, bytes: self.bytes, pressing }
+        Held { deliveries, bytes: self.bytes, pressing, idle: self.idle.len() }
     }
 
     pub(super) fn keep(&mut self, sender: Sender, now: Instant) {
@@ -370,6 +376,14 @@ impl Lane {
     /// Closes connections that were not used for a while.
     pub(super) fn close_idle(&mut self, now: Instant) {
         self.idle.retain(|(sender, since)| *since + KEEP_ALIVE > now && !sender.is_closed());
+    }
+
+    /// Closes the connection that was not used for longest; whether there was one.
+    pub(super) fn close_oldest(&mut self) -> bool {
+        !self.idle.is_empty() && {
+            self.idle.remove(0);
+            true
+        }
     }
 
     /// Closes every connection that is held open for later.

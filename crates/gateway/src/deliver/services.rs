@@ -71,7 +71,8 @@ pub struct Limits {
     pub timeout: Duration,
     /// Requests open to one endpoint.
     pub per_endpoint: u32,
-    /// Requests open on this core.
+    /// Requests open on this core; connections that are held open for later take the room that is
+    /// left.
     pub sockets: u32,
     /// Attempts begun on this core whose result is not committed.
     pub in_flight: usize,

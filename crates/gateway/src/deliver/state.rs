@@ -39,6 +39,8 @@ pub(super) struct State {
     sockets: Sockets,
     /// Lanes that wait for a socket, by standing in the order of [`SERVED`].
     queues: [VecDeque<Key>; 4],
+    /// Lanes that hold connections open for later; where room is needed, the first gives one up.
+    holders: VecDeque<Key>,
     /// What the heads of all lanes hold.
     held: Held,
     /// Attempts begun whose result is not committed.
@@ -70,6 +72,7 @@ impl State {
             limits,
             sockets: Sockets::new(limits.sockets),
             queues: Default::default(),
+            holders: VecDeque::new(),
             held: Held::default(),
             in_flight: 0,
             blocked: false,
@@ -113,7 +116,44 @@ impl State {
             lane.progress = now;
         }
         lane.open += 1;
-        Some(Start { due, prepared, kept: lane.take_idle() })
+        let kept = lane.take_idle();
+        if kept.is_none() {
+            self.make_room();
+        }
+        Some(Start { due, prepared, kept })
+    }
+
+    /// Closes connections that are held open for later, as long as there are too many together with
+    /// those in use.
+    fn make_room(&mut self) {
+        while self.sockets.used() as usize + self.held.idle > self.limits.sockets as usize {
+            let Some(endpoint) = self.holders.pop_front() else { break };
+            let Some(lane) = self.lanes.get_mut(&endpoint) else { continue };
+            if lane.close_oldest() {
+                lane.accounted.idle -= 1;
+                self.held.idle -= 1;
+            }
+            lane.listed = lane.idle() > 0;
+            if lane.listed {
+                self.holders.push_back(endpoint);
+            }
+        }
+    }
+
+    /// Closes connections that were not used for a while.
+    pub(super) fn close_idle(&mut self, now: Instant) {
+        for lane in self.lanes.values_mut() {
+            lane.close_idle(now);
+            let idle = lane.idle();
+            self.held.idle = self.held.idle + idle - lane.accounted.idle;
+            lane.accounted.idle = idle;
+        }
+        let lanes = &mut self.lanes;
+        self.holders.retain(|endpoint| {
+            let Some(lane) = lanes.get_mut(endpoint) else { return false };
+            lane.listed = lane.idle() > 0;
+            lane.listed
+        });
     }
 
     /// The next lane that waits for a socket and can have one.
@@ -148,6 +188,10 @@ impl State {
         lane.progress = Instant::now();
         if let Some(sender) = sender {
             lane.keep(sender, lane.progress);
+            if !lane.listed {
+                lane.listed = true;
+                self.holders.push_back(endpoint);
+            }
         }
         let before = lane.failing_since;
         let after = match sign {
@@ -229,6 +273,7 @@ impl State {
         services.pressure.adjust(before.pressing, now.pressing);
         self.held.deliveries = self.held.deliveries + now.deliveries - before.deliveries;
         self.held.bytes = self.held.bytes + now.bytes - before.bytes;
+        self.held.idle = self.held.idle + now.idle - before.idle;
         lane.accounted = now;
     }
 }

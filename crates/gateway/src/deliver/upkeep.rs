@@ -49,9 +49,7 @@ fn look(worker: &Rc<Worker>, now: Instant) {
         state.sign(key, Sign::Slow);
         state.account(&worker.services, key);
     }
-    for lane in state.lanes.values_mut() {
-        lane.close_idle(now);
-    }
+    state.close_idle(now);
     state.lanes.retain(|_, lane| !lane.is_forgettable(now));
     count(worker, &state);
     drop(state);

@@ -62,8 +62,17 @@ pub(super) async fn within(
     transaction: &Transaction<'_>,
     new: Append,
 ) -> Result<Option<Appended>, Error> {
-    let mut answers = Way::inside(transaction).append(std::slice::from_ref(&new)).await?;
-    Ok(answers.pop().and_then(Result::ok))
+    let mut appended = all_within(transaction, std::slice::from_ref(&new)).await?;
+    Ok(appended.pop().flatten())
+}
+
+/// Appends messages inside a transaction that is open; nothing for each that cannot be.
+pub(super) async fn all_within(
+    transaction: &Transaction<'_>,
+    batch: &[Append],
+) -> Result<Vec<Option<Appended>>, Error> {
+    let answers = Way::inside(transaction).append(batch).await?;
+    Ok(answers.into_iter().map(Result::ok).collect())
 }
 
 /// Appends a message to the hidden application of the environment, if it has one.
@@ -118,6 +127,8 @@ impl<'a> Way<'a> {
         let mut again = Vec::new();
         let mut ready = Vec::new();
         let mut seen = HashSet::new();
+        let name = |index: &usize| (batch[*index].environment, &batch[*index].application);
+        routes::load(self.node, self.client, left.iter().map(name)).await?;
         for index in left {
             let new = &batch[index];
             if !marks(new).into_iter().flatten().all(|mark| seen.insert(mark)) {
@@ -168,8 +179,10 @@ impl<'a> Way<'a> {
         if let Some(route) = known() {
             return Ok(Some(route));
         }
-        let exists = routes::load(self.node, self.client, *environment, application).await?;
-        Ok(if exists { known() } else { None })
+        // It does not exist, or was forgotten meanwhile.
+        let name = std::iter::once((*environment, application));
+        routes::load(self.node, self.client, name).await?;
+        Ok(known())
     }
 
     async fn write(&self, ready: &[Ready<'_>]) -> Result<Vec<Verdict>, Error> {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use ringback_domain::id::Key;
 use tokio::{
     runtime::Handle,
     sync::{Notify, oneshot},
@@ -39,6 +40,13 @@ impl Weighed for Append {
 }
 
 impl Weighed for Record {
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+/// What is asked for by its key.
+impl Weighed for Key {
     fn bytes(&self) -> usize {
         0
     }

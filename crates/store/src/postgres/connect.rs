@@ -129,7 +129,7 @@ impl Role {
 /// Connects, checks the server and brings the schema up to date.
 pub(super) async fn reach(dsn: &str, options: &Options) -> Result<Pool, OpenError> {
     // One for each batch under way, and the rest for everything else.
-    let pool = pool(dsn, options.connections + 3 * options.writers)?;
+    let pool = pool(dsn, options.connections + 4 * options.writers)?;
     let client = pool.0.get().await.map_err(|error| OpenError::Server(described(&error)))?;
     check(&client).await?;
     migrate::migrate(&client).await?;

@@ -6,6 +6,8 @@
 
 mod secrets;
 
+use std::{collections::HashMap, sync::Arc};
+
 use ringback_domain::{
     endpoint::{Endpoint, State},
     id::{ApplicationId, EndpointId, Id, Key},
@@ -16,13 +18,14 @@ use tokio_postgres::{Error, Row};
 
 pub(super) use self::secrets::{rotate, secrets, set_headers};
 use super::{
-    answer, application,
+    Node, answer, application,
     fault::{self, Stop},
     rows,
-    transaction::{Transaction, boolean, bytea, int4, int8, text},
+    transaction::{self, Transaction, boolean, bytea, int4, int8, int8s, text},
 };
 use crate::{
-    EndpointChange, Lane, Listed, NewEndpoint, Page, ReadError, Targets, WriteError, pages::Cut,
+    EndpointChange, Lane, Listed, NewEndpoint, Page, ReadError, Targets, Unavailable, WriteError,
+    pages::Cut,
 };
 
 /// Creates an endpoint with its first secret.
@@ -150,23 +153,36 @@ pub(super) async fn mark_deleted(
     insert_revision(transaction, application, endpoint).await
 }
 
-/// What a lane needs to know, of a deleted endpoint too.
-pub(super) async fn lane(
-    transaction: &Transaction<'_>,
-    endpoint: Key,
-) -> Result<Option<Lane>, Error> {
+/// What lanes need to know, of deleted endpoints too; in the order in which they are asked for.
+pub(super) async fn lanes(
+    node: Arc<Node>,
+    keys: Vec<Key>,
+) -> Result<Vec<Option<Lane>>, Unavailable> {
+    let client = node.pool.get().await?;
+    let parameters = [int8s(&keys)];
     // One statement sees one moment: the credentials belong to the URL.
-    let rows = transaction.rows(include_str!("queries/lane.sql"), &[int8(&endpoint)]).await?;
-    let Some(row) = rows.first() else { return Ok(None) };
+    let read = client.query_typed(include_str!("queries/lanes.sql"), &parameters);
+    let rows = match tokio::time::timeout(transaction::LIMIT, read).await {
+        Ok(rows) => rows.map_err(|error| fault::unavailable(&error))?,
+        Err(_) => return Err(transaction::given_up(client)),
+    };
+    let of_one = rows.chunk_by(|one, next| one.get::<_, Key>(0) == next.get::<_, Key>(0));
+    let found: HashMap<Key, &[Row]> = of_one.map(|rows| (rows[0].get(0), rows)).collect();
+    Ok(keys.iter().map(|key| found.get(key).and_then(|rows| lane(*key, rows))).collect())
+}
+
+/// A lane from its rows, one for each secret.
+fn lane(endpoint: Key, rows: &[Row]) -> Option<Lane> {
+    let row = rows.first()?;
     let scope = Scope { environment: row.get(20), application: row.get(21) };
     let nonce = row.get::<_, i64>(22) as u64;
-    Ok(Some(Lane {
+    Some(Lane {
         scope,
         application_uid: row.get(23),
         application: ApplicationId(Id { key: scope.application, shard: 0, nonce }),
         endpoint: from_row(row),
-        secrets: secrets::from_rows(endpoint, &rows, 16),
-    }))
+        secrets: secrets::from_rows(endpoint, rows, 16),
+    })
 }
 
 /// Writes down what is in force from now on: the endpoint's row as it is, under its new revision.

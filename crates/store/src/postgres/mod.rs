@@ -4,6 +4,7 @@
 //!  append ──► queue ──► batches ──► one statement each ──► answers
 //!  record ──► queue ──► batches ──► one statement each ──► answers
 //!  log    ──► queue ──► batches ──► one statement each ──► answers
+//!  lane   ──► queue ──► batches ──► one statement each ──► answers
 //!  the rest ─────────► a transaction each, over a pool of connections
 //! ```
 //!
@@ -78,7 +79,7 @@ use self::{
     transaction::{Transaction, int8},
 };
 use crate::{
-    Append, AppendError, Appended, BoxFuture, Commit, NewRequest, Observer, Record, Recorded,
+    Append, AppendError, Appended, BoxFuture, Commit, Lane, NewRequest, Observer, Record, Recorded,
     Space, Unavailable, WriteError,
 };
 
@@ -88,10 +89,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How the store is sized.
 #[derive(Clone)]
 pub struct Options {
-    /// Connections for everything but the three queues.
+    /// Connections for everything but the four queues.
     pub connections: usize,
-    /// Batches of messages, of results, and of requests that are no messages, that are under way at
-    /// the same time; each takes a connection.
+    /// Batches of messages, of results, of requests that are no messages, and of lanes to read, that
+    /// are under way at the same time; each takes a connection.
     pub writers: usize,
     /// The most messages that wait for a commit; more are refused as overload. As many requests that
     /// are no messages may wait beside them.
@@ -124,6 +125,7 @@ pub struct Postgres {
     appends: Batches<Append, Result<Appended, AppendError>>,
     records: Batches<Record, Recorded>,
     requests: Batches<NewRequest, Result<(), WriteError>>,
+    lanes: Batches<Key, Option<Lane>>,
     last_attempt: Key,
     runtime: Driver,
 }
@@ -200,8 +202,12 @@ impl Postgres {
             let node = Arc::clone(&node);
             move |batch| watched(Arc::clone(&node), batch, request::log)
         });
+        let lanes = Batches::start(handle, options.writers, None, {
+            let node = Arc::clone(&node);
+            move |batch| endpoint::lanes(Arc::clone(&node), batch)
+        });
         let last_attempt = start.last_attempt;
-        Ok(Postgres { node, appends, records, requests, last_attempt, runtime })
+        Ok(Postgres { node, appends, records, requests, lanes, last_attempt, runtime })
     }
 
     /// Runs an operation in a transaction of its own; resolves after its commit.
@@ -225,6 +231,7 @@ impl Postgres {
     /// Lets what is queued be written, notes where the keys are, and ends.
     async fn finish(&self) {
         let written = async {
+            self.lanes.finish().await;
             tokio::join!(self.appends.finish(), self.records.finish(), self.requests.finish())
         };
         // If the database is away there is nothing to wait for: what is not recorded is sent again.

@@ -4,14 +4,17 @@
 //! statement refuses it if the application has a newer one by now: so a message never misses an
 //! endpoint that was there before it, whoever made it and through which process.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use ringback_domain::{id::Key, route::Filter, scope::Reference};
-use tokio_postgres::{Client, Error};
+use tokio_postgres::{Client, Error, Row};
 
 use super::{
     rows,
-    transaction::{int8, text},
+    transaction::{int8s, texts},
 };
 use crate::{NewMessage, matching::Endpoints};
 
@@ -21,7 +24,7 @@ const APPLICATIONS: usize = 10_000;
 /// The routes of the applications met last.
 #[derive(Default)]
 pub(super) struct Routes {
-    names: HashMap<(Key, Reference), Key>,
+    names: HashMap<Name, Key>,
     applications: HashMap<Key, Application>,
 }
 
@@ -63,55 +66,87 @@ impl Routes {
         Some(Route { application, routed: known.routed, hidden: known.hidden, endpoints })
     }
 
-    fn learn(&mut self, environment: Key, reference: &Reference, loaded: Loaded) {
-        if self.names.len() >= APPLICATIONS || self.applications.len() >= APPLICATIONS {
+    fn learn(&mut self, found: Vec<Loaded>) {
+        let room = APPLICATIONS.saturating_sub(found.len());
+        if self.names.len() > room || self.applications.len() > room {
             self.names.clear();
             self.applications.clear();
         }
-        let Loaded { application, routed, hidden, filters } = loaded;
-        self.names.insert((environment, reference.clone()), application);
-        let endpoints = Endpoints::new(filters);
-        self.applications.insert(application, Application { routed, hidden, endpoints });
+        for Loaded { name, application, routed, hidden, filters } in found {
+            self.names.insert(name, application);
+            let endpoints = Endpoints::new(filters);
+            self.applications.insert(application, Application { routed, hidden, endpoints });
+        }
     }
 }
 
+/// What an application is called, within its environment.
+type Name = (Key, Reference);
+
 struct Loaded {
+    name: Name,
     application: Key,
     routed: Key,
     hidden: bool,
     filters: Vec<(Key, Filter)>,
 }
 
-/// Reads an application's routes. False if there is no such application.
-pub(super) async fn load(
+/// Reads the routes of those of these applications that are not known, all with one statement; of
+/// one that does not exist there are none afterwards.
+pub(super) async fn load<'a>(
     node: &super::Node,
     client: &Client,
-    environment: Key,
-    reference: &Reference,
-) -> Result<bool, Error> {
-    let Some(loaded) = read(client, environment, reference).await? else { return Ok(false) };
-    node.routes().learn(environment, reference, loaded);
-    Ok(true)
+    names: impl Iterator<Item = (Key, &'a Reference)>,
+) -> Result<(), Error> {
+    let mut unknown = Vec::new();
+    {
+        let routes = node.routes();
+        let mut seen = HashSet::new();
+        for name in names.map(|(environment, reference)| (environment, reference.clone())) {
+            let known = routes.names.get(&name);
+            if !known.is_some_and(|known| routes.applications.contains_key(known))
+                && seen.insert(name.clone())
+            {
+                unknown.push(name);
+            }
+        }
+    }
+    if !unknown.is_empty() {
+        let found = read(client, unknown).await?;
+        node.routes().learn(found);
+    }
+    Ok(())
 }
 
-async fn read(
-    client: &Client,
-    environment: Key,
-    reference: &Reference,
-) -> Result<Option<Loaded>, Error> {
-    // One statement sees one moment: the revision belongs to the endpoints.
-    let rows = match reference {
-        Reference::Id(id) => {
-            let nonce = id.nonce as i64;
-            let parameters = [int8(&environment), int8(&id.key), int8(&nonce)];
-            client.query_typed(include_str!("queries/routes_by_id.sql"), &parameters).await?
-        }
-        Reference::Uid(uid) => {
-            let parameters = [int8(&environment), text(uid)];
-            client.query_typed(include_str!("queries/routes_by_uid.sql"), &parameters).await?
-        }
+async fn read(client: &Client, names: Vec<Name>) -> Result<Vec<Loaded>, Error> {
+    let environments: Vec<Key> = names.iter().map(|(environment, _)| *environment).collect();
+    let id = |(_, reference): &Name| match reference {
+        Reference::Id(id) => Some(*id),
+        Reference::Uid(_) => None,
     };
-    let Some(first) = rows.first() else { return Ok(None) };
+    let keys: Vec<Option<Key>> = names.iter().map(|name| id(name).map(|id| id.key)).collect();
+    let nonces: Vec<Option<i64>> =
+        names.iter().map(|name| id(name).map(|id| id.nonce as i64)).collect();
+    let uids: Vec<Option<&str>> = names
+        .iter()
+        .map(|(_, reference)| match reference {
+            Reference::Id(_) => None,
+            Reference::Uid(uid) => Some(uid.as_str()),
+        })
+        .collect();
+    let parameters = [int8s(&environments), int8s(&keys), int8s(&nonces), texts(&uids)];
+    // One statement sees one moment: a revision belongs to the endpoints.
+    let rows = client.query_typed(include_str!("queries/routes.sql"), &parameters).await?;
+    let mut names: Vec<Option<Name>> = names.into_iter().map(Some).collect();
+    let of_one = rows.chunk_by(|one, next| one.get::<_, i64>(7) == next.get::<_, i64>(7));
+    Ok(of_one.filter_map(|rows| loaded(rows, &mut names)).collect())
+}
+
+/// An application from its rows, one for each endpoint; its name is taken out of `names`.
+fn loaded(rows: &[Row], names: &mut [Option<Name>]) -> Option<Loaded> {
+    let first = rows.first()?;
+    let place = usize::try_from(first.get::<_, i64>(7)).ok()?;
+    let name = names.get_mut(place.checked_sub(1)?)?.take()?;
     let (application, routed, hidden) = (first.get(0), first.get(1), first.get(6));
     let filters = rows.iter().filter_map(|row| {
         let key: Option<Key> = row.get(2);
@@ -122,5 +157,5 @@ async fn read(
         };
         key.map(|key| (key, filter))
     });
-    Ok(Some(Loaded { application, routed, hidden, filters: filters.collect() }))
+    Some(Loaded { name, application, routed, hidden, filters: filters.collect() })
 }

@@ -58,8 +58,9 @@ impl Store for Postgres {
     }
 
     fn lane(&self, endpoint: Key) -> BoxFuture<'_, Result<Option<Lane>, Unavailable>> {
-        self.transact(move |transaction| {
-            Box::pin(async move { Ok(endpoint::lane(transaction, endpoint).await?) })
+        Box::pin(async move {
+            let mut lanes = self.node.health.minded(self.lanes.ask(vec![endpoint])).await??;
+            Ok(lanes.pop().flatten())
         })
     }
 

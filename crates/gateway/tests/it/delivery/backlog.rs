@@ -2,7 +2,10 @@
 
 use std::{
     io::Write,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -126,4 +129,37 @@ async fn a_kept_connection_that_was_closed_costs_no_attempt() {
     }
     assert_eq!(TAKEN.load(Ordering::SeqCst), 5);
     assert!(rude.connections() >= 5, "every second request needed a new one");
+}
+
+/// Connections that are kept for the next delivery do not take the room of those in use.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kept_connections_stay_within_the_limit() {
+    const ENDPOINTS: usize = 60;
+    let open = Arc::new((Mutex::new(0), Condvar::new()));
+    let counted = Arc::clone(&open);
+    let wire = Wire::new(move |mut stream| {
+        let (open, changed) = &*counted;
+        *open.lock().unwrap() += 1;
+        while read_request(&mut stream) {
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+        }
+        *open.lock().unwrap() -= 1;
+        changed.notify_all();
+    });
+    let settings = schedule("").env("RINGBACK_DELIVERY_MAX_CONNECTIONS", "20");
+    let bench = Bench::new(settings).await;
+    for _ in 0..ENDPOINTS {
+        bench.endpoint(&wire.url()).await;
+    }
+    for _ in 0..3 {
+        let message = bench.send("idle.test").await;
+        let attempts = bench.attempts(&message, ENDPOINTS).await;
+        assert!(attempts.iter().all(|attempt| attempt["status"] == 0), "{attempts:?}");
+    }
+    assert!(wire.connections() >= ENDPOINTS, "each has one of its own");
+    let (open, changed) = &*open;
+    let limit = Duration::from_secs(10);
+    let (left, late) =
+        changed.wait_timeout_while(open.lock().unwrap(), limit, |open| *open > 20).unwrap();
+    assert!(!late.timed_out(), "{left} are open");
 }
