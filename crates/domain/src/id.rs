@@ -51,6 +51,8 @@ pub enum Kind {
     Request,
     /// `cb_…`
     Callback,
+    /// `cbreq_…`
+    CallbackRequest,
 }
 
 impl Kind {
@@ -69,6 +71,7 @@ impl Kind {
             Kind::Source => "src_",
             Kind::Request => "req_",
             Kind::Callback => "cb_",
+            Kind::CallbackRequest => "cbreq_",
         }
     }
 }
@@ -221,6 +224,8 @@ typed!(/// `req_…`
     RequestId, Request);
 typed!(/// `cb_…`
     CallbackId, Callback);
+typed!(/// `cbreq_…`
+    CallbackRequestId, CallbackRequest);
 typed!(/// `atmpt_…`
     AttemptId, Attempt);
 typed!(/// `evtype_…`

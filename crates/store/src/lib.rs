@@ -14,6 +14,7 @@ mod token;
 
 mod access;
 pub mod audit;
+mod callback;
 mod expunge;
 mod import;
 mod quota;
@@ -36,6 +37,7 @@ mod timings;
 
 pub use access::*;
 pub use audit::{Act, Actor, Audit, AuditQuery, Entry};
+pub use callback::*;
 pub use catalog::*;
 pub use commit::*;
 pub use due::*;

@@ -53,6 +53,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Store:
     crate::Access
     + crate::Audit
+    + crate::Callbacks
     + crate::Tasks
     + crate::Replay
     + crate::Expunge

@@ -14,9 +14,9 @@
 //!     returned --> canceled
 //! ```
 //!
-//! A callback ends once: [`Callback::act`] is the only way there, and whoever stores what it returns
+//! A callback ends once: [`Course::act`] is the only way there, and whoever stores what it returns
 //! does so in the same transaction as the event about it. Deadlines count by themselves:
-//! [`Callback::at`] says the state at a time, whether or not anybody has noticed yet, so that an
+//! [`Course::at`] says the state at a time, whether or not anybody has noticed yet, so that an
 //! answer and a deadline are never both told that they won.
 
 use std::time::Duration;
@@ -81,8 +81,8 @@ impl State {
 
 /// A callback as far as it matters for what may happen to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Callback {
-    /// How far it was when it was last written; [`Callback::at`] says how far it is.
+pub struct Course {
+    /// How far it was when it was last written; [`Course::at`] says how far it is.
     pub state: State,
     /// When it ends by itself, whatever anybody says of their progress.
     pub expires_at: Timestamp,
@@ -157,7 +157,7 @@ pub struct Step {
     /// event about it.
     pub ended: Option<State>,
     /// The callback after it.
-    pub after: Callback,
+    pub after: Course,
 }
 
 /// What is said to whoever did something.
@@ -179,7 +179,7 @@ pub enum Verdict {
     Nothing,
 }
 
-impl Callback {
+impl Course {
     /// How far it is at `now`, and since when: a deadline that passed has passed, whether or not
     /// anybody has written it down.
     pub fn at(&self, now: Timestamp) -> State {
@@ -199,7 +199,7 @@ impl Callback {
     #[must_use]
     pub fn act(&self, act: Act, now: Timestamp) -> Step {
         let state = self.at(now);
-        let mut after = Callback { state, ..self.clone() };
+        let mut after = Course { state, ..self.clone() };
         if !state.is_open() {
             let ended = self.state.is_open().then_some(state);
             return Step { verdict: self.too_late(state, act), ended, after };
@@ -275,8 +275,8 @@ mod tests {
 
     use super::*;
 
-    fn callback() -> Callback {
-        Callback {
+    fn callback() -> Course {
+        Course {
             state: State::Pending,
             expires_at: Timestamp(1_000),
             heartbeat: None,
@@ -290,7 +290,7 @@ mod tests {
     }
 
     /// What is said, and how it is after that.
-    fn done(callback: &Callback, act: Act, now: i64) -> (Verdict, Callback) {
+    fn done(callback: &Course, act: Act, now: i64) -> (Verdict, Course) {
         let Step { verdict, ended, after } = callback.act(act, Timestamp(now));
         assert_eq!(ended.is_some(), callback.state.is_open() && !after.state.is_open());
         (verdict, after)
@@ -331,7 +331,7 @@ mod tests {
     fn a_heartbeat_moves_its_own_deadline_and_no_other() {
         let within = Duration::from_millis(300);
         let heartbeat = Some(Heartbeat { within, seen_at: Timestamp(0) });
-        let callback = Callback { heartbeat, ..callback() };
+        let callback = Course { heartbeat, ..callback() };
         assert_eq!(callback.at(Timestamp(300)), State::Expired);
         let (_, heard) = done(&callback, Act::Heartbeat, 299);
         assert_eq!(heard.due_at(), Timestamp(599));
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_stream_ends_when_it_is_full_closed_or_failed() {
-        let stream = Callback { mode: Mode::Stream { taken: 0, most: 2 }, ..callback() };
+        let stream = Course { mode: Mode::Stream { taken: 0, most: 2 }, ..callback() };
         let (verdict, one) = done(&stream, Act::Answer(answer(1)), 1);
         assert_eq!((verdict, one.state), (Verdict::Item(1), State::Pending));
         // An item that repeats is an item: nobody but the other side knows whether it is the same.
@@ -380,13 +380,13 @@ mod tests {
         ]
     }
 
-    fn any_callback() -> impl Strategy<Value = Callback> {
+    fn any_callback() -> impl Strategy<Value = Course> {
         let heartbeat = prop::option::of(1u64..800);
         let mode = prop_oneof![
             Just(Mode::Single),
             (1u32..4).prop_map(|most| Mode::Stream { taken: 0, most })
         ];
-        (heartbeat, mode).prop_map(|(within, mode)| Callback {
+        (heartbeat, mode).prop_map(|(within, mode)| Course {
             heartbeat: within.map(|within| Heartbeat {
                 within: Duration::from_millis(within),
                 seen_at: Timestamp(0),

@@ -101,6 +101,8 @@ pub(super) async fn delete(
         endpoint::mark_deleted(transaction, key, *endpoint, now).await?;
     }
     source::delete_owner(transaction, key).await?;
+    let sql = include_str!("queries/callbacks_cancel.sql");
+    transaction.execute(sql, &[int8(&key), int8(&now.millis())]).await?;
     let sql = include_str!("queries/application_delete.sql");
     transaction.execute(sql, &[int8(&key), int8(&now.millis())]).await?;
     transaction.forget_routes(key);

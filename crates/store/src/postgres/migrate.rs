@@ -14,6 +14,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0005_append_arrivals.sql"),
     include_str!("migrations/0006_filters.sql"),
     include_str!("migrations/0007_sign_as.sql"),
+    include_str!("migrations/0008_callbacks.sql"),
 ];
 
 /// Brings the schema up to date. Of several processes that start at the same time one does it and

@@ -36,6 +36,7 @@ mod access;
 mod application;
 mod attempt;
 mod audit;
+mod callback;
 mod endpoint;
 mod environment;
 mod event_type;

@@ -126,6 +126,8 @@ pub(super) fn remove(
     for endpoint in &endpoints {
         endpoint::mark_deleted(transaction, *endpoint, now)?;
     }
+    let mut cancel = connection.prepare_cached(include_str!("queries/callbacks_cancel.sql"))?;
+    cancel.execute((key, now.millis()))?;
     let mut delete = connection.prepare_cached(include_str!("queries/application_delete.sql"))?;
     delete.execute((key, now.millis()))?;
     transaction.memory.routes.forget(key);

@@ -14,6 +14,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0002_sources.sql"),
     include_str!("migrations/0003_filters.sql"),
     include_str!("migrations/0004_sign_as.sql"),
+    include_str!("migrations/0005_callbacks.sql"),
 ];
 
 /// The version of that schema.

@@ -150,6 +150,19 @@ macro_rules! conformance_tests {
             nobody_reads_what_arrived_elsewhere
             redelivering_tries_where_it_is_missing
             redelivering_leaves_what_is_held
+            callbacks_are_kept
+            a_callback_is_made_once
+            one_of_many_answers_wins
+            every_request_is_listed
+            what_floods_a_callback_is_counted
+            deadlines_pass_by_themselves
+            callbacks_are_filtered
+            a_message_answers_whichever_comes_first
+            a_message_and_a_callback_that_meet_find_each_other
+            callbacks_are_forgotten
+            callbacks_end_with_their_application
+            an_errand_is_done_until_it_is_ended
+            whatever_happens_a_callback_ends_once
         }
     };
     ($($name:ident)*) => {

@@ -21,4 +21,5 @@ SELECT max(key) FROM (
   UNION ALL SELECT max(routed) FROM application
   UNION ALL SELECT max(key) FROM environment
   UNION ALL SELECT max(key) FROM audit
+  UNION ALL SELECT max(key) FROM callback_request
 ) AS keys

@@ -6,5 +6,6 @@ SELECT max(
   coalesce((SELECT max(key) FROM endpoint_revision), 0),
   coalesce((SELECT max(key) FROM environment), 0),
   coalesce((SELECT max(key) FROM audit), 0),
-  coalesce((SELECT max(key) FROM request), 0)
+  coalesce((SELECT max(key) FROM request), 0),
+  coalesce((SELECT max(key) FROM callback_request), 0)
 )

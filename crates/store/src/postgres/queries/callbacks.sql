@@ -1,0 +1,12 @@
+SELECT key, nonce, environment, application, application_nonce, kind, state, expires_at, silence, seen_at,
+       taken, most, failed, answer, version, turn, terms, sealed, source, source_nonce, reference, tags,
+       metadata, created_at, settled_at, settled_by, settled_nonce, requests
+FROM callback
+WHERE environment = $1 AND {condition} AND key > $2 AND key < $3
+  AND ($4 IS NULL OR reference = $4)
+  AND ($5 IS NULL OR application = $5)
+  AND ($6 IS NULL OR CASE WHEN state <= 1 AND due_at <= $7 THEN 4 ELSE state END = ANY ($6))
+  AND ($8 IS NULL OR kind = $8)
+  AND ($9 IS NULL OR tags::jsonb ? $9)
+ORDER BY key {direction}
+LIMIT $10

@@ -1,0 +1,1 @@
+DELETE FROM callback WHERE key = ?1

@@ -1,0 +1,1 @@
+DELETE FROM callback_meeting WHERE callback = ?1

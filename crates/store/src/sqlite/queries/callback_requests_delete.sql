@@ -1,0 +1,1 @@
+DELETE FROM callback_request WHERE key IN (SELECT key FROM callback_request WHERE callback = ?1 LIMIT ?2)
