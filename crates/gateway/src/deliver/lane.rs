@@ -495,7 +495,7 @@ mod tests {
     fn a_full_head_leaves_the_rest_in_the_store() {
         let mut lane = lane();
         (1..=6).for_each(|delivery| offer(&mut lane, delivery));
-        assert_eq!(lane.held(), Held { deliveries: 4, bytes: 8, pressing: 0 });
+        assert_eq!(lane.held(), Held { deliveries: 4, bytes: 8, pressing: 0, idle: 0 });
         assert!(lane.spilled);
         // What comes later waits behind what is in the store.
         lane.next(Instant::now());
