@@ -128,8 +128,8 @@ pub trait Callbacks {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Errand>, Unavailable>>;
 
-    /// When the next is to be done.
-    fn next_errand(&self) -> BoxFuture<'_, Result<Option<Timestamp>, Unavailable>>;
+    /// When the next is to be done that is not due at `now`.
+    fn next_errand(&self, now: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, Unavailable>>;
 
     /// Forgets callbacks that ended before, with their requests, and what was remembered until now
     /// and met nothing; a bounded number. Returns whether there are more.

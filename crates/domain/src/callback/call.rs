@@ -95,7 +95,7 @@ pub struct Reply<'a> {
     pub location: Option<&'a str>,
     /// The `Retry-After` header, read by [`crate::retry::parse_retry_after`].
     pub retry_after: Option<Duration>,
-    /// Whether the answer came whole.
+    /// Whether the body is no larger than what is taken.
     pub complete: bool,
 }
 
@@ -192,7 +192,8 @@ impl Stage {
             (408 | 425 | 429 | 500..=599, ..) => {
                 Next::Later(self.clone(), asked.unwrap_or_else(|| gap(attempts)))
             }
-            (200..=299, ..) if !reply.complete => Next::Later(self.clone(), gap(attempts)),
+            // It will not be smaller the next time.
+            (200..=299, ..) if !reply.complete => Next::Answered { failed: true },
             (200..=299, ..) => Next::Answered { failed: false },
             _ => Next::Answered { failed: true },
         }
@@ -347,7 +348,7 @@ mod tests {
             (Stage::Send, asks(429, 7), 0, sent(secs(7))),
             (Stage::Send, asks(503, 86_400), 0, sent(LONGEST)),
             (Stage::Send, asks(503, 0), 0, sent(SHORTEST)),
-            (Stage::Send, cut(200), 1, sent(secs(5))),
+            (Stage::Send, cut(200), 1, failed.clone()),
             (poll("/1"), reply(202), 0, Next::Later(poll("/1"), secs(2))),
             (poll("/1"), asks(202, 9), 0, Next::Later(poll("/1"), secs(9))),
             (poll("/1"), to(202, "/2"), 0, Next::Later(poll("/2"), secs(2))),

@@ -22,6 +22,7 @@ mod guard;
 mod hosts;
 mod meter;
 mod network;
+mod once;
 mod reason;
 mod tls;
 
@@ -30,5 +31,6 @@ pub use exchange::{Answer, ExchangeFailure, Limits, exchange};
 pub use guard::{Guard, Ports, Refused};
 pub use hosts::Hosts;
 pub use network::{ResolverError, SystemNetwork};
+pub use once::Once;
 pub use reason::Reason;
 pub use tls::{Tls, TlsError};

@@ -7,8 +7,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, header};
-use http_body_util::Full;
 use ringback_domain::{
     provider::FetchedKeys,
     target::{Rules, Target},
@@ -16,7 +14,7 @@ use ringback_domain::{
 };
 use tokio::time::Instant;
 
-use crate::outbound::{self, Connector, exchange};
+use crate::outbound::{self, Connector, Once};
 
 /// How long a key is used before it is fetched again.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -112,26 +110,12 @@ impl Keys {
         let target =
             Target::parse(url, Rules { require_https: true }).map_err(|error| error.to_string())?;
         let deadline = Instant::now() + PATIENCE;
-        let opened = self.0.connector.connect(&target, deadline).await;
-        let outbound::Opened { mut sender, connection, .. } =
-            opened.map_err(|failure| failure.reason.as_str().to_owned())?;
-        let mut request = Request::new(Full::new(Bytes::new()));
-        *request.uri_mut() = target.path_and_query.parse().map_err(|_| "url_refused")?;
-        let host = HeaderValue::from_str(&target.host_header).map_err(|_| "url_refused")?;
-        request.headers_mut().insert(header::HOST, host);
-        let accept = HeaderValue::from_static("application/json, application/x-pem-file, */*");
-        request.headers_mut().insert(header::ACCEPT, accept);
+        let accept = "application/json, application/x-pem-file, */*".to_owned();
+        let headers = [("accept".to_owned(), accept)];
+        let once = Once { method: "GET", target: &target, headers: &headers, body: Bytes::new() };
         let limits = outbound::Limits { keep: MAX_DOCUMENT, read: MAX_DOCUMENT, headers: 100 };
-        let driven = async {
-            connection.await;
-            // What came before its end is still to be read.
-            std::future::pending::<()>().await;
-        };
-        let answer = tokio::select! {
-            answer = exchange(&mut sender, request, &limits, deadline) => answer,
-            () = driven => return Err("closed".to_owned()),
-        };
-        let answer = answer.map_err(|failure| failure.reason.as_str().to_owned())?;
+        let answer = self.0.connector.once(once, &limits, deadline).await;
+        let answer = answer.map_err(|reason| reason.as_str().to_owned())?;
         if !answer.status.is_success() {
             return Err(format!("status {}", answer.status.as_u16()));
         }

@@ -554,7 +554,8 @@ pub(super) async fn an_errand_is_done_until_it_is_ended(mut bench: Bench<'_>) {
     bench.store.create_callback(new.clone()).await.unwrap();
     bench.reopen().await;
     let due = async |now| bench.store.due_errands(now, 10).await.unwrap();
-    assert_eq!(bench.store.next_errand().await, Ok(Some(at(5))));
+    assert_eq!(bench.store.next_errand(at(4)).await, Ok(Some(at(5))));
+    assert_eq!(bench.store.next_errand(at(5)).await, Ok(None));
     assert_eq!((due(at(4)).await, due(at(5)).await), (vec![], vec![errand.clone()]));
     let next = Errand { due_at: at(9), attempts: 1, work: b"poll".to_vec(), ..errand };
     bench.store.put_errand(next.clone()).await.unwrap();
@@ -566,7 +567,7 @@ pub(super) async fn an_errand_is_done_until_it_is_ended(mut bench: Bench<'_>) {
     // What is forgotten has nothing to be done.
     stepped(&bench, step(&bench, id, state::Act::Cancel, at(6))).await;
     assert_eq!(bench.store.forget_callbacks(at(7), at(7)).await, Ok(false));
-    assert_eq!((due(at(9)).await, bench.store.next_errand().await), (vec![], Ok(None)));
+    assert_eq!((due(at(9)).await, bench.store.next_errand(NOW).await), (vec![], Ok(None)));
 }
 
 /// Thousands of callbacks at once, each with what happens to it in an order of its own, and the store

@@ -207,11 +207,11 @@ impl Callbacks for Postgres {
         })
     }
 
-    fn next_errand(&self) -> BoxFuture<'_, Result<Option<Timestamp>, Unavailable>> {
-        self.transact(|transaction| {
+    fn next_errand(&self, now: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, Unavailable>> {
+        self.transact(move |transaction| {
             Box::pin(async move {
-                let sql = include_str!("queries/callback_errand_next.sql");
-                Ok(transaction.row(sql, &[]).await?.map(|row| Timestamp(row.get(0))))
+                let (sql, now) = (include_str!("queries/callback_errand_next.sql"), now.millis());
+                Ok(transaction.row(sql, &[int8(&now)]).await?.map(|row| Timestamp(row.get(0))))
             })
         })
     }

@@ -184,11 +184,12 @@ impl Callbacks for Sqlite {
         })
     }
 
-    fn next_errand(&self) -> BoxFuture<'_, Result<Option<Timestamp>, Unavailable>> {
-        self.read(|connection| {
+    fn next_errand(&self, now: Timestamp) -> BoxFuture<'_, Result<Option<Timestamp>, Unavailable>> {
+        self.read(move |connection| {
             let mut select =
                 connection.prepare_cached(include_str!("queries/callback_errand_next.sql"))?;
-            let next: Option<i64> = select.query_row([], |row| row.get(0)).optional()?;
+            let next: Option<i64> =
+                select.query_row([now.millis()], |row| row.get(0)).optional()?;
             Ok(next.map(Timestamp))
         })
     }
