@@ -7,6 +7,7 @@
 
 mod api;
 mod backing;
+mod callbacks;
 mod clock;
 mod floor;
 mod fsync_probe;
@@ -54,6 +55,13 @@ struct Arguments {
     /// One short round of everything, to see that it works
     #[arg(long)]
     quick: bool,
+    /// Only callbacks: how soon whoever waits is told, how late deadlines are; without the floor
+    #[arg(long, conflicts_with_all = ["shapes", "floor_only", "json"])]
+    callbacks: bool,
+    /// How many callbacks are open while deadlines pass
+    #[arg(long, value_name = "N", default_value_t = 1_000_000,
+        value_parser = clap::value_parser!(u32).range(0..=5_000_000))]
+    open: u32,
     /// Only the floor and the disk; no server is needed
     #[arg(long)]
     floor_only: bool,
@@ -176,9 +184,15 @@ impl Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(run) if run.lost() == 0 => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(1),
+    let arguments = Arguments::parse();
+    let done = if arguments.callbacks {
+        run_callbacks(&arguments)
+    } else {
+        run(&arguments).map(|run| run.lost() == 0)
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(2)
@@ -186,21 +200,62 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<Run> {
-    raise_descriptor_limit();
-    let home = env::var_os("CARGO_MANIFEST_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-    let repository = home.parent().context("the benchmark lies in no repository")?;
-    let parent = arguments.dir.clone().unwrap_or_else(|| home.join("target").join("run"));
-    let workdir = Workdir::create(&parent)?;
-    clean_up_when_interrupted(workdir.path().to_owned())?;
-
-    let cases = arguments.cases();
-    let binary = match &arguments.server {
-        Some(binary) => binary.canonicalize().with_context(|| binary.display().to_string())?,
-        None if cases.is_empty() => PathBuf::new(),
-        None => server::build(repository)?,
+/// Whether every limit was met.
+fn run_callbacks(arguments: &Arguments) -> Result<bool> {
+    let place = Place::prepare(arguments)?;
+    let binary = place.server(arguments)?;
+    let dir = place.workdir.path();
+    let sizes = if arguments.quick {
+        callbacks::Sizes { open: 500, waiters: 100, many: 2_000 }
+    } else {
+        callbacks::Sizes { open: 10_000, waiters: 2_000, many: arguments.open as usize }
     };
+    let on_postgres = arguments.stores.contains(&Store::Postgres);
+    let postgres = on_postgres.then(|| Postgres::start(dir)).transpose()?;
+    let mut met = true;
+    for store in &arguments.stores {
+        let told = callbacks::run(&binary, dir, *store, postgres.as_ref(), sizes)?;
+        met &= !told.contains("NOT met");
+        print!("{told}");
+    }
+    Ok(met)
+}
+
+/// Where a run works.
+struct Place {
+    home: PathBuf,
+    workdir: Workdir,
+}
+
+impl Place {
+    fn prepare(arguments: &Arguments) -> Result<Place> {
+        raise_descriptor_limit();
+        let home = env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let parent = arguments.dir.clone().unwrap_or_else(|| home.join("target").join("run"));
+        let workdir = Workdir::create(&parent)?;
+        clean_up_when_interrupted(workdir.path().to_owned())?;
+        Ok(Place { home, workdir })
+    }
+
+    fn repository(&self) -> Result<&Path> {
+        self.home.parent().context("the benchmark lies in no repository")
+    }
+
+    /// The server's binary, built if none is named.
+    fn server(&self, arguments: &Arguments) -> Result<PathBuf> {
+        match &arguments.server {
+            Some(binary) => binary.canonicalize().with_context(|| binary.display().to_string()),
+            None => server::build(self.repository()?),
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<Run> {
+    let place = Place::prepare(arguments)?;
+    let (repository, workdir) = (place.repository()?, &place.workdir);
+    let cases = arguments.cases();
+    let binary = if cases.is_empty() { PathBuf::new() } else { place.server(arguments)? };
     let cores = thread::available_parallelism()?.get();
     let sizes = arguments.sizes();
     let on_postgres = cases.iter().any(|case| case.store == Store::Postgres);
