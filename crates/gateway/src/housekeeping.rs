@@ -19,11 +19,19 @@ const FORGET: Duration = Duration::from_secs(3_600);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Keeps house until it is dropped.
-/// `audit` is how long entries of the audit log are kept.
-pub async fn run(store: Arc<dyn Store>, world: World, metrics: Metrics, audit: Duration) {
+/// `audit` is how long entries of the audit log are kept, `ended` how long callbacks are once they
+/// have ended.
+pub async fn run(
+    store: Arc<dyn Store>,
+    world: World,
+    metrics: Metrics,
+    audit: Duration,
+    ended: Duration,
+) {
     tokio::join!(
         sweep(&*store, &world),
         forget(&*store, &world, audit),
+        forget_callbacks(&*store, &world, ended),
         look(&*store, &world, &metrics)
     );
 }
@@ -36,6 +44,18 @@ async fn forget(store: &dyn Store, world: &World, audit: Duration) {
             false
         });
         sleep(if more { PAUSE } else { FORGET }).await;
+    }
+}
+
+/// Forgets callbacks that ended long ago, and what was remembered for those that never came.
+async fn forget_callbacks(store: &dyn Store, world: &World, ended: Duration) {
+    loop {
+        let now = world.clock.now();
+        let more = store.forget_callbacks(now - ended, now).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "old callbacks could not be forgotten yet");
+            false
+        });
+        sleep(if more { PAUSE } else { SWEEP }).await;
     }
 }
 

@@ -30,6 +30,14 @@ pub enum Error {
     /// The cipher failed.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// The keys of URLs cannot be used.
+    #[error("the keys of callback URLs in {origin} cannot be used: {what}")]
+    UrlKeys {
+        /// Where they came from.
+        origin: String,
+        /// What is wrong with them.
+        what: String,
+    },
     /// The key is none.
     #[error("{origin} holds no key: {reason}")]
     Key {
@@ -55,7 +63,7 @@ pub async fn check(
 ) -> Result<(), Error> {
     let context = Context { environment: 0, owner: 0, purpose: CANARY };
     let sealed = keyring.seal(entropy.bytes(), &context, CANARY.as_bytes())?;
-    let kept = store.keep_first(CANARY, sealed).await?;
+    let kept = store.keep_first(CANARY.to_owned(), sealed).await?;
     keyring.open(&context, &kept).map(|_| ()).map_err(Error::Wrong)
 }
 
@@ -81,7 +89,7 @@ pub fn load(
 fn beside(data: &Path, entropy: &dyn Entropy) -> Result<MasterKey, Error> {
     let path = data.join(FILE);
     if !path.exists() {
-        write(&path, &MasterKey::new(entropy.bytes()))?;
+        write(&path, &MasterKey::new(entropy.bytes()).to_text())?;
     }
     tracing::warn!(
         path = %path.display(),
@@ -91,7 +99,8 @@ fn beside(data: &Path, entropy: &dyn Entropy) -> Result<MasterKey, Error> {
     parse(&path.display().to_string(), &read(&path)?)
 }
 
-fn write(path: &Path, key: &MasterKey) -> Result<(), Error> {
+/// Writes a file that only its owner may read; it is there as a whole or not at all.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Error> {
     // Written under another name first: a half-written key would lock everything out.
     let partial = path.with_extension("partial");
     let attempt = || {
@@ -101,7 +110,7 @@ fn write(path: &Path, key: &MasterKey) -> Result<(), Error> {
             .truncate(true)
             .mode(0o600)
             .open(&partial)?;
-        file.write_all(key.to_text().as_bytes())?;
+        file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&partial, path)?;
         fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
@@ -109,7 +118,8 @@ fn write(path: &Path, key: &MasterKey) -> Result<(), Error> {
     attempt().map_err(|reason| Error::File { path: path.display().to_string(), reason })
 }
 
-fn read(path: &Path) -> Result<String, Error> {
+/// The text of a key file.
+pub(crate) fn read(path: &Path) -> Result<String, Error> {
     fs::read_to_string(path)
         .map_err(|reason| Error::File { path: path.display().to_string(), reason })
 }

@@ -12,6 +12,7 @@ pub mod core;
 pub mod http;
 
 pub mod auth;
+pub mod callback;
 pub mod receive;
 pub mod send;
 

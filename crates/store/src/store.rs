@@ -293,7 +293,7 @@ pub trait Store:
     /// Keeps a value under a name unless there is one already; returns the one that is kept.
     fn keep_first(
         &self,
-        name: &'static str,
+        name: String,
         value: Vec<u8>,
     ) -> BoxFuture<'_, Result<Vec<u8>, Unavailable>>;
     /// Writes and reads something, for the health check.

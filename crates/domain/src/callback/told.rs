@@ -18,6 +18,9 @@ use crate::time::Timestamp;
 /// The largest body that is put into a message; of a larger one there is only what is said about it.
 pub const INLINE: usize = 64 * 1024;
 
+/// What a form's body is.
+pub const FORM: &str = "application/x-www-form-urlencoded";
+
 /// The type of the message about a callback that was made.
 pub const CREATED: &str = "callback.created";
 
@@ -141,12 +144,11 @@ pub fn content(content_type: Option<&str>, body: &[u8], most: usize) -> Value {
         value["truncated"] = json!(true);
         return value;
     }
-    let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    let essence = essence.to_ascii_lowercase();
+    let essence = essence(content_type);
     let is_json = essence.is_empty() || essence == "application/json" || essence.ends_with("+json");
     let (name, parsed) = if let (true, Ok(parsed)) = (is_json, serde_json::from_slice(body)) {
         ("json", parsed)
-    } else if essence == "application/x-www-form-urlencoded" {
+    } else if essence == FORM {
         ("form", form(body))
     } else if let Ok(text) = std::str::from_utf8(body) {
         ("text", json!(text))
@@ -155,6 +157,17 @@ pub fn content(content_type: Option<&str>, body: &[u8], most: usize) -> Value {
     };
     value[name] = parsed;
     value
+}
+
+/// Whether a body of this type is a form.
+pub fn is_form(content_type: Option<&str>) -> bool {
+    essence(content_type) == FORM
+}
+
+/// A media type without its parameters, in lower case.
+fn essence(content_type: Option<&str>) -> String {
+    let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
 }
 
 /// The fields of a form or a query; one that comes more than once is a list.

@@ -70,6 +70,16 @@ impl UrlKeys {
         self.0.keys().last().map(|version| Turn { version: *version, turn: 0 })
     }
 
+    /// What tells the keys apart and opens nothing, by their versions.
+    pub fn fingerprints(&self) -> impl Iterator<Item = (u8, [u8; 32])> {
+        self.0.iter().map(|(version, key)| {
+            let tag = hmac::sign(key, b"ringback callback fingerprint");
+            let mut fingerprint = [0; 32];
+            fingerprint.copy_from_slice(tag.as_ref());
+            (*version, fingerprint)
+        })
+    }
+
     /// What stands in the URL of a callback; none if the key of its turn is gone.
     pub fn token(&self, purpose: Purpose, id: CallbackId, turn: Turn) -> Option<Token> {
         let secret = self.secret(purpose, id.0, turn)?;

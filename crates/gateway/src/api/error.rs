@@ -236,6 +236,10 @@ impl From<WriteError> for Error {
         let detail = error.to_string();
         match error {
             WriteError::NotFound(what) => Error::NotFound(what),
+            WriteError::Conflict("idempotency key") => {
+                let detail = "the idempotency key was used with another request body".to_owned();
+                Error::Conflict { code: "idempotency_conflict", detail }
+            }
             WriteError::Conflict(_) => Error::Conflict { code: "conflict", detail },
             WriteError::Limit(_) => Error::Refused { code: "limit_reached", detail },
             WriteError::Repeated(_) => Error::Conflict { code: "idempotency_conflict", detail },

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ringback_domain::{
-    id::{AttemptId, Key, Kind, RequestId, TaskId},
+    id::{AttemptId, CallbackId, CallbackRequestId, Key, Kind, RequestId, TaskId},
     json::check_depth,
     scope::{Reference, Scope},
     time::Timestamp,
@@ -132,6 +132,11 @@ pub(super) struct Source;
 /// A request that arrived at a source: id.
 pub(super) struct Arrived;
 
+/// A callback: id.
+pub(super) struct Callback;
+/// A request that arrived at a callback: id.
+pub(super) struct CallbackRequest;
+
 impl Nameable for Application {
     type Reference = Reference;
     const SEGMENT: &'static str = "app_id";
@@ -185,6 +190,22 @@ impl Nameable for Arrived {
     const SEGMENT: &'static str = "request_id";
     fn read(segment: &str) -> Result<RequestId, Error> {
         segment.parse().map_err(|_| Error::NotFound("request"))
+    }
+}
+
+impl Nameable for Callback {
+    type Reference = CallbackId;
+    const SEGMENT: &'static str = "callback_id";
+    fn read(segment: &str) -> Result<CallbackId, Error> {
+        segment.parse().map_err(|_| Error::NotFound("callback"))
+    }
+}
+
+impl Nameable for CallbackRequest {
+    type Reference = CallbackRequestId;
+    const SEGMENT: &'static str = "callback_request_id";
+    fn read(segment: &str) -> Result<CallbackRequestId, Error> {
+        segment.parse().map_err(|_| Error::NotFound("callback request"))
     }
 }
 

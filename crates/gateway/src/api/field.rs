@@ -75,6 +75,28 @@ impl Problems {
         self.list.push(Problem::at(&loc, what));
     }
 
+    /// Notes that what this path leads to, from here on, is wrong.
+    pub(super) fn add_at(&mut self, path: &[String], what: impl ToString) {
+        let mut loc: Vec<&str> = self.within.iter().map(AsRef::as_ref).collect();
+        loc.extend(path.iter().map(String::as_str));
+        self.list.push(Problem::at(&loc, what));
+    }
+
+    /// The value with this name, of those that there are.
+    pub(super) fn one_of<T: Copy>(
+        &mut self,
+        field: &str,
+        name: Option<&str>,
+        known: &[(&str, T)],
+    ) -> Option<T> {
+        let found = known.iter().find(|(one, _)| Some(*one) == name).map(|(_, value)| *value);
+        if name.is_some() && found.is_none() {
+            let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+            self.add(field, format!("it is one of {}", names.join(", ")));
+        }
+        found
+    }
+
     /// Passes the good value on and notes the bad one.
     pub(super) fn check<T, E: ToString>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
         result.map_err(|what| self.add(field, what)).ok()

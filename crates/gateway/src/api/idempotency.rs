@@ -17,7 +17,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use ringback_domain::idempotency::Claim;
+use ringback_domain::{idempotency::Claim, time::Timestamp};
 use ringback_store::{Answer, Claimed};
 use serde::de::DeserializeOwned;
 
@@ -103,6 +103,14 @@ pub fn key(headers: &HeaderMap) -> Result<Option<&str>, Error> {
     value.transpose().map_err(|_| ringback_domain::idempotency::KeyError.into())
 }
 
+/// Checks a key that is claimed elsewhere.
+///
+/// # Errors
+/// 422 when it is none.
+pub(super) fn check(environment: i64, key: &str, now: Timestamp) -> Result<(), Error> {
+    Ok(Claim::new(environment, "POST", "", key, b"", now).map(|_| ())?)
+}
+
 async fn claim(
     api: &Api,
     Caller { environment, now }: Caller,
@@ -176,8 +184,6 @@ fn place(environment: i64, claim: &Claim) -> vault::Context<'static> {
 
 #[cfg(test)]
 mod tests {
-    use ringback_domain::time::Timestamp;
-
     use super::*;
 
     #[test]

@@ -22,6 +22,7 @@ mod application;
 mod attempt;
 mod attempted;
 mod audit;
+mod callback;
 mod endpoint;
 mod environment;
 mod event_type;
@@ -52,6 +53,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     auth::Authenticator,
+    callback::Callbacks,
     log::Lanes,
     outbound::Hosts,
     quota::Quotas,
@@ -95,6 +97,8 @@ pub struct Parts {
     pub directory: Directory,
     /// Takes what arrived at sources and was not taken before.
     pub sources: receive::Door,
+    /// Makes callbacks, and waits for them.
+    pub callbacks: Callbacks,
     /// Where this server is reached from outside: `https://hooks.example.com`.
     pub public_url: String,
     /// What applications may use.
@@ -147,6 +151,7 @@ pub struct Shared {
     catalog: Catalog,
     directory: Directory,
     sources: receive::Door,
+    callbacks: Callbacks,
     public_url: String,
     keyring: Arc<Keyring>,
     vault: Vault,
@@ -159,7 +164,7 @@ impl Api {
     pub fn new(parts: Parts) -> Api {
         let Parts { store, world, keyring, auth, lanes, bell, quotas, rules, probes, .. } = parts;
         let (catalog, directory, public_url) = (parts.catalog, parts.directory, parts.public_url);
-        let (sources, hosts) = (parts.sources, parts.hosts);
+        let (sources, callbacks, hosts) = (parts.sources, parts.callbacks, parts.hosts);
         let vault = Vault::new(Arc::clone(&keyring), Arc::clone(&world.entropy));
         let (turns, checked) = Default::default();
         Api(Arc::new(Shared {
@@ -175,6 +180,7 @@ impl Api {
             catalog,
             directory,
             sources,
+            callbacks,
             public_url,
             keyring,
             vault,

@@ -13,7 +13,7 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    Api, application, attempt, attempted, audit, endpoint, environment,
+    Api, application, attempt, attempted, audit, callback, endpoint, environment,
     error::{ErrorOut, InvalidOut},
     event_type, explain, health, message, not_implemented, portal, quota,
     reply::{render, rendered},
@@ -41,6 +41,8 @@ const SCHEME: &str = "bearer";
         (name = "Event Type", description = "What can happen"),
         (name = "Message", description = "What happened"),
         (name = "Message Attempt", description = "How each request to an endpoint went"),
+        (name = "Callback", description = "A URL that is handed out, and the answer it waits for"),
+        (name = "Callback Request", description = "What arrived at a callback"),
         (name = "Statistics", description = "What applications use"),
         (name = "Background Task", description = "What takes longer than a request may"),
         (name = "Authentication", description = "Tokens for the portals of applications"),
@@ -90,6 +92,7 @@ fn documented() -> OpenApiRouter<Api> {
         .merge(task::routes())
         .merge(portal::routes())
         .merge(source::routes())
+        .merge(callback::routes())
         .merge(environment::routes())
         .merge(audit::routes())
         .merge(health::routes())

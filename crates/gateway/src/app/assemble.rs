@@ -17,6 +17,7 @@ use super::Error;
 use crate::{
     api::{self, Api},
     auth::{Authenticator, Bootstrap},
+    callback::{self, Callbacks},
     config::{Config, HostPort},
     control::tokens::Tokens,
     core::{Core, Mailbox, Phase},
@@ -50,9 +51,11 @@ pub(super) struct Assembled {
     pub(super) draining: Arc<AtomicBool>,
     pub(super) bell: Arc<Bell>,
     pub(super) quotas: Arc<Quotas>,
+    pub(super) callbacks: Callbacks,
     services: Arc<Services>,
     door: Door,
     sources: receive::Door,
+    callback_door: callback::Door,
     api: Api,
 }
 
@@ -88,9 +91,11 @@ pub(super) async fn assemble(
     catalog: Catalog,
 ) -> Result<Assembled, Error> {
     let keyring = Arc::new(keyring::load(&config.secrets, data, &*world.entropy)?);
+    let url_keys = callback::keys::load(&config.callback, data, &*world.entropy)?;
     let metrics = Metrics::new();
     let store = wiring::store(config, data, &metrics)?;
     keyring::check(&keyring, &*store, &*world.entropy).await?;
+    callback::keys::check(&config.callback, &url_keys, &*store).await?;
     let now = world.clock.now();
     let environment = store.environment(DEFAULT_ENVIRONMENT.to_owned(), now).await?;
     let bootstrap = config.bootstrap_token.as_ref();
@@ -147,6 +152,24 @@ pub(super) async fn assemble(
         retention: config.retention(),
         metrics: metrics.clone(),
     });
+    let callbacks = Callbacks::new(callback::Parts {
+        store: Arc::clone(&store),
+        lanes: Arc::clone(&lanes),
+        world: world.clone(),
+        keyring: Arc::clone(&keyring),
+        keys: url_keys,
+        public_url: public_url.clone(),
+        retention: config.retention(),
+    });
+    let callback_door = callback::Door::new(callback::Doors {
+        callbacks: callbacks.clone(),
+        sources: sources.clone(),
+        body_limit: config.limits.body_bytes,
+        read_timeout: config.limits.read_timeout,
+        requests_per_url: config.callback.requests_per_url,
+        requests_per_address: config.callback.requests_per_address,
+        allowed_origins: config.callback.allowed_origins.clone(),
+    });
     let draining = Arc::new(AtomicBool::new(false));
     let encoded = metrics.clone();
     let probes = api::Probes {
@@ -165,6 +188,7 @@ pub(super) async fn assemble(
         catalog,
         directory,
         sources: sources.clone(),
+        callbacks: callbacks.clone(),
         public_url,
         quotas: Arc::clone(&quotas),
         rules,
@@ -182,9 +206,11 @@ pub(super) async fn assemble(
         draining,
         bell,
         quotas,
+        callbacks,
         services,
         door,
         sources,
+        callback_door,
         api,
     })
 }
@@ -282,7 +308,8 @@ impl Assembled {
         shared: Handle,
         phase: watch::Receiver<Phase>,
     ) -> io::Result<(Vec<Running>, Dealt)> {
-        let Assembled { services, door, sources, api, engine, metrics, world, .. } = self;
+        let Assembled { services, door, sources, callback_door, api, engine, .. } = self.clone();
+        let Assembled { metrics, world, .. } = self;
         let router = api::router(api, crate::send::routes(door.clone()));
         let mut running = Vec::new();
         let mut mailboxes = Vec::new();
@@ -293,7 +320,7 @@ impl Assembled {
             let (leaving, clients) = oneshot::channel();
             let (services, posts) = (Arc::clone(&services), Arc::clone(posts));
             let (door, router, shared) = (door.clone(), router.clone(), shared.clone());
-            let sources = sources.clone();
+            let (sources, callbacks) = (sources.clone(), callback_door.clone());
             let (metrics, mut phase) = (metrics.clone(), phase.clone());
             let entropy = Arc::clone(&world.entropy);
             let header_timeout = config.limits.header_timeout;
@@ -301,6 +328,7 @@ impl Assembled {
                 let front = http::Front {
                     door: door.on_core(),
                     sources: sources.on_core(),
+                    callbacks,
                     api: router,
                     shared,
                     header_timeout,

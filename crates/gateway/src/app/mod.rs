@@ -119,6 +119,7 @@ async fn serve(
         assemble::assemble(&config, world, lock.dir(), address, files, catalog.clone()).await?;
     let Assembled { store, world, metrics, engine, tokens, auth, draining, bell, quotas, .. } =
         assembled.clone();
+    let callbacks = assembled.callbacks.clone();
     let (mut cores, mailboxes) = assembled.start_cores(&config, shared.handle(), phases)?;
 
     let mut tasks = JoinSet::new();
@@ -128,7 +129,10 @@ async fn serve(
         world.clone(),
         metrics,
         config.audit_retention(),
+        config.retention(),
     ));
+    let timer = callbacks.clone();
+    tasks.spawn(async move { timer.keep_time().await });
     tasks.spawn(catalog.keep());
     tasks.spawn(quotas.keep(Arc::clone(&store), world.clone()));
     let (lanes, clock) = (Arc::new(engine.clone()), world.clone());
@@ -161,6 +165,7 @@ async fn serve(
     tracing::info!("stopping: finishing what is under way");
     draining.store(true, Ordering::Relaxed);
     dealing.abort();
+    callbacks.close();
     let ending = async {
         // Clients first: what they are told to be accepted must be committed.
         let _ = phase.send(Phase::Closing);

@@ -26,8 +26,8 @@ use std::time::Duration;
 
 pub use file::{File, ReadError};
 pub use layers::Origin;
-pub use secret::{Secret, SecretKey};
-pub use sections::{Config, Delivery, Limits, Log, LogFormat, Quota, Retention, Secrets, Store};
+pub use secret::{Secret, SecretKey, UrlKeys};
+pub use sections::{Callback, Config, Delivery, Limits, Log, LogFormat, Quota, Retention, Secrets, Store};
 pub use value::{HostPort, Ports};
 
 use layers::Layers;
@@ -156,6 +156,9 @@ impl Config {
         };
         if self.secrets.key.is_some() && self.secrets.key_file.is_some() {
             wrong("secrets.key_file", "cannot stand beside secrets.key: give one of them");
+        }
+        if !self.callback.url_keys.is_empty() && self.callback.url_keys_file.is_some() {
+            wrong("callback.url_keys_file", "cannot stand beside callback.url_keys: give one of them");
         }
         if self.delivery.response_kept > self.delivery.response_read {
             wrong("delivery.response_kept", "cannot be more than delivery.response_read");

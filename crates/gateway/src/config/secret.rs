@@ -1,6 +1,6 @@
 //! Values that no log, message or dump may show.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 
@@ -56,6 +56,54 @@ impl SecretKey {
 }
 
 impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+/// Keys of 32 bytes by their versions, the oldest first.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct UrlKeys(BTreeMap<u8, SecretKey>);
+
+impl UrlKeys {
+    /// Reads keys as `VERSION:KEY`, one a line or between commas, in any order.
+    ///
+    /// # Errors
+    /// What they have to be, without repeating one.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let items = text.split(['\n', ',']).map(str::trim);
+        Self::read(items.filter(|item| !item.is_empty() && !item.starts_with('#')))
+    }
+
+    pub(super) fn read<'a>(items: impl Iterator<Item = &'a str>) -> Result<Self, String> {
+        let mut keys = BTreeMap::new();
+        for item in items {
+            let (version, key) = item.split_once(':').unwrap_or_default();
+            let version = version.trim().parse().map_err(|_| {
+                "must be keys as VERSION:KEY, with versions from 0 to 255".to_owned()
+            })?;
+            let key = SecretKey::parse(key)
+                .ok_or("must have keys of 32 bytes as base64 or 64 hexadecimal digits")?;
+            if keys.insert(version, key).is_some() {
+                return Err(format!("has version {version} twice"));
+            }
+        }
+        Ok(Self(keys))
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Versions and keys.
+    pub fn iter(&self) -> impl Iterator<Item = (u8, &SecretKey)> {
+        self.0.iter().map(|(version, key)| (*version, key))
+    }
+}
+
+impl fmt::Debug for UrlKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[secret]")
     }

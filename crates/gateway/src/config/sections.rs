@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use ipnet::{IpNet, Ipv6Net};
 
-use super::secret::{Secret, SecretKey, database_shape, token_shape};
+use super::secret::{Secret, SecretKey, UrlKeys, database_shape, token_shape};
 use super::setting::settings;
 use super::value::{
-    HostPort, Ports, at_least, between, bytes, list_of, nat64_length, public_url_shape, secs,
-    within,
+    HostPort, Ports, at_least, between, bytes, list_of, nat64_length, origin_shape,
+    public_url_shape, secs, within,
 };
 
 settings! {
@@ -41,6 +41,8 @@ settings! {
         retention: Retention;
         /// How secrets are encrypted at rest.
         secrets: Secrets;
+        /// Callback URLs.
+        callback: Callback;
         /// What is logged.
         log: Log;
         /// Where everything is kept.
@@ -177,6 +179,27 @@ settings! {
         key: Option<SecretKey> = None;
         /// File outside the data directory that holds the key. Default: none.
         key_file: Option<PathBuf> = None;
+    }
+}
+
+settings! {
+    /// Callback URLs: what makes them, who may follow them, and how often they may be called.
+    ///
+    /// Without keys one is created beside the data. A copy of the store opens no URL without them.
+    pub struct Callback in "callback" {
+        /// Keys that make the URLs, as VERSION:KEY, each 32 bytes as base64 or 64 hexadecimal
+        /// digits; the newest version makes the URLs of new callbacks. Default: none.
+        url_keys: UrlKeys = UrlKeys::default();
+        /// File outside the data directory that holds such keys, one a line. Default: none.
+        url_keys_file: Option<PathBuf> = None;
+        /// Origins whose pages may follow callbacks with a wait token, such as
+        /// `https://shop.example.com`. Default: none.
+        allowed_origins: Vec<String> = Vec::new(), list_of(100, origin_shape);
+        /// Requests a second to one URL; more are answered 429. Default 100.
+        requests_per_url: u32 = 100, between(1, 1_000_000);
+        /// Requests a second from one address to all URLs; more are answered 429. Behind a proxy
+        /// all come from its address. Default 1000.
+        requests_per_address: u32 = 1_000, between(1, 10_000_000);
     }
 }
 

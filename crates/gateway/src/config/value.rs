@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::secret::{Secret, SecretKey};
+use super::secret::{Secret, SecretKey, UrlKeys};
 use super::sections::LogFormat;
 use super::setting::{Raw, Shown, Value};
 
@@ -241,6 +241,16 @@ impl Value for SecretKey {
     }
 }
 
+impl Value for UrlKeys {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        Self::read(items(raw).iter().map(String::as_str))
+    }
+
+    fn show(&self) -> Shown {
+        if self.is_empty() { Shown::Unset } else { Shown::Secret }
+    }
+}
+
 impl Value for Ports {
     fn read(raw: &Raw) -> Result<Self, String> {
         let ports =
@@ -336,6 +346,16 @@ impl Item for HostPort {
     }
 }
 
+impl Item for String {
+    fn read_item(text: &str) -> Result<Self, String> {
+        Self::read(&Raw::Text(text.to_owned()))
+    }
+
+    fn show_item(&self) -> String {
+        quoted(self)
+    }
+}
+
 impl Item for Ipv6Net {
     fn read_item(text: &str) -> Result<Self, String> {
         Self::read(&Raw::Text(text.to_owned()))
@@ -372,6 +392,15 @@ impl Item for SocketAddr {
     fn show_item(&self) -> String {
         quoted(self)
     }
+}
+
+/// Whether a text is an origin as browsers send it.
+pub(super) fn origin_shape(text: &String) -> Result<(), String> {
+    let origin = url::Url::parse(text).map(|url| url.origin().ascii_serialization());
+    if origin.is_ok_and(|origin| origin == *text && text.starts_with("http")) {
+        return Ok(());
+    }
+    Err(format!("must be an origin such as https://shop.example.com, found {text:?}"))
 }
 
 /// Whether a text is the beginning of URLs: scheme and host, perhaps a path.

@@ -4,16 +4,21 @@
 use std::{cell::Cell, convert::Infallible, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, response::Response};
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{runtime::Handle, sync::Notify, sync::watch, task::spawn_local};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+    task::{AbortHandle, spawn_local},
+};
 use tower::ServiceExt;
 use tracing::{Instrument, Span};
 
 use super::Dealt;
 use crate::{
     api::Origin,
+    callback,
     core::{Mailbox, Phase},
     receive,
     seam::Entropy,
@@ -30,6 +35,8 @@ pub struct Front {
     pub door: OnCore,
     /// What providers call.
     pub sources: receive::OnCore,
+    /// Where callbacks are answered and followed.
+    pub callbacks: callback::Door,
     /// Everything else, and where it runs.
     pub api: Router,
     /// The shared runtime.
@@ -103,6 +110,11 @@ async fn respond(
     if let Some(token) = receive::route(&request).map(str::to_owned) {
         return Ok(Box::pin(received(&front, &token, peer, request)).await);
     }
+    if let Some(route) = callback::route(&request) {
+        // The path is a secret: it is in no span.
+        let (parts, body) = request.into_parts();
+        return Ok(Box::pin(front.callbacks.accept(route, &parts, body, peer)).await);
+    }
     let Some(application) = send::route(&request).map(str::to_owned) else {
         // Boxed, so that the hot route does not carry its state around.
         return Ok(Box::pin(shared(&front, peer, request)).await);
@@ -138,11 +150,25 @@ async fn shared(front: &Front, peer: SocketAddr, mut request: Request<Incoming>)
     };
     let span = span(&request, trace);
     request.extensions_mut().insert(Origin { trace_id: trace.trace_id, address: peer });
+    let method = request.method().clone();
     let answer = front.api.clone().oneshot(request.map(Body::new)).instrument(span);
-    match front.shared.spawn(answer).await {
+    // Whoever reads and goes away leaves no wait behind. What changes something is carried through.
+    let reads = method == Method::GET;
+    let running = front.shared.spawn(answer);
+    let _abandoned = reads.then(|| Abandoned(running.abort_handle()));
+    match running.await {
         Ok(Ok(response)) => response,
         Ok(Err(never)) => match never {},
         Err(_) => failed(),
+    }
+}
+
+/// Ends what runs for a client, once nobody waits for it.
+struct Abandoned(AbortHandle);
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -238,7 +238,8 @@ impl Door {
     }
 }
 
-fn answer(reply: Reply) -> Response {
+/// An answer as it is sent.
+pub(crate) fn answer(reply: Reply) -> Response {
     let mut response = Response::new(Body::from(reply.body));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
     for (name, value) in reply.headers {

@@ -108,6 +108,11 @@ impl Directory {
         Ok(ready)
     }
 
+    /// The provider with this id; none if no file describes it.
+    pub(super) fn provider(&self, id: &str) -> Option<Arc<Provider>> {
+        self.0.catalog.get(id)
+    }
+
     /// Forgets everything: a source was changed.
     pub fn forget(&self) {
         let mut known = self.lock();

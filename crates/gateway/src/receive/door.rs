@@ -3,8 +3,10 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use ringback_domain::{
-    provider::{Event, Judgement, Reason, Reply, Request, State, Verdict},
+    id::Key,
+    provider::{Event, Judgement, Provider, Reason, Reply, Request, Settings, State, Verdict},
     seal::Keyring,
+    time::Timestamp,
 };
 use ringback_store::Store;
 
@@ -57,7 +59,7 @@ pub struct Door {
 pub(super) struct Busy;
 
 /// What a request is.
-pub(super) enum Judged {
+pub(crate) enum Judged {
     /// A challenge with its answer.
     Challenge(ringback_domain::provider::Answered),
     /// A challenge that must not be answered.
@@ -75,21 +77,39 @@ impl Door {
     /// Asks the provider's file what a request is, as of the time when it came. Keys that this
     /// takes are fetched now.
     pub(super) async fn judge(&self, call: &Call<'_>, request: &Request<'_>) -> Judged {
+        let whose = (call.provider, &call.ready.settings);
+        let when = (call.received_at, call.now);
+        self.judge_for(call.ready.source.id.key(), whose, request, when).await
+    }
+
+    /// The provider with this id; none if no file describes it.
+    pub(crate) fn provider(&self, id: &str) -> Option<Arc<Provider>> {
+        self.parts.directory.provider(id)
+    }
+
+    /// The same for whoever has such a provider and its settings. What is fetched is counted against
+    /// `owner`; `when` is when the request came, and now.
+    pub(crate) async fn judge_for(
+        &self,
+        owner: Key,
+        (provider, settings): (&Provider, &Settings),
+        request: &Request<'_>,
+        (received_at, now): (Timestamp, Timestamp),
+    ) -> Judged {
         let mut renewed = false;
         for _ in 0..FETCHES {
-            let keys = self.parts.keys.at(call.now);
-            let settings = &call.ready.settings;
-            match call.provider.judge(request, settings, &keys, call.received_at) {
+            let keys = self.parts.keys.at(now);
+            match provider.judge(request, settings, &keys, received_at) {
                 Judgement::Fetch(key) => {
-                    if !self.limits.fetch(call.ready.source.id.key(), call.now) {
+                    if !self.limits.fetch(owner, now) {
                         break;
                     }
-                    self.parts.keys.fetch(&key.url, call.now).await;
+                    self.parts.keys.fetch(&key.url, now).await;
                 }
                 Judgement::Event { verdict, .. }
                     if verdict.reason == Some(Reason::UnknownKey)
                         && !renewed
-                        && self.parts.keys.outdated(call.now) =>
+                        && self.parts.keys.outdated(now) =>
                 {
                     renewed = true;
                 }
@@ -102,6 +122,6 @@ impl Door {
         }
         let (state, reason) = (State::Failed, Some(Reason::KeyUnavailable));
         let verdict = Verdict { state, reason, claims: None };
-        Judged::Event { verdict, event: call.provider.event(request, None) }
+        Judged::Event { verdict, event: provider.event(request, None) }
     }
 }

@@ -30,10 +30,10 @@ const OWN: [&str; 14] = [
 pub(super) const REDACTED: &str = "[redacted]";
 
 /// A header with its lower-case name.
-pub(super) type Header = (String, String);
+pub(crate) type Header = (String, String);
 
 /// A header as it came.
-type Raw<'a> = (&'a str, &'a [u8]);
+pub(crate) type Raw<'a> = (&'a str, &'a [u8]);
 
 /// What the values are sealed as that are not shown.
 pub(super) const HIDDEN: &str = "request-headers";
@@ -41,7 +41,7 @@ pub(super) const HIDDEN: &str = "request-headers";
 const SEALED: &str = ":sealed";
 
 /// All headers with lower-case names, in the order of arrival, for the judgement.
-pub(super) fn all(headers: &HeaderMap) -> Vec<Raw<'_>> {
+pub(crate) fn all(headers: &HeaderMap) -> Vec<Raw<'_>> {
     headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
 }
 
@@ -93,6 +93,11 @@ pub(super) fn shown(headers: &[Raw<'_>], names: &[&str], values: &[String]) -> S
     }
     shown.hidden.cut = shown.headers.len() < headers.len();
     shown
+}
+
+/// What is shown of these headers where nobody asks for the rest again.
+pub(crate) fn shown_only(headers: &[Raw<'_>], names: &[&str]) -> Vec<Header> {
+    shown(headers, names, &[]).headers
 }
 
 impl Shown {

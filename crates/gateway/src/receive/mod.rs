@@ -36,10 +36,13 @@ mod replay;
 mod reply;
 
 pub use accept::{OnCore, PREFIX, route};
+pub(crate) use accept::answer;
 pub use catalog::Catalog;
 pub use config::{Acknowledge, Config, Dedupe, DedupeBy, MAX_BODY, OnViolation, Wrong};
 pub use directory::{Directory, Ready, SETTINGS, TOKEN, open_settings};
 pub use door::{Door, Parts};
+pub(crate) use door::Judged;
+pub(crate) use headers::{all as all_headers, shown_only as shown_headers};
 pub use keys::Keys;
 pub use replay::{Again, How, Refusal, Replayed};
 

@@ -386,11 +386,11 @@ impl Store for Postgres {
 
     fn keep_first(
         &self,
-        name: &'static str,
+        name: String,
         value: Vec<u8>,
     ) -> BoxFuture<'_, Result<Vec<u8>, Unavailable>> {
         self.transact(move |transaction| {
-            Box::pin(async move { Ok(environment::keep_first(transaction, name, &value).await?) })
+            Box::pin(async move { Ok(environment::keep_first(transaction, &name, &value).await?) })
         })
     }
 

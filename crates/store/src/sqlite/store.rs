@@ -332,10 +332,10 @@ impl Store for Sqlite {
 
     fn keep_first(
         &self,
-        name: &'static str,
+        name: String,
         value: Vec<u8>,
     ) -> BoxFuture<'_, Result<Vec<u8>, Unavailable>> {
-        self.write(move |transaction| Ok(environment::keep_first(transaction, name, &value)?))
+        self.write(move |transaction| Ok(environment::keep_first(transaction, &name, &value)?))
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), Unavailable>> {

@@ -38,6 +38,7 @@ use super::{
     reply::{json, nothing, render, rendered},
 };
 use crate::receive;
+pub(super) use model::read_setting;
 use model::{IngestSourceIn, IngestSourceOut, Wanted};
 
 /// How long a source that was made, or armed, takes what a handshake brings.

@@ -123,7 +123,7 @@ impl Wanted {
 }
 
 /// The setting that a field of `config` gives, and its values; none clears.
-fn read_setting(
+pub(in crate::api) fn read_setting(
     provider: &Provider,
     key: &str,
     value: &Value,
