@@ -17,7 +17,7 @@ use super::Error;
 use crate::{
     api::{self, Api},
     auth::{Authenticator, Bootstrap},
-    callback::{self, Callbacks},
+    callback::{self, Callbacks, Errands},
     config::{Config, HostPort},
     control::tokens::Tokens,
     core::{Core, Mailbox, Phase},
@@ -52,6 +52,7 @@ pub(super) struct Assembled {
     pub(super) bell: Arc<Bell>,
     pub(super) quotas: Arc<Quotas>,
     pub(super) callbacks: Callbacks,
+    pub(super) errands: Errands,
     services: Arc<Services>,
     door: Door,
     sources: receive::Door,
@@ -161,6 +162,7 @@ pub(super) async fn assemble(
         public_url: public_url.clone(),
         retention: config.retention(),
     });
+    let errands = Errands::new(callbacks.clone(), Arc::clone(&services.connector));
     let callback_door = callback::Door::new(callback::Doors {
         callbacks: callbacks.clone(),
         sources: sources.clone(),
@@ -207,6 +209,7 @@ pub(super) async fn assemble(
         bell,
         quotas,
         callbacks,
+        errands,
         services,
         door,
         sources,

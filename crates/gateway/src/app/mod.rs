@@ -119,7 +119,7 @@ async fn serve(
         assemble::assemble(&config, world, lock.dir(), address, files, catalog.clone()).await?;
     let Assembled { store, world, metrics, engine, tokens, auth, draining, bell, quotas, .. } =
         assembled.clone();
-    let callbacks = assembled.callbacks.clone();
+    let (callbacks, errands) = (assembled.callbacks.clone(), assembled.errands.clone());
     let (mut cores, mailboxes) = assembled.start_cores(&config, shared.handle(), phases)?;
 
     let mut tasks = JoinSet::new();
@@ -133,6 +133,7 @@ async fn serve(
     ));
     let timer = callbacks.clone();
     tasks.spawn(async move { timer.keep_time().await });
+    tasks.spawn(async move { errands.run().await });
     tasks.spawn(catalog.keep());
     tasks.spawn(quotas.keep(Arc::clone(&store), world.clone()));
     let (lanes, clock) = (Arc::new(engine.clone()), world.clone());

@@ -49,6 +49,8 @@ struct Shared {
     parts: Parts,
     waiters: Waiters,
     alarm: Alarm,
+    /// An errand was made.
+    errand_made: Notify,
 }
 
 /// When the timer looks next, and how it is told to look sooner.
@@ -62,7 +64,8 @@ impl Callbacks {
     /// Callbacks made of these parts.
     pub fn new(parts: Parts) -> Callbacks {
         let alarm = Alarm { next: AtomicI64::new(i64::MAX), sooner: Notify::new() };
-        Callbacks(Arc::new(Shared { parts, waiters: Waiters::default(), alarm }))
+        let (waiters, errand_made) = (Waiters::default(), Notify::new());
+        Callbacks(Arc::new(Shared { parts, waiters, alarm, errand_made }))
     }
 
     /// Makes a callback. When it returns, its URL is open.
@@ -70,7 +73,11 @@ impl Callbacks {
     /// # Errors
     /// As [`ringback_store::Callbacks::create_callback`].
     pub async fn create(&self, new: NewCallback) -> Result<CreatedCallback, WriteError> {
+        let has_errand = new.errand.is_some();
         let created = self.parts().store.create_callback(new).await?;
+        if has_errand {
+            self.errand_made().notify_one();
+        }
         if !created.repeated {
             self.tell(&created.callback, &created.told);
         }
@@ -189,6 +196,11 @@ impl Callbacks {
 
     pub(super) fn parts(&self) -> &Parts {
         &self.0.parts
+    }
+
+    /// Is told when an errand was made.
+    pub(super) fn errand_made(&self) -> &Notify {
+        &self.0.errand_made
     }
 
     pub(super) fn waiters(&self) -> &Waiters {

@@ -10,15 +10,13 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header, request};
 use hyper::body::Incoming;
 use ringback_domain::{
-    callback::{
-        Act, By, Callback, Kind, Mode, Presented, Purpose, Turn, state,
-    },
+    callback::{Act, By, Callback, Kind, Mode, Presented, Purpose, Turn, state},
     time::Timestamp,
 };
 use ringback_store::{NewCallbackRequest, WriteError};
 
 use super::{
-    Callbacks, CallbackOut, Secrets, Terms,
+    CallbackOut, Callbacks, Secrets, Terms,
     commit::answer,
     completer::{self, Proof, Unproven},
     judge::{Arrived, content, judge},
@@ -273,7 +271,8 @@ impl Door {
         }
         let query = hit.parts.uri.query().unwrap_or_default();
         let (content_type, content) = content(&hit.parts.method, query, content_type, &body);
-        let (content_type, content) = (content_type.map(str::to_owned), Bytes::copy_from_slice(content));
+        let (content_type, content) =
+            (content_type.map(str::to_owned), Bytes::copy_from_slice(content));
         let judged = match hit.verb {
             Verb::Answer => {
                 let arrived = Arrived {
@@ -305,11 +304,8 @@ impl Door {
                 return if by_form { page::refused(&hit.terms) } else { reply::refused(&refused) };
             }
         };
-        let request = NewCallbackRequest {
-            act: kept_as,
-            content_type,
-            ..self.request(&hit, None, content)
-        };
+        let request =
+            NewCallbackRequest { act: kept_as, content_type, ..self.request(&hit, None, content) };
         let step = self.callbacks().act(hit.callback.id, act, request, hit.now);
         match self.callbacks().step(step).await {
             Ok(_) if by_form => page::again(),
@@ -461,7 +457,8 @@ impl Hit<'_> {
 
 /// The methods that an address takes, for `Allow`.
 fn allowed(terms: &Terms, verb: Verb) -> String {
-    let methods = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    let methods =
+        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
     let takes = |method: &Method| match verb {
         Verb::Answer if matches!(*method, Method::GET | Method::HEAD) => {
             terms.has_page() || terms.takes(&Method::GET)
@@ -469,7 +466,8 @@ fn allowed(terms: &Terms, verb: Verb) -> String {
         Verb::Answer => terms.takes(method),
         _ => *method == Method::POST,
     };
-    let taken: Vec<&str> = methods.iter().filter(|method| takes(method)).map(Method::as_str).collect();
+    let taken: Vec<&str> =
+        methods.iter().filter(|method| takes(method)).map(Method::as_str).collect();
     format!("{}, OPTIONS", taken.join(", "))
 }
 

@@ -145,7 +145,8 @@ mod tests {
 
     #[test]
     fn only_an_answer_is_held_against_the_schema() {
-        let terms = r#"{"schema":{"required":["id"]},"failureWhen":{"body":{"error":{"$exist":true}}}}"#;
+        let terms =
+            r#"{"schema":{"required":["id"]},"failureWhen":{"body":{"error":{"$exist":true}}}}"#;
         let json = "application/json";
         assert_eq!(judged(terms, json, r#"{"id":1}"#), "complete");
         assert_eq!(judged(terms, json, "{}"), "schema");

@@ -4,7 +4,8 @@
 //!  /cb/{token} ─► door ─► completer ─► judge ─┐                        ┌─► lanes (messages about it)
 //!                 (limits, page)   (filters,  ├─► commit (one step) ───┼─► waiters ─► wait ─► /result,
 //!  the API ───────────────────────  schema) ──┤                        │              events    /events
-//!  timer (deadlines) ─────────────────────────┘                        └─► alarm ─► timer
+//!  timer (deadlines) ─────────────────────────┤                        ├─► alarm ─► timer
+//!  errands (calls: requests of our own) ──────┘                        └─► errands
 //! ```
 //!
 //! Invariants:
@@ -13,9 +14,11 @@
 //! - The path of a URL is a secret: it is in no span, no log line and no metric.
 //! - Whoever waits reads the row; what wakes them is a hint.
 
+mod call;
 mod commit;
 mod completer;
 mod door;
+mod errand;
 mod judge;
 pub mod keys;
 mod limits;
@@ -27,9 +30,12 @@ mod view;
 mod wait;
 mod waiters;
 
-pub use commit::{Callbacks, Parts};
+pub(crate) use call::Call;
 pub(crate) use commit::answer;
+pub use commit::{Callbacks, Parts};
 pub use door::{Door, Doors, PREFIX, Route, WAIT_PREFIX, route};
+pub use errand::Errands;
+pub(crate) use errand::Work;
 pub use terms::{Acknowledge, Confirm, Scheme, Secrets, Terms};
 pub use view::CallbackOut;
 pub use wait::{LONGEST, Waited, wait_of};

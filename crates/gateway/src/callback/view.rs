@@ -161,9 +161,11 @@ impl EventOut {
     /// What a request did.
     pub(super) fn of(callback: CallbackId, name: &'static str, request: &Request) -> EventOut {
         let ends = request.fate == Fate::Settled;
-        let content = request.body.as_ref().filter(|body| !body.is_empty()).map(|body| {
-            told::content(request.content_type.as_deref(), body, told::INLINE)
-        });
+        let content = request
+            .body
+            .as_ref()
+            .filter(|body| !body.is_empty())
+            .map(|body| told::content(request.content_type.as_deref(), body, told::INLINE));
         EventOut {
             id: Some(request.id),
             callback,

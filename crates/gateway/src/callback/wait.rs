@@ -106,8 +106,7 @@ impl Callbacks {
         let Waited { callback, settling } = self.wait(environment, callback, at_most).await?;
         let is_open = callback.course.state.is_open();
         let status = if is_open { StatusCode::ACCEPTED } else { StatusCode::OK };
-        let mut response =
-            api::json(status, &show(CallbackOut::new(&callback, settling.as_ref())));
+        let mut response = api::json(status, &show(CallbackOut::new(&callback, settling.as_ref())));
         let headers = response.headers_mut();
         if is_open {
             headers.insert(header::RETRY_AFTER, COME_AGAIN);

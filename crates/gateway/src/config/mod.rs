@@ -27,7 +27,9 @@ use std::time::Duration;
 pub use file::{File, ReadError};
 pub use layers::Origin;
 pub use secret::{Secret, SecretKey, UrlKeys};
-pub use sections::{Callback, Config, Delivery, Limits, Log, LogFormat, Quota, Retention, Secrets, Store};
+pub use sections::{
+    Callback, Config, Delivery, Limits, Log, LogFormat, Quota, Retention, Secrets, Store,
+};
 pub use value::{HostPort, Ports};
 
 use layers::Layers;
@@ -158,7 +160,10 @@ impl Config {
             wrong("secrets.key_file", "cannot stand beside secrets.key: give one of them");
         }
         if !self.callback.url_keys.is_empty() && self.callback.url_keys_file.is_some() {
-            wrong("callback.url_keys_file", "cannot stand beside callback.url_keys: give one of them");
+            wrong(
+                "callback.url_keys_file",
+                "cannot stand beside callback.url_keys: give one of them",
+            );
         }
         if self.delivery.response_kept > self.delivery.response_read {
             wrong("delivery.response_kept", "cannot be more than delivery.response_read");

@@ -35,13 +35,13 @@ mod read;
 mod replay;
 mod reply;
 
-pub use accept::{OnCore, PREFIX, route};
 pub(crate) use accept::answer;
+pub use accept::{OnCore, PREFIX, route};
 pub use catalog::Catalog;
 pub use config::{Acknowledge, Config, Dedupe, DedupeBy, MAX_BODY, OnViolation, Wrong};
 pub use directory::{Directory, Ready, SETTINGS, TOKEN, open_settings};
-pub use door::{Door, Parts};
 pub(crate) use door::Judged;
+pub use door::{Door, Parts};
 pub(crate) use headers::{all as all_headers, shown_only as shown_headers};
 pub use keys::Keys;
 pub use replay::{Again, How, Refusal, Replayed};

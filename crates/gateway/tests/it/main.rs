@@ -8,6 +8,7 @@
 )]
 
 mod api;
+mod call;
 mod cookbook;
 mod crash;
 mod delivery;

@@ -1,5 +1,6 @@
 //! Callbacks: URLs that are handed out, and the one answer that each of them waits for.
 
+mod call;
 mod model;
 mod request;
 mod settle;
@@ -18,7 +19,7 @@ use ringback_domain::{
 use ringback_store::{
     CallbackClaim, CallbackQuery, CreatedCallback, NewCallback, Order, WriteError, audit,
 };
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -32,7 +33,7 @@ use super::{
     query::{FromQuery, Paging, Params, Query},
     reply::json,
 };
-use crate::callback::{CallbackOut, Callbacks, sha256};
+use crate::callback::{CallbackOut, Callbacks, Work, sha256};
 use model::{CallbackIn, Wanted};
 
 /// How often an id is drawn anew that somebody has already.
@@ -46,6 +47,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(result))
         .routes(routes!(events))
         .routes(routes!(rotate))
+        .merge(call::routes())
         .merge(settle::routes())
         .merge(request::routes())
 }
@@ -76,15 +78,15 @@ impl CreatedCallbackOut {
 }
 
 /// The body of a request that makes a callback, and that it is made once.
-struct Asked {
-    body: CallbackIn,
+struct Asked<T> {
+    body: T,
     claim: Option<CallbackClaim>,
 }
 
-impl FromRequest<Api> for Asked {
+impl<T: DeserializeOwned> FromRequest<Api> for Asked<T> {
     type Rejection = Error;
 
-    async fn from_request(request: Request, api: &Api) -> Result<Asked, Error> {
+    async fn from_request(request: Request, api: &Api) -> Result<Asked<T>, Error> {
         let (mut parts, body) = request.into_parts();
         let Caller { environment, now } = Caller::from_request_parts(&mut parts, api).await?;
         let key = idempotency::key(&parts.headers)?.map(str::to_owned);
@@ -112,11 +114,11 @@ impl FromRequest<Api> for Asked {
 async fn create(
     State(api): State<Api>,
     caller: Caller,
-    Asked { body, claim }: Asked,
+    Asked { body, claim }: Asked<CallbackIn>,
 ) -> Result<Response, Error> {
     let application = application(&api, caller, body.application.as_deref()).await?;
-    let wanted = body.check(&api, caller).await?;
-    let created = make(&api, caller, application, &wanted, claim).await?;
+    let wanted = body.check(&api, caller, Problems::of_body()).await?;
+    let created = make(&api, caller, application, &wanted, (claim, None)).await?;
     let status = if created.repeated { StatusCode::OK } else { StatusCode::CREATED };
     let callback = created.callback.at(caller.now);
     Ok(json(status, &CreatedCallbackOut::new(&api.callbacks, &callback)?))
@@ -135,7 +137,7 @@ async fn application(
     Ok(api.store.application(caller.environment, named).await?.id)
 }
 
-/// Makes a callback of this application.
+/// Makes a callback of this application, with what the server is to do for it by itself.
 ///
 /// # Errors
 /// 409 if its reference is taken, or the claim was made for something else.
@@ -144,7 +146,7 @@ async fn make(
     caller: Caller,
     application: ApplicationId,
     wanted: &Wanted,
-    claim: Option<CallbackClaim>,
+    (claim, work): (Option<CallbackClaim>, Option<&Work>),
 ) -> Result<CreatedCallback, Error> {
     if wanted.kind == Kind::Redirect {
         return Err(Error::NotImplemented);
@@ -153,7 +155,9 @@ async fn make(
     for _ in 0..DRAWS {
         let callback = build(api, caller, application, wanted)?;
         audit::about("callback_id", callback.id.to_string());
-        match api.callbacks.create(NewCallback { callback, claim, errand: None, keeping }).await {
+        let errand = work.map(|work| api.callbacks.errand(&callback, work, caller.now));
+        let errand = errand.transpose()?;
+        match api.callbacks.create(NewCallback { callback, claim, errand, keeping }).await {
             Ok(created) => return Ok(created),
             // Its number was drawn before in this very millisecond.
             Err(WriteError::Conflict("callback id")) => {}

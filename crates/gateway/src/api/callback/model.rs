@@ -28,7 +28,7 @@ const MOST_ITEMS: u32 = 10_000;
 const REFERENCE: usize = 256;
 
 /// A callback to create.
-#[derive(Deserialize, ToSchema)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct CallbackIn {
     /// The application that waits, by id or uid.
@@ -113,8 +113,12 @@ pub(in crate::api) struct Wanted {
 impl CallbackIn {
     /// # Errors
     /// 422 with everything that is wrong; 404 if there is no such source.
-    pub(in crate::api) async fn check(self, api: &Api, caller: Caller) -> Result<Wanted, Error> {
-        let mut problems = Problems::of_body();
+    pub(in crate::api) async fn check(
+        self,
+        api: &Api,
+        caller: Caller,
+        mut problems: Problems,
+    ) -> Result<Wanted, Error> {
         let kind = problems.one_of("kind", self.kind.as_deref(), &KINDS).unwrap_or(Kind::Result);
         let expires_at = self.expires_at(&mut problems, caller.now);
         let heartbeat = self.heartbeat;
@@ -163,6 +167,15 @@ impl CallbackIn {
         })
     }
 
+    /// What a call's callback does not have: its application is the call's.
+    pub(super) fn of_a_call(&self, problems: &mut Problems) {
+        let mut within = Problems::of_body_field("callback");
+        if self.application.is_some() {
+            within.add("application", "it is the call's");
+        }
+        problems.append(within);
+    }
+
     fn expires_at(&self, problems: &mut Problems, now: Timestamp) -> Timestamp {
         let expiry = Expiry { expires_in: self.expires_in, expires_at: self.expires_at.clone() };
         expiry.check(problems, now).unwrap_or(now + Duration::from_secs(USUAL))
@@ -183,7 +196,8 @@ impl CallbackIn {
     }
 }
 
-pub(super) const KINDS: [(&str, Kind); 2] = [("result", Kind::Result), ("redirect", Kind::Redirect)];
+pub(super) const KINDS: [(&str, Kind); 2] =
+    [("result", Kind::Result), ("redirect", Kind::Redirect)];
 const MODES: [(&str, bool); 2] = [("single", false), ("stream", true)];
 
 fn reference(problems: &mut Problems, reference: Option<&str>) {

@@ -278,4 +278,3 @@ async fn cancel_many(
     let ended = stepped.iter().flatten().filter(|it| it.ended == Some(Progress::Canceled));
     Ok(json(StatusCode::OK, &CallbackCancelOut { canceled: ended.count(), done }))
 }
-

@@ -33,6 +33,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use ringback::{
     api::{self, Api, Probes, Rules},
     auth::Authenticator,
+    callback::{Callbacks, Parts as CallbackParts},
     config::{Config, Secret},
     log::{Lanes, Log},
     outbound::{Connector, Guard, Ports, Tls},
@@ -46,6 +47,7 @@ use ringback::{
 use ringback_domain::{
     access::Grant,
     address::Policy,
+    callback::UrlKeys,
     id::{ApplicationId, Key, RequestId, SourceId, TokenId},
     pace::Wait,
     quota::Quota,
@@ -61,6 +63,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
 use utoipa_axum::router::OpenApiRouter;
+use zeroize::Zeroizing;
 
 use crate::support;
 
@@ -216,6 +219,15 @@ impl Bench {
             metrics: Metrics::new(),
             replies: Arc::default(),
         });
+        let callbacks = Callbacks::new(CallbackParts {
+            store: store.clone(),
+            lanes: lanes.clone(),
+            world: world.clone(),
+            keyring: keyring.clone(),
+            keys: UrlKeys::new([(1, Zeroizing::new([8; 32]))]),
+            public_url: public_url.clone(),
+            retention: rules.retention,
+        });
         let api = Api::new(api::Parts {
             store: store.clone(),
             world: world.clone(),
@@ -226,6 +238,7 @@ impl Bench {
             catalog,
             directory,
             sources,
+            callbacks,
             public_url,
             quotas: quotas.clone(),
             rules,
