@@ -92,6 +92,12 @@ const NEEDS: &[Need] = &[
         why: "the recipes of the cookbook read the API's answers with it",
     },
     Need {
+        name: "chromium",
+        probe: Probe::Command(&["chromium", "--version"]),
+        packages: &["chromium"],
+        why: "what people see of callbacks is looked at in a real browser",
+    },
+    Need {
         name: "psql",
         probe: Probe::Command(&["psql", "--version"]),
         packages: &["postgresql-client"],

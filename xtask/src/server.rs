@@ -113,6 +113,7 @@ fn program(root: &Path) -> Command {
         .env("RINGBACK_DELIVERY_ALLOW_CIDRS", "127.0.0.0/8")
         .env("RINGBACK_DELIVERY_DESTINATION_HOSTS", "127.0.0.1:*")
         .env("RINGBACK_DELIVERY_REQUIRE_HTTPS", "false")
+        .env("RINGBACK_CALLBACK_ALLOWED_ORIGINS", "http://app.localhost")
         .env("RINGBACK_DELIVERY_RETRY_SCHEDULE", "1,1,2");
     command
 }

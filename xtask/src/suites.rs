@@ -68,6 +68,11 @@ const PARTS: &[Part] = &[
         on: On::Sqlite,
         run: |ground| js(ground, "destinations-js", None),
     },
+    Part {
+        name: "callbacks-browser",
+        on: On::Sqlite,
+        run: |ground| js(ground, "callbacks-browser", None),
+    },
     Part { name: "schemathesis", on: On::Sqlite, run: |ground| schemathesis(ground, None) },
     Part { name: "postgres-store", on: On::PostgresOnly, run: postgres_store },
     Part { name: "postgres", on: On::Postgres, run: postgres },
@@ -187,7 +192,8 @@ pub(crate) fn install(root: &Path) -> Result<(), String> {
     tools::schemathesis(root)?;
     tools::js_sdk(root, "js")?;
     tools::js_sdk(root, "vendors-js")?;
-    tools::js_sdk(root, "destinations-js").map(drop)
+    tools::js_sdk(root, "destinations-js")?;
+    tools::js_sdk(root, "callbacks-browser").map(drop)
 }
 
 /// `cargo deny`, without the advisory database: that one is fetched from the network.
