@@ -9,6 +9,7 @@
 
 mod api;
 mod call;
+mod callback;
 mod cookbook;
 mod crash;
 mod delivery;

@@ -151,6 +151,7 @@ async fn make(
     if wanted.kind == Kind::Redirect {
         return Err(Error::NotImplemented);
     }
+    audit::about("app_id", application.to_string());
     let keeping = api.callbacks.keeping(caller.now);
     for _ in 0..DRAWS {
         let callback = build(api, caller, application, wanted)?;
@@ -336,6 +337,7 @@ async fn rotate(
     Named(callback): Named<extract::Callback>,
 ) -> Result<Response, Error> {
     let before = api.store.callback(caller.environment, callback, caller.now).await?;
+    audit::about("app_id", before.application.to_string());
     let turned = api.callbacks.turn(caller.environment, &before).await?.at(caller.now);
     Ok(json(StatusCode::OK, &CreatedCallbackOut::new(&api.callbacks, &turned)?))
 }

@@ -10,7 +10,9 @@ use ringback_domain::{
     callback::{self, By, Callback, Fate, Mode, State as Progress, Verdict, state},
     id::CallbackId,
 };
-use ringback_store::{CallbackQuery, CallbackStep, NewCallbackRequest, Order, Page, Position};
+use ringback_store::{
+    CallbackQuery, CallbackStep, NewCallbackRequest, Order, Page, Position, audit,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -157,7 +159,8 @@ async fn act_on(
     (act, kept_as): (state::Act, callback::Act),
     content: Content,
 ) -> Result<Response, Error> {
-    api.store.callback(caller.environment, callback, caller.now).await?;
+    let before = api.store.callback(caller.environment, callback, caller.now).await?;
+    audit::about("app_id", before.application.to_string());
     let step = step(api, caller, callback, (act, kept_as), content);
     let stepped = api.callbacks.step(step).await?;
     let fate = Fate::from(stepped.verdict);
@@ -243,7 +246,11 @@ async fn cancel_many(
     }
     problems.done()?;
     let application = match &body.application {
-        Some(named) => Some(application(&api, caller, Some(named)).await?.key()),
+        Some(named) => {
+            let application = application(&api, caller, Some(named)).await?;
+            audit::about("app_id", application.to_string());
+            Some(application.key())
+        }
         None => None,
     };
     let mut query = CallbackQuery {

@@ -79,6 +79,19 @@ POST /auth/stream/{}/sink/{}/poller/token/rotate     -
 GET /audit                                           -
 GET /background-task                                 r
 GET /background-task/{}                              r
+GET POST /callback                                   GET:r
+POST /callback/cancel                                -
+GET /callback/{}                                     r
+GET /callback/{}/result                              r
+GET /callback/{}/events                              r
+GET /callback/{}/request                             r
+GET /callback/{}/request/{}                          r
+POST /callback/{}/rotate                             -
+POST /callback/{}/complete                           -
+POST /callback/{}/fail                               -
+POST /callback/{}/close                              -
+POST /callback/{}/cancel                             -
+POST /callback/{}/extend                             -
 GET POST /connector                                  GET:r
 GET PUT PATCH DELETE /connector/{}                   GET:r
 GET POST /environment                                -

@@ -1,6 +1,6 @@
 //! The audit log: every operation that changes something leaves one entry, and nothing else does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use http::Method;
@@ -30,7 +30,11 @@ const WITHOUT: &[(&str, &str)] = &[
 const SINCE: &str = "2020-01-01T00:00:00Z";
 
 /// What each operation is called with: its name, its path below `/api/v1`, and its body.
-fn calls(things: &Things, held: &[String; 2]) -> Vec<(&'static str, String, Value)> {
+fn calls(
+    things: &Things,
+    held: &[String; 2],
+    callbacks: &Callbacks,
+) -> Vec<(&'static str, String, Value)> {
     let endpoint = || json!({"url": "https://example.com/hook"});
     let slack = || {
         let url = "https://hooks.slack.com/services/T0/B0/made-up";
@@ -51,6 +55,7 @@ fn calls(things: &Things, held: &[String; 2]) -> Vec<(&'static str, String, Valu
     };
     let msg = |path: &str| format!("/app/mine/msg/{}{path}", things.message);
     let attempt = format!("/attempt/{}/content", things.attempt);
+    let cb = |name: &str, path: &str| format!("/callback/{}{path}", callbacks[name]);
     vec![
         ("application.create", "/app".to_owned(), named()),
         ("application.upsert", "/app/put".to_owned(), named()),
@@ -129,6 +134,14 @@ fn calls(things: &Things, held: &[String; 2]) -> Vec<(&'static str, String, Valu
         ("source_destination.patch", src("/put/destination/put"), json!({"description": "d"})),
         ("source_destination.delete", src("/put/destination/put"), none()),
         ("source.delete", src("/put"), none()),
+        ("callback.create", "/callback".to_owned(), json!({"application": "mine"})),
+        ("callback.rotate", cb("single", "/rotate"), none()),
+        ("callback.extend", cb("single", "/extend"), json!({"expiresIn": 60})),
+        ("callback.complete", cb("single", "/complete"), none()),
+        ("callback.fail", cb("failing", "/fail"), none()),
+        ("callback.close", cb("stream", "/close"), none()),
+        ("callback.cancel", cb("canceled", "/cancel"), none()),
+        ("callback.cancel_many", "/callback/cancel".to_owned(), json!({"application": "mine"})),
     ]
 }
 
@@ -178,6 +191,21 @@ async fn things(bench: &Bench) -> Things {
     }
 }
 
+/// Callbacks of the application, by what they are for.
+type Callbacks = BTreeMap<&'static str, String>;
+
+async fn callbacks(bench: &Bench) -> Callbacks {
+    let mut callbacks = BTreeMap::new();
+    for (name, mode) in
+        [("single", "single"), ("failing", "single"), ("stream", "stream"), ("canceled", "single")]
+    {
+        let made = json!({"application": "mine", "mode": mode});
+        let made = bench.post("/api/v1/callback", made).await.expect(201);
+        callbacks.insert(name, made["id"].as_str().unwrap().to_owned());
+    }
+    callbacks
+}
+
 /// Two requests that are held, at a source whose proof everything passes.
 async fn held(bench: &Bench) -> [String; 2] {
     let source = json!({"name": "n", "uid": "kept", "type": "generic-webhook"});
@@ -219,6 +247,7 @@ async fn every_operation_that_changes_something_leaves_one_entry() {
     let bench = Bench::new().await;
     let things = things(&bench).await;
     let held = held(&bench).await;
+    let callbacks = callbacks(&bench).await;
     let portal = Grant {
         role: Role::Portal,
         application: Some(things.application.parse().unwrap()),
@@ -229,7 +258,7 @@ async fn every_operation_that_changes_something_leaves_one_entry() {
     let operations = operations(&bench).await;
     let mut before = entries(&bench).await.len();
     let mut called = BTreeSet::new();
-    for (name, path, body) in calls(&things, &held) {
+    for (name, path, body) in calls(&things, &held, &callbacks) {
         bench.clock.advance(std::time::Duration::from_millis(1));
         let (_, method, _) = operations.iter().find(|(known, ..)| known == name).unwrap();
         let token = if name == "authentication.logout" { &leaving } else { &bench.token };
@@ -250,7 +279,8 @@ async fn every_operation_that_changes_something_leaves_one_entry() {
         for (what, id) in told.iter().filter(|(what, _)| what.ends_with("_id")) {
             assert!(id.as_str().unwrap().contains('_'), "{name}: {what} is {id}");
         }
-        let inside = path.contains("/app/mine") || path.contains("portal-access/mine");
+        let inside =
+            ["/app/mine", "portal-access/mine", "/callback"].iter().any(|it| path.contains(it));
         if inside {
             assert_eq!(told["app_id"], things.application, "{name}");
         }
@@ -281,7 +311,7 @@ async fn what_is_refused_or_changes_nothing_leaves_none() {
         let missing = path.split('/').map(unnamed).collect::<Vec<_>>().join("/");
         // A body that is wrong everywhere, a token that may not, and nobody at all.
         let body = r#"{"url": 5, "name": 5, "since": 5, "ids": 5, "headers": 5, "description": 5,
-            "expiry": -1, "eventType": 5, "pending": -1, "spec": 5, "key": 5}"#;
+            "expiry": -1, "application": 5, "eventType": 5, "pending": -1, "spec": 5, "key": 5}"#;
         // These two have nothing that could be wrong.
         let always = ["authentication.logout", "statistics.aggregate_event_types"];
         if !always.contains(&name.as_str()) {

@@ -4,6 +4,7 @@
 
 mod access;
 mod audit;
+mod callback;
 mod document;
 mod hints;
 mod idempotency;

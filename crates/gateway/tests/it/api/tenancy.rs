@@ -24,6 +24,8 @@ struct Things {
     source_endpoint: String,
     source_destination: String,
     request: String,
+    callback: String,
+    callback_request: String,
 }
 
 impl Things {
@@ -50,6 +52,8 @@ impl Things {
             ("task_id", &self.task),
             ("source_id", &self.source),
             ("request_id", &self.request),
+            ("callback_id", &self.callback),
+            ("callback_request_id", &self.callback_request),
         ];
         let found = things.into_iter().find(|(name, _)| *name == parameter);
         found.unwrap_or_else(|| panic!("no value for {parameter}")).1.clone()
@@ -83,6 +87,12 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
     let path = format!("/ingest/api/v1/source/{source}/endpoint");
     let source_endpoint = post(path, json!({"url": "https://example.com/"})).await;
     let request = arrived(bench, token, &source, Fate::Quarantined).await;
+    let callback = json!({"application": app, "tags": [name], "metadata": {"owner": name}});
+    let callback = post("/api/v1/callback".to_owned(), callback).await;
+    post(format!("/api/v1/callback/{callback}/complete"), json!({"owner": name})).await;
+    let path = format!("/api/v1/callback/{callback}/request");
+    let listed = bench.call_as(token, Method::GET, &path, "").await.expect(200);
+    let callback_request = listed["data"][0]["id"].as_str().unwrap().to_owned();
     let slack = json!({"type": "slack",
         "config": {"url": "https://hooks.slack.com/services/T0/B0/made-up"}});
     let path = format!("/ingest/api/v1/source/{source}/destination");
@@ -100,6 +110,8 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
         source,
         source_endpoint,
         request,
+        callback,
+        callback_request,
     }
 }
 
@@ -180,6 +192,9 @@ async fn every_route_refuses_foreign_ids() {
     bench.post("/api/v1/app", json!({"name": "empty", "uid": "empty"})).await.expect(201);
     let empty = json!({"name": "empty", "uid": "empty", "type": "github"});
     bench.post("/ingest/api/v1/source", empty).await.expect(201);
+    let empty = json!({"application": "empty"});
+    let empty = bench.post("/api/v1/callback", empty).await.expect(201)["id"].clone();
+    let empty = empty.as_str().unwrap();
     let before = everything(&bench, &document, &owner, &theirs).await;
 
     for (method, path, _) in operations(&document) {
@@ -202,6 +217,8 @@ async fn every_route_refuses_foreign_ids() {
                 "app_id" => app.clone(),
                 "source_id" if token == &intruder => ours.source.clone(),
                 "source_id" => "empty".to_owned(),
+                "callback_id" if token == &intruder => ours.callback.clone(),
+                "callback_id" => empty.to_owned(),
                 name => theirs.value(name),
             });
             let answer = bench.call_as(token, method.clone(), &foreign, body(&path)).await;
