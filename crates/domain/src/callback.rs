@@ -7,6 +7,7 @@
 //! [`call`] is a request that Ringback sends itself with such a URL in it.
 
 pub mod call;
+pub mod correlate;
 pub mod request;
 pub mod state;
 pub mod told;

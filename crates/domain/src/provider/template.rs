@@ -181,6 +181,11 @@ impl Template {
         templates.iter().find_map(|one| one.text(scope).ok().filter(|text| !text.is_empty()))
     }
 
+    /// Whether it is the same text for every request.
+    pub fn is_constant(&self) -> bool {
+        self.values().next().is_none()
+    }
+
     /// The values in it.
     pub(super) fn values(&self) -> impl Iterator<Item = &Expression> {
         self.parts.iter().filter_map(|part| match part {

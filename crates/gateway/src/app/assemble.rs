@@ -139,9 +139,20 @@ pub(super) async fn assemble(
     });
     let directory = Directory::new(Arc::clone(&store), Arc::clone(&keyring), catalog.clone());
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let callbacks = Callbacks::new(callback::Parts {
+        store: Arc::clone(&store),
+        lanes: Arc::clone(&lanes),
+        world: world.clone(),
+        keyring: Arc::clone(&keyring),
+        keys: url_keys,
+        public_url: public_url.clone(),
+        retention: config.retention(),
+    });
+    let errands = Errands::new(callbacks.clone(), Arc::clone(&services.connector));
     let sources = receive::Door::new(receive::Parts {
         log: Log::new(Arc::clone(&store), Arc::clone(&lanes)),
         store: Arc::clone(&store),
+        callbacks: callbacks.clone(),
         directory: directory.clone(),
         world: world.clone(),
         keys: receive::Keys::new(Arc::clone(&services.connector)),
@@ -153,16 +164,6 @@ pub(super) async fn assemble(
         retention: config.retention(),
         metrics: metrics.clone(),
     });
-    let callbacks = Callbacks::new(callback::Parts {
-        store: Arc::clone(&store),
-        lanes: Arc::clone(&lanes),
-        world: world.clone(),
-        keyring: Arc::clone(&keyring),
-        keys: url_keys,
-        public_url: public_url.clone(),
-        retention: config.retention(),
-    });
-    let errands = Errands::new(callbacks.clone(), Arc::clone(&services.connector));
     let callback_door = callback::Door::new(callback::Doors {
         callbacks: callbacks.clone(),
         sources: sources.clone(),

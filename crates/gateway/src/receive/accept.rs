@@ -14,10 +14,11 @@ use ringback_domain::{
     provider::{Reply, Request},
     source::Fate,
 };
-use ringback_store::AppendError;
+use ringback_store::{Append, AppendError};
 
 use super::{
     call::Call,
+    correlate::Said,
     decide::{Outcome, decide},
     door::{Busy, Door, Judged},
     headers,
@@ -176,11 +177,14 @@ impl OnCore {
         let mut messages = making.messages(call, request, body, &outcome);
         let first = messages.first_mut().map(|first| &mut first.message);
         let mut awaited = first.and_then(|first| Awaited::begin(call, &door.parts.replies, first));
-        let appends: Vec<_> =
-            messages.into_iter().map(|message| self.batch.append(message)).collect();
+        let says = |append: Append| {
+            let said = Said::by(call, request, &outcome, &append);
+            (said, self.batch.append(append))
+        };
+        let appends: Vec<_> = messages.into_iter().map(says).collect();
         let mut first = None;
         let mut failed = false;
-        for append in appends {
+        for (said, append) in appends {
             match append.await {
                 Ok(appended) => {
                     if appended.repeated {
@@ -191,6 +195,12 @@ impl OnCore {
                         door.again(call, appended.id).await;
                     } else {
                         door.accepted();
+                    }
+                    // A duplicate, too: the one before may have ended in between.
+                    if let Err(error) = Box::pin(door.correlate(call, appended.id, said)).await {
+                        let source = call.ready.source.id;
+                        tracing::warn!(%source, %error, "a callback was not told of an event");
+                        failed = true;
                     }
                     first.get_or_insert(appended);
                 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ringback_domain::{
     provider::{Provider, Request},
+    source::Received,
     time::Timestamp,
 };
 
@@ -24,6 +25,30 @@ pub(super) struct Call<'a> {
     pub(super) received_at: Timestamp,
     /// Later than that only for one that was kept.
     pub(super) now: Timestamp,
+}
+
+impl<'a> Call<'a> {
+    /// A request that was kept, as it came to the path that the source has now.
+    pub(super) fn kept(
+        ready: &'a Ready,
+        provider: &'a Provider,
+        kept: &'a Received,
+        path: &'a str,
+        headers: &'a [(&'a str, &'a [u8])],
+        now: Timestamp,
+    ) -> Call<'a> {
+        Call {
+            ready,
+            provider,
+            method: &kept.method,
+            path,
+            query: kept.target.strip_prefix('?'),
+            headers,
+            address: None,
+            received_at: kept.received_at,
+            now,
+        }
+    }
 }
 
 impl Call<'_> {

@@ -10,7 +10,7 @@ use ringback_domain::{
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use super::reply;
+use super::{correlate, reply};
 
 /// The longest answer that an owner may choose, in bytes.
 const MAX_ANSWER: usize = 16 * 1024;
@@ -59,6 +59,8 @@ pub struct Config {
     pub schemas: BTreeMap<String, serde_json::Value>,
     /// What becomes of a body that its schema refuses.
     pub on_violation: OnViolation,
+    /// Which messages answer callbacks; rules are read in their order.
+    pub correlations: Vec<correlate::Options>,
     /// Days that messages and requests are kept; the installation's own when absent.
     #[schema(nullable)]
     pub retention_days: Option<u16>,
@@ -81,6 +83,7 @@ impl Default for Config {
             event_type: None,
             schemas: BTreeMap::new(),
             on_violation: OnViolation::Reject,
+            correlations: Vec::new(),
             retention_days: None,
         }
     }
@@ -191,6 +194,7 @@ impl Config {
             }
         }
         self.reply.check(self.split, &mut say);
+        correlate::check(&self.correlations, &mut say);
         if self.rate_limit == Some(0) {
             say("rateLimit", "has to be at least 1".to_owned());
         }
@@ -317,6 +321,8 @@ mod tests {
         check(r#"{"dedupe":{"by":"field","field":"{json.id}"}}"#, None);
         check(r#"{"dedupe":{"by":"field","field":"{jason.id}"}}"#, Some("dedupe.field"));
         check(r#"{"dedupe":{"window":1}}"#, Some("dedupe.window"));
+        check(r#"{"correlations":[{"name":"a","reference":"{json.id}"}]}"#, None);
+        check(r#"{"correlations":[{"name":"a","reference":"{id}"}]}"#, Some("correlations"));
         check(r#"{"acknowledge":{"status":301}}"#, Some("acknowledge.status"));
         check(
             r#"{"acknowledge":{"status":200,"headers":{"content-length":"3"}}}"#,

@@ -7,6 +7,7 @@ use std::{
 };
 
 use ringback_domain::{
+    callback::correlate::Rule,
     id::Key,
     provider::{Provider, Settings},
     schema::Schema,
@@ -17,7 +18,7 @@ use ringback_domain::{
 };
 use ringback_store::{Store, Unavailable};
 
-use super::{Catalog, Config};
+use super::{Catalog, Config, correlate};
 
 /// How long a source is believed to be as it was: what another process of the installation changed
 /// counts after this time.
@@ -44,6 +45,8 @@ pub struct Ready {
     pub settings: Settings,
     /// The schemas of its configuration by event type, compiled; the reason where that failed.
     pub schemas: HashMap<String, Result<Schema, String>>,
+    /// Which messages answer callbacks.
+    pub correlations: Vec<Rule>,
 }
 
 impl Ready {
@@ -135,7 +138,16 @@ impl Directory {
             (kind.clone(), Schema::compile(schema).map_err(|mistake| mistake.to_string()))
         };
         let schemas = config.schemas.iter().map(compile).collect();
-        Ready { scope, source, config, provider, settings, schemas }
+        let rule = |options: &correlate::Options| match options.rule() {
+            Ok(rule) => Some(rule),
+            // Checked when it was saved; a later version may take less.
+            Err(wrong) => {
+                tracing::error!(source = %source.id, rule = options.name, %wrong, "a rule is no rule");
+                None
+            }
+        };
+        let correlations = config.correlations.iter().filter_map(rule).collect();
+        Ready { scope, source, config, provider, settings, schemas, correlations }
     }
 
     fn settings(&self, environment: Key, source: &Source) -> Settings {

@@ -12,6 +12,7 @@ use ringback_store::Store;
 
 use super::{Directory, call::Call, keys::Keys, limits::Limits};
 use crate::{
+    callback::Callbacks,
     log::{Log, Replies},
     seam::World,
     telemetry::metrics::Metrics,
@@ -26,6 +27,8 @@ pub struct Parts {
     pub log: Log,
     /// Where everything else goes.
     pub store: Arc<dyn Store>,
+    /// Are answered by messages.
+    pub callbacks: Callbacks,
     /// Finds sources.
     pub directory: Directory,
     /// Clock and randomness.

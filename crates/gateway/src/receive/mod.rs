@@ -13,15 +13,19 @@
 //!                          (of what was written down) ───────────┘
 //! ```
 //!
+//! After `log::append` and before the answer, [`correlate`] tells callbacks what the messages say.
+//!
 //! Invariants:
 //! - Nothing is acknowledged as an event before its message is durable.
 //! - The store cannot take it: 503, and nothing is half-stored.
 //! - What was not proven makes no claim, so a forgery cannot make the real event a duplicate.
+//! - What was not proven answers no callback, and what was acknowledged has answered its own.
 
 mod accept;
 mod call;
 pub mod catalog;
 mod config;
+mod correlate;
 mod decide;
 mod directory;
 mod door;
@@ -39,6 +43,7 @@ pub(crate) use accept::answer;
 pub use accept::{OnCore, PREFIX, route};
 pub use catalog::Catalog;
 pub use config::{Acknowledge, Config, Dedupe, DedupeBy, MAX_BODY, OnViolation, Wrong};
+pub use correlate::{Means, Options as Correlation};
 pub use directory::{Directory, Ready, SETTINGS, TOKEN, open_settings};
 pub(crate) use door::Judged;
 pub use door::{Door, Parts};
@@ -46,9 +51,10 @@ pub(crate) use headers::{all as all_headers, shown_only as shown_headers};
 pub use keys::Keys;
 pub use replay::{Again, How, Refusal, Replayed};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
 
+use crate::callback::sha256;
+
 fn hex_digest(bytes: &[u8]) -> String {
-    HEXLOWER.encode(digest(&SHA256, bytes).as_ref())
+    HEXLOWER.encode(&sha256(bytes))
 }

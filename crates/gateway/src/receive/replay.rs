@@ -3,17 +3,18 @@
 
 use bytes::Bytes;
 use ringback_domain::{
-    id::{Key, RequestId},
+    id::{Key, MessageId, RequestId},
     provider::{Event, Reply, Request, State},
     scope::Reference,
     source::{Fate, Received},
     time::Timestamp,
 };
-use ringback_store::{ReadError, Release, Released, WriteError};
+use ringback_store::{Append, ReadError, Release, Released, WriteError};
 
 use super::{
     PREFIX, Ready, TOKEN,
     call::Call,
+    correlate::Said,
     decide::{Outcome, decide},
     door::{Door, Judged},
     headers::{self, Restored},
@@ -113,11 +114,12 @@ impl Door {
         let Again { environment, source, request, how, now } = again;
         let store = &self.parts.store;
         let kept = store.request(environment, source.clone(), request).await?;
-        if kept.message.is_some() {
-            return Ok(Replayed { request: kept, before: true });
-        }
         let found = store.source(environment, source.clone()).await?;
         let ready = self.parts.directory.ready(environment, found);
+        if let Some(message) = kept.message {
+            self.told_again(&ready, &kept, message, now).await?;
+            return Ok(Replayed { request: kept, before: true });
+        }
         let before = self.take(&ready, &kept, how, now).await?;
         Ok(Replayed { request: store.request(environment, source, request).await?, before })
     }
@@ -137,38 +139,70 @@ impl Door {
             return Err(Refusal::Headers);
         }
         let headers: Vec<_> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
-        let call = Call {
-            ready,
-            provider,
-            method: &kept.method,
-            path: &self.path(ready),
-            query: kept.target.strip_prefix('?'),
-            headers: &headers,
-            address: None,
-            received_at: kept.received_at,
-            now,
-        };
+        let path = self.path(ready);
+        let call = Call::kept(ready, provider, kept, &path, &headers, now);
         let url = call.url(&self.parts.public_url);
         let request = call.request(&url, &body);
         let outcome = match how {
             How::Release => as_it_was(kept),
             How::Replay => self.judged_again(&call, &request).await?,
         };
-        let entropy = &self.parts.world.entropy;
-        let nonce = || u64::from_ne_bytes(entropy.bytes());
-        let messages = Making { retention: self.parts.retention, nonce: &nonce }
-            .messages(&call, &request, &body, &outcome);
+        let messages = self.messages(&call, &request, &body, &outcome);
+        let said: Vec<_> =
+            messages.iter().map(|append| Said::by(&call, &request, &outcome, append)).collect();
         let release = Release { source: ready.source.id.key(), request: kept.id.key(), messages };
         let Released::Now(appended) = self.parts.log.release(release).await? else {
             return Ok(true);
         };
-        for appended in appended {
+        for (appended, said) in appended.into_iter().zip(said) {
             match appended.repeated {
                 true => self.again(&call, appended.id).await,
                 false => self.accepted(),
             }
+            self.correlate(&call, appended.id, said).await.map_err(WriteError::from)?;
         }
         Ok(false)
+    }
+
+    /// Tells callbacks what a request says that is a message by now: whoever made it one may have been
+    /// interrupted before. Of a batch, the first message stands for all.
+    async fn told_again(
+        &self,
+        ready: &Ready,
+        kept: &Received,
+        message: MessageId,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let body: Bytes = kept.body.clone().unwrap_or_default().into();
+        let Some(provider) = ready.provider.as_deref() else { return Ok(()) };
+        if ready.correlations.is_empty() || (body.len() as u64) < kept.bytes {
+            return Ok(());
+        }
+        let Restored { headers, .. } = self.restored(ready, kept);
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let path = self.path(ready);
+        let call = Call::kept(ready, provider, kept, &path, &headers, now);
+        let url = call.url(&self.parts.public_url);
+        let request = call.request(&url, &body);
+        let outcome = as_it_was(kept);
+        for append in self.messages(&call, &request, &body, &outcome) {
+            let said = Said::by(&call, &request, &outcome, &append);
+            self.correlate(&call, message, said).await.map_err(WriteError::from)?;
+        }
+        Ok(())
+    }
+
+    fn messages(
+        &self,
+        call: &Call<'_>,
+        request: &Request<'_>,
+        body: &Bytes,
+        outcome: &Outcome,
+    ) -> Vec<Append> {
+        let entropy = &self.parts.world.entropy;
+        let nonce = || u64::from_ne_bytes(entropy.bytes());
+        let making = Making { retention: self.parts.retention, nonce: &nonce };
+        making.messages(call, request, body, outcome)
     }
 
     async fn judged_again(

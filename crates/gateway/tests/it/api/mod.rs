@@ -206,9 +206,19 @@ impl Bench {
         let tls = Tls::new([]).unwrap();
         let wait = Duration::from_secs(5);
         let connector = Connector::new(world.network.clone(), guard, tls, wait);
+        let callbacks = Callbacks::new(CallbackParts {
+            store: store.clone(),
+            lanes: lanes.clone(),
+            world: world.clone(),
+            keyring: keyring.clone(),
+            keys: UrlKeys::new([(1, Zeroizing::new([8; 32]))]),
+            public_url: public_url.clone(),
+            retention: rules.retention,
+        });
         let sources = receive::Door::new(receive::Parts {
             log: Log::new(store.clone(), lanes.clone()),
             store: store.clone(),
+            callbacks: callbacks.clone(),
             directory: directory.clone(),
             world: world.clone(),
             keys: receive::Keys::new(Arc::new(connector)),

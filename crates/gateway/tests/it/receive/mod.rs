@@ -2,6 +2,7 @@
 
 mod challenge;
 mod content;
+mod correlate;
 mod crash;
 mod event;
 mod kept;
@@ -159,18 +160,29 @@ async fn call(
     headers: &[(&str, &str)],
     body: Bytes,
 ) -> Answered {
+    tried(server, method, path, headers, body).await.unwrap()
+}
+
+/// The same, of a server that may be killed meanwhile.
+async fn tried(
+    server: &str,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> Option<Answered> {
     let address = server.strip_prefix("http://").unwrap();
-    let stream = TcpStream::connect(address).await.unwrap();
+    let stream = TcpStream::connect(address).await.ok()?;
     let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
     let mut connections = tokio::task::JoinSet::new();
     connections.spawn(connection);
     let mut request = Request::builder().method(method).uri(path).header("host", "evil.example");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let response = sender.send_request(request.body(Full::new(body)).unwrap()).await.unwrap();
+    let response = sender.send_request(request.body(Full::new(body)).unwrap()).await.ok()?;
     let (parts, body) = response.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    Answered { status: parts.status.as_u16(), headers: parts.headers, body }
+    let body = body.collect().await.ok()?.to_bytes();
+    Some(Answered { status: parts.status.as_u16(), headers: parts.headers, body })
 }
