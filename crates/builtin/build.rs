@@ -1,4 +1,4 @@
-//! Builds the files of `providers/` and `destinations/` into the binary: writes the tables that the
+//! Builds the files of `providers/`, `destinations/` and `callbacks/` into the binary: writes the tables that the
 //! library reads.
 //!
 //! The folders are listed anew whenever something in them changes, so that adding a provider or a
@@ -12,9 +12,11 @@ use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
-    for (folder, name, kind) in
-        [("providers", "PROVIDERS", "Provider"), ("destinations", "KINDS", "Kind")]
-    {
+    for (folder, name, kind) in [
+        ("providers", "PROVIDERS", "Provider"),
+        ("destinations", "KINDS", "Kind"),
+        ("callbacks", "PRESETS", "Preset"),
+    ] {
         // Seen from this crate's folder.
         let place = format!("../../{folder}");
         println!("cargo::rerun-if-changed={place}");

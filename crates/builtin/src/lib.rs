@@ -1,5 +1,5 @@
-//! The providers of webhooks and the kinds of destinations that Ringback knows: the files of
-//! `providers/` and `destinations/`, as part of the binary.
+//! The providers of webhooks, the kinds of destinations and the gateways that send browsers back that
+//! Ringback knows: the files of `providers/`, `destinations/` and `callbacks/`, as part of the binary.
 //!
 //! A file is parsed when it is first asked for, so that a start costs nothing. The server and the
 //! Rust client share them, so that both say the same of a request.
@@ -15,6 +15,7 @@
 use std::sync::{Arc, OnceLock};
 
 use ringback_domain::{
+    callback::redirect::Preset,
     destination::Kind,
     provider::{Mistake, Provider},
 };
@@ -50,9 +51,16 @@ impl Described for Kind {
     }
 }
 
-// `PROVIDERS` and `KINDS`, sorted by id: made by `build.rs` from the files.
+impl Described for Preset {
+    fn read(text: &str) -> Result<Self, Vec<Mistake>> {
+        Preset::parse(text)
+    }
+}
+
+// `PROVIDERS`, `KINDS` and `PRESETS`, sorted by id: made by `build.rs` from the files.
 include!(concat!(env!("OUT_DIR"), "/providers.rs"));
 include!(concat!(env!("OUT_DIR"), "/destinations.rs"));
+include!(concat!(env!("OUT_DIR"), "/callbacks.rs"));
 
 /// Every provider, sorted by id.
 pub fn providers() -> &'static [BuiltIn<Provider>] {
@@ -74,6 +82,16 @@ pub fn kind(id: &str) -> Option<&'static BuiltIn<Kind>> {
     find(&KINDS, id)
 }
 
+/// Every gateway that sends browsers back, sorted by id.
+pub fn presets() -> &'static [BuiltIn<Preset>] {
+    &PRESETS
+}
+
+/// The file of the gateway with this id.
+pub fn preset(id: &str) -> Option<&'static BuiltIn<Preset>> {
+    find(&PRESETS, id)
+}
+
 fn find<T>(table: &'static [BuiltIn<T>], id: &str) -> Option<&'static BuiltIn<T>> {
     let at = table.binary_search_by(|one| one.id.cmp(id)).ok()?;
     table.get(at)
@@ -92,7 +110,35 @@ impl<T: Described> BuiltIn<T> {
 
 #[cfg(test)]
 mod tests {
+    use ringback_domain::{callback::redirect::Verifier, time::Timestamp};
+
     use super::*;
+
+    /// Every gateway's file is read, and finds what its examples say; every file shows both that it
+    /// becomes certain and that it does not, unless it only waits for a webhook.
+    #[test]
+    fn the_examples_of_gateways_are_known_answers() {
+        for file in presets() {
+            let preset = Preset::parse(file.text).unwrap_or_else(|mistakes| {
+                panic!("{}: {mistakes:?}", file.id);
+            });
+            assert_eq!(preset.id, file.id);
+            let mut found = Vec::new();
+            for example in &preset.examples {
+                let (ask, finding) = example.run(&preset, Timestamp(0)).unwrap();
+                let place = format!("{}, {}: {finding:?}", file.id, example.name);
+                assert_eq!(finding.word(), example.finding, "{place}");
+                if let Some(expected) = &example.ask {
+                    assert_eq!(ask.map(|ask| ask.text()).as_deref(), Some(&**expected), "{place}");
+                }
+                found.push(finding.word());
+            }
+            let only_waits = preset.verifiers().iter().all(|it| matches!(it, Verifier::Webhook));
+            let certain = found.contains(&"complete");
+            let uncertain = found.iter().any(|word| !matches!(*word, "complete" | "fail"));
+            assert!(uncertain && (certain || only_waits), "{}: {found:?}", file.id);
+        }
+    }
 
     /// `CONTRIBUTING.md` shows how a file is added by showing two of them.
     #[test]

@@ -8,6 +8,7 @@
 
 pub mod call;
 pub mod correlate;
+pub mod redirect;
 pub mod request;
 pub mod state;
 pub mod told;

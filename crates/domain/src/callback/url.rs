@@ -34,6 +34,8 @@ pub enum Purpose {
     Answer,
     /// Whoever has it may follow this callback, and change nothing.
     Wait,
+    /// Whoever has it may tell the status that a browser brings from one that it made up.
+    Status,
 }
 
 impl Purpose {
@@ -41,6 +43,7 @@ impl Purpose {
         match self {
             Purpose::Answer => b"ringback callback answer",
             Purpose::Wait => b"ringback callback wait",
+            Purpose::Status => b"ringback callback status",
         }
     }
 }

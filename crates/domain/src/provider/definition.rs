@@ -174,6 +174,23 @@ pub(super) struct Verify {
     pub(super) leeway: i64,
 }
 
+/// A signature over a request that is no webhook: a `[[verify]]` block by itself.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct SignatureRule(pub(super) Verify);
+
+impl SignatureRule {
+    /// What its scheme needs and it does not have.
+    pub fn missing_keys(&self) -> Vec<&'static str> {
+        self.0.missing_keys()
+    }
+
+    /// The settings that it uses.
+    pub fn settings(&self) -> Vec<&str> {
+        self.0.settings()
+    }
+}
+
 fn five() -> i64 {
     5
 }
@@ -449,7 +466,12 @@ impl Mistake {
     /// Of form: what the reader of TOML says.
     pub(crate) fn of(text: &str, error: &toml::de::Error) -> Mistake {
         let at = error.span().map_or(0, |span| span.start);
-        Mistake { line: line(text, at), message: error.message().trim().to_owned() }
+        Mistake::at(text, at, error.message().trim().to_owned())
+    }
+
+    /// At this byte of the file.
+    pub(crate) fn at(text: &str, at: usize, message: String) -> Mistake {
+        Mistake { line: line(text, at), message }
     }
 }
 

@@ -46,7 +46,9 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use definition::{Answer, Detect, Mistake, Proof, Provider, SCHEMA, Sample, Strength};
+pub use definition::{
+    Answer, Detect, Mistake, Proof, Provider, SCHEMA, Sample, SignatureRule, Strength,
+};
 pub use event::{Event, Item};
 pub use handshake::{Answered, Challenge, Reply};
 pub use judge::Judgement;
@@ -54,6 +56,6 @@ pub use request::Request;
 pub use sample::SAMPLE_HEADER;
 pub use settings::{Kind, MAX_VALUE_LEN, MAX_VALUES, Setting, Settings, ShapeError};
 pub use sign::Unsignable;
-pub use template::{Mistake as TemplateMistake, Template};
+pub use template::{Mistake as TemplateMistake, Template, Values};
 pub use verdict::{Reason, State, Verdict};
 pub use verify::{FetchedKeys, KeyRequest, Outcome};

@@ -14,7 +14,7 @@ use serde::de;
 use super::canonical;
 use super::filter::Filter;
 use super::request::Request;
-use super::settings::Chosen;
+use super::settings::{Chosen, Settings};
 
 /// A parsed template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub(super) enum Source {
     Signature(Box<str>),
     /// A value that the handshake names for itself.
     Let(Box<str>),
+    /// A value that is stored with the callback that a browser comes back to.
+    Callback(Box<str>),
     Setting(Box<str>),
     Canonical(canonical::Form),
 }
@@ -87,6 +89,18 @@ impl<'a> Scope<'a> {
     }
 }
 
+/// What templates may ask for where there is no provider: of a request, of settings, and of a
+/// callback.
+#[derive(Clone, Copy)]
+pub struct Values<'a> {
+    /// `{query.…}`, `{form.…}`, `{json.…}` and the like.
+    pub request: &'a Request<'a>,
+    /// `{setting.…}`: the newest value of each.
+    pub settings: &'a Settings,
+    /// `{callback.…}`: names and values.
+    pub callback: &'a [(String, Vec<u8>)],
+}
+
 /// A value that the request does not have; the name as the file writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Missing(pub(super) String);
@@ -103,6 +117,12 @@ pub enum Mistake {
     /// A filter that does not exist, or lacks its argument.
     #[error("`{0}` is no filter: see the list in providers/README.md")]
     Filter(String),
+}
+
+impl<'a> Values<'a> {
+    fn scope(&self, chosen: &'a Chosen<'a>) -> Scope<'a> {
+        Scope { lets: self.callback, ..Scope::new(self.request, chosen) }
+    }
 }
 
 impl Template {
@@ -146,9 +166,49 @@ impl Template {
 
     /// The text of the template for a request; none if a value is missing or is no text.
     pub fn for_request(&self, request: &Request<'_>) -> Option<String> {
-        let settings = super::settings::Settings::new();
-        let chosen = settings.newest();
-        self.text(&Scope::new(request, &chosen)).ok()
+        self.filled(&Values { request, settings: &Settings::new(), callback: &[] }).ok()
+    }
+
+    /// The text of the template.
+    ///
+    /// # Errors
+    /// What is missing, or is no text.
+    pub fn filled(&self, values: &Values<'_>) -> Result<String, String> {
+        let chosen = values.settings.newest();
+        self.text(&values.scope(&chosen)).map_err(|Missing(name)| name)
+    }
+
+    /// The text of the template as a URL: whatever does not come from a setting is percent-encoded, so
+    /// that no request can choose another place than the one that is meant.
+    ///
+    /// # Errors
+    /// What is missing, is no text, or is a step up (`..`).
+    pub fn filled_url(&self, values: &Values<'_>) -> Result<String, String> {
+        let chosen = values.settings.newest();
+        let scope = values.scope(&chosen);
+        let mut url = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => url.push_str(text),
+                Part::Value(value) => {
+                    let bytes = value.bytes(&scope).map_err(|Missing(name)| name)?;
+                    let text = std::str::from_utf8(&bytes).map_err(|_| value.to_string())?;
+                    match value.source() {
+                        Source::Setting(_) => url.push_str(text),
+                        _ if text.is_empty() || text == "." || text == ".." => {
+                            return Err(value.to_string());
+                        }
+                        _ => url.push_str(&canonical::percent_encoded(text)),
+                    }
+                }
+            }
+        }
+        Ok(url)
+    }
+
+    /// The settings that it reads, or takes keys from.
+    pub fn settings(&self) -> impl Iterator<Item = &str> {
+        self.values().flat_map(Expression::settings)
     }
 
     /// The bytes of the template for this request.
@@ -284,6 +344,7 @@ impl Source {
             "base-url" => Self::BaseUrl,
             _ => match text.split_once('.') {
                 Some((_, "")) => return None,
+                Some(("callback", name)) => Self::Callback(name.into()),
                 Some(("header", name)) => Self::Header(name.to_ascii_lowercase().into()),
                 Some(("query", name)) => Self::QueryField(name.into()),
                 Some(("form", name)) => Self::FormField(name.into()),
@@ -315,7 +376,7 @@ impl Source {
             Self::BaseUrl => {
                 request.url.split(['?', '#']).next().map(|u| Cow::Borrowed(u.as_bytes()))
             }
-            Self::Let(name) => scope.own(name).map(Cow::Borrowed),
+            Self::Let(name) | Self::Callback(name) => scope.own(name).map(Cow::Borrowed),
             Self::Header(name) => request.header(name),
             Self::QueryField(name) => request.query_field(name).map(text_bytes),
             Self::FormField(name) => {
@@ -352,6 +413,7 @@ impl fmt::Display for Source {
             Self::Query => f.write_str("query"),
             Self::BaseUrl => f.write_str("url"),
             Self::Let(name) => f.write_str(name),
+            Self::Callback(name) => write!(f, "the callback's {name}"),
             Self::Header(name) => write!(f, "header {name}"),
             Self::QueryField(name) => write!(f, "query field {name}"),
             Self::FormField(name) => write!(f, "form field {name}"),

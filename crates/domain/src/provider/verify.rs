@@ -10,8 +10,8 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::digest;
 
 use super::definition::{
-    Conditions, Fetch, Format, HashRule, Message, Provider, Scheme, Strength, TimestampRule, Unit,
-    Verify, VerifyMode,
+    Conditions, Fetch, Format, HashRule, Message, Provider, Scheme, SignatureRule, Strength,
+    TimestampRule, Unit, Verify, VerifyMode,
 };
 use super::diagnose;
 use super::hash::Hash;
@@ -23,7 +23,7 @@ use super::public_key::{Algorithm, JwkSet, PublicKey};
 use super::request::Request;
 use super::settings::{Chosen, Settings};
 use super::signatures::{Parts, Unreadable};
-use super::template::{Expression, Missing, Scope, Template};
+use super::template::{Expression, Missing, Scope, Template, Values};
 use super::verdict::{Reason, State, Verdict};
 use crate::time::Timestamp;
 
@@ -144,7 +144,7 @@ impl Provider {
         if let Some(setting) = missing {
             return Err(Reason::MissingSetting(setting.name.clone()).into());
         }
-        let attempt = Attempt { request, settings, keys, now };
+        let attempt = Attempt { request, settings, keys, now, lets: &[] };
         let mut told: Option<Fault> = None;
         let mut proven = None;
         for block in &self.verify {
@@ -183,13 +183,33 @@ struct Attempt<'a> {
     settings: &'a Settings,
     keys: &'a dyn FetchedKeys,
     now: Timestamp,
+    /// Values that are neither the request's nor settings.
+    lets: &'a [(String, Vec<u8>)],
+}
+
+impl SignatureRule {
+    /// Whether it is over this request: what `values` has.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn verify(&self, values: &Values<'_>, now: Timestamp) -> Result<(), Reason> {
+        let Values { request, settings, callback: lets } = *values;
+        let attempt = Attempt { request, settings, keys: &(), now, lets };
+        match attempt.block(&self.0) {
+            Ok(_) => Ok(()),
+            Err(Fault::Reason(reason)) => Err(reason),
+            Err(Fault::Fetch(_)) => Err(Reason::KeyUnavailable),
+            Err(Fault::NotForThis) => Err(Reason::Missing("what is signed".to_owned())),
+        }
+    }
 }
 
 impl Attempt<'_> {
     /// One block with every combination of the settings it uses.
     fn block(&self, block: &Verify) -> Result<Proven, Fault> {
         let newest = self.settings.newest();
-        if !hold(&block.when, &Scope::new(self.request, &newest)) {
+        let scope = Scope { lets: self.lets, ..Scope::new(self.request, &newest) };
+        if !hold(&block.when, &scope) {
             return Err(Fault::NotForThis);
         }
         let names = block.settings();
@@ -229,7 +249,7 @@ impl Attempt<'_> {
         chosen: &Chosen<'_>,
         request: &Request<'_>,
     ) -> Result<Proven, Fault> {
-        let scope = Scope::new(request, chosen);
+        let scope = Scope { lets: self.lets, ..Scope::new(request, chosen) };
         let proven = match block.scheme {
             Scheme::Hmac | Scheme::Digest => self.hashed(block, &scope),
             Scheme::Token => token(block, &scope),
@@ -274,7 +294,7 @@ impl Attempt<'_> {
         let text = scope.request.text().ok_or_else(no_items)?;
         let items = lookup::items(text, pointer).filter(|items| !items.is_empty());
         for item in items.ok_or_else(no_items)? {
-            let scope = Scope { item: Some(item), ..Scope::new(scope.request, scope.settings) };
+            let scope = Scope { item: Some(item), ..*scope };
             refuse_compound(block, &scope)?;
             self.hashed_once(block, &scope)?;
         }
