@@ -1,6 +1,6 @@
 //! `cargo xtask test`: the parts, in the order of what they cost.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ringback_pg_cluster::{Cluster, Database, Options, VARIABLE};
@@ -9,6 +9,9 @@ use crate::process::{Finished, stream};
 use crate::report::{self, Count};
 use crate::server::{Server, TOKEN};
 use crate::{needs, tools};
+
+/// Where the clients' suites find the server, which they start, kill and start again themselves.
+const PROGRAM: &str = "RINGBACK_PROGRAM";
 
 /// What makes the gateway's integration tests run their servers on PostgreSQL.
 const STORE: (&str, &str) = ("RINGBACK_TEST_STORE", "postgres");
@@ -283,7 +286,9 @@ fn client_typescript(Ground { root, .. }: Ground<'_>) -> Result<Count, String> {
     for file in ["tsconfig.json", "tsconfig.check.json"] {
         tools::copy(&from.join(file), &place.join(file))?;
     }
-    tools::copy(&root.join("clients/scenarios.json"), &place.join("../scenarios.json"))?;
+    for file in ["scenarios.json", "callbacks.json"] {
+        tools::copy(&root.join("clients").join(file), &place.join("..").join(file))?;
+    }
     for project in ["tsconfig.json", "tsconfig.check.json"] {
         let mut compiler = Command::new(&node);
         compiler.arg("node_modules/typescript/bin/tsc").args(["-p", project]).current_dir(&place);
@@ -292,7 +297,8 @@ fn client_typescript(Ground { root, .. }: Ground<'_>) -> Result<Count, String> {
         }
     }
     let mut suite = Command::new(&node);
-    let done = stream(suite.arg("test/suite.mjs").current_dir(&place))?;
+    suite.arg("test/suite.mjs").env(PROGRAM, built_server(root)?);
+    let done = stream(suite.current_dir(&place))?;
     Ok(report::suite(&done.output).judged(done.success))
 }
 
@@ -307,7 +313,7 @@ fn client_python(Ground { root, .. }: Ground<'_>) -> Result<Count, String> {
     }
     let mut suite = Command::new(programs.join("python"));
     suite.args(["-u", "-B", "tests/suite.py"]).env("PYTHONPATH", &folder).current_dir(&folder);
-    let done = stream(&mut suite)?;
+    let done = stream(suite.env(PROGRAM, built_server(root)?))?;
     Ok(report::suite(&done.output).judged(done.success))
 }
 
@@ -369,11 +375,7 @@ fn against_server(
     store: Option<&Database>,
     suite: impl FnOnce() -> Result<Command, String>,
 ) -> Result<Count, String> {
-    // With `--workspace` the features are those the tests were built with: nothing is built twice.
-    let build = ["build", "--workspace", "--bin", "ringback", "--quiet"];
-    if !stream(cargo(root).args(build))?.success {
-        return Err("the server does not build".to_owned());
-    }
+    built_server(root)?;
     let server = Server::start(root, name, store)?;
     let mut command = suite()?;
     command.current_dir(root).env("RINGBACK_URL", &server.url).env("RINGBACK_TOKEN", TOKEN);
@@ -387,6 +389,16 @@ fn against_server(
         count.failed += 1;
     }
     Ok(count)
+}
+
+/// The server's program, built.
+fn built_server(root: &Path) -> Result<PathBuf, String> {
+    // With `--workspace` the features are those the tests were built with: nothing is built twice.
+    let build = ["build", "--workspace", "--bin", "ringback", "--quiet"];
+    if !stream(cargo(root).args(build))?.success {
+        return Err("the server does not build".to_owned());
+    }
+    Ok(root.join("target/debug/ringback"))
 }
 
 /// The cargo that runs this task.

@@ -32,6 +32,7 @@ from flask import Flask
 from ringback_client import Claim, MemoryDedupe, Receiver, VerificationError, asgi, ed25519, wsgi
 from ringback_client.fastapi import endpoint
 from ringback_client.flask import view
+from callbacks import LIVE, SCRIPTED, Server, play_live, play_scripted
 from scenarios import SCENARIOS, play
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -189,6 +190,19 @@ for way, connect, coroutine in WAYS:
     for scenario in SCENARIOS:
         run = lambda s=scenario, w=connect, c=coroutine: play(s, w, c)  # noqa: E731
         CASES.append((f"{way}: {scenario['name']}", run))
+
+
+# --- callbacks
+
+SERVER = Server()
+
+for scenario in SCRIPTED:
+    run = lambda s=scenario: play_scripted(s)  # noqa: E731
+    CASES.append((f"callbacks: {scenario['name']}", run))
+
+for scenario in LIVE:
+    run = lambda s=scenario: play_live(s, SERVER)  # noqa: E731
+    CASES.append((f"callbacks, gateway: {scenario['name']}", run))
 
 
 # --- what only this library has
@@ -357,6 +371,7 @@ def main(wanted):
             failed += 1
             print("FAILED", name)
             traceback.print_exc()
+    SERVER.end()
     print(f"{len(chosen) - failed} passed, {failed} failed", flush=True)
     return 1 if failed or not chosen else 0
 

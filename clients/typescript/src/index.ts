@@ -1,4 +1,6 @@
 export { MemoryDedupe, type Claim, type Dedupe } from "./dedupe.js";
+export * from "./follow.js";
+export { Callback, Gateway, type Answering, type NewCall, type NewCallback, type Once } from "./gateway.js";
 export {
   DeadlineError,
   Event,

@@ -12,6 +12,7 @@ import { fastify as fastifyServer } from "fastify";
 import { express } from "../dist/express.js";
 import { fastify } from "../dist/fastify.js";
 import { MemoryDedupe, Receiver } from "../dist/index.js";
+import { Server, live, playLive, playScripted, scripted, ways as waits } from "./callbacks.mjs";
 import { play, scenarios } from "./scenarios.mjs";
 
 const cases = [];
@@ -79,6 +80,19 @@ const ways = {
 for (const [way, connect] of Object.entries(ways)) {
   for (const scenario of scenarios) {
     check(`${way}: ${scenario.name}`, () => play(scenario, connect));
+  }
+}
+
+// --- callbacks
+
+for (const scenario of scripted) {
+  check(`callbacks: ${scenario.name}`, () => playScripted(scenario));
+}
+
+const server = new Server();
+for (const [way, through] of Object.entries(waits)) {
+  for (const scenario of live) {
+    check(`callbacks, ${way}: ${scenario.name}`, () => playLive(scenario, server, through));
   }
 }
 
@@ -220,5 +234,6 @@ for (const { name, run } of chosen) {
     console.log(error);
   }
 }
+await server.end();
 console.log(`${chosen.length - failed} passed, ${failed} failed`);
 process.exit(failed || !chosen.length ? 1 : 0);

@@ -1,9 +1,10 @@
 //! The Rust client of Ringback: have functions called when webhooks arrive, from Ringback or from
 //! any provider it knows; verify and sign single ones.
 //!
-//! [`Receiver`] does the former: it is a `tower` service, and a layer. The rest of this page is about
-//! the latter. The signatures are those of [Standard Webhooks 1.0.0], so a [`Webhook`] verifies what any other
-//! service of that kind sends, too.
+//! [`Receiver`] does the former: it is a `tower` service, and a layer. [`callback`] asks somebody
+//! else and waits for the answer. The rest of this page is about single webhooks. The signatures are
+//! those of [Standard Webhooks 1.0.0], so a [`Webhook`] verifies what any other service of that kind
+//! sends, too.
 //!
 //! ```
 //! use ringback_client::{Signer, Webhook};
@@ -30,6 +31,8 @@
 //!
 //! [Standard Webhooks 1.0.0]: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
+#[cfg(feature = "callback")]
+pub mod callback;
 pub mod dedupe;
 mod event;
 mod keys;

@@ -6,7 +6,9 @@
     reason = "a test that panics is one that fails, and what it prints is its report"
 )]
 
+mod callbacks;
 mod example;
+mod playing;
 mod providers;
 mod scenarios;
 mod service;
