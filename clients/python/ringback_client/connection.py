@@ -24,6 +24,8 @@ TEMPORARY = frozenset((408, 429, 502, 503, 504))
 #: What a server that is away, or a proxy that is, does to a request.
 BROKEN = (OSError, EOFError, ValueError, asyncio.TimeoutError, asyncio.LimitOverrunError)
 
+#: The server says so before it does anything.
+_NOT_TAKEN = (429, 503)
 _LIMIT = 15.0
 _SHORTEST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
@@ -31,7 +33,7 @@ _LONGEST_PAUSE = 5.0
 
 @dataclass(frozen=True)
 class Ask:
-    """A request that may be repeated."""
+    """A request."""
 
     method: str
     path: str
@@ -39,6 +41,8 @@ class Ask:
     body: Optional[bytes] = None
     #: How long the server may take, in seconds.
     limit: float = _LIMIT
+    #: Repeated only where it is certain that it was not taken.
+    is_once: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,7 @@ class Connection:
         while True:
             problem: Exception
             after = None
+            not_taken = False
             try:
                 said = await asyncio.wait_for(self._once(ask), ask.limit)
             except BROKEN as error:
@@ -119,6 +124,9 @@ class Connection:
                 if said.status not in TEMPORARY:
                     raise problem
                 after = said.headers.get("retry-after")
+                not_taken = said.status in _NOT_TAKEN
+            if ask.is_once and not not_taken:
+                raise _unavailable(problem) from problem
             await away.pause(problem, after)
 
     async def _once(self, ask: Ask) -> Said:
@@ -168,9 +176,13 @@ class Away:
         # Those who were cut off together do not come back together.
         pause = max(longest * random.uniform(0.5, 1), seconds(after, 0.0))
         if time.monotonic() - self._since + pause > self._patience:
-            told = str(problem) or type(problem).__name__
-            raise UnavailableError(f"the server cannot be reached: {told}") from problem
+            raise _unavailable(problem) from problem
         await asyncio.sleep(pause)
+
+
+def _unavailable(problem: Exception) -> UnavailableError:
+    told = str(problem) or type(problem).__name__
+    return UnavailableError(f"the server cannot be reached: {told}")
 
 
 def seconds(text: Optional[str], otherwise: float) -> float:

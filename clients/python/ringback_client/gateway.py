@@ -151,9 +151,13 @@ class Callback(Generic[T]):
         return cast(View, (await self._connection.ask(Ask("GET", self._path))).json())
 
     async def complete(self, body: object = None, *, content_type: Optional[str] = None) -> None:
-        """Answers it; in a stream, with one more item. `bytes` and `str` are sent as they are,
-        anything else as JSON."""
+        """Answers it. `bytes` and `str` are sent as they are, anything else as JSON."""
         await self._act("complete", body, content_type)
+
+    async def item(self, body: object, *, content_type: Optional[str] = None) -> None:
+        """Adds an item to a stream. Where it cannot be known whether it was taken, that is an
+        `UnavailableError`: twice is two items."""
+        await self._act("complete", body, content_type, is_once=True)
 
     async def fail(self, body: object = None, *, content_type: Optional[str] = None) -> None:
         """Says that there will be no answer, and why."""
@@ -257,8 +261,15 @@ class Callback(Generic[T]):
             # What fails while it is told of a failure must not end the others.
             _log.exception("on_error failed")
 
-    async def _act(self, act: str, body: object = None, content_type: Optional[str] = None) -> Any:
-        return await _post(self._connection, f"{self._path}/{act}", body, content_type)
+    async def _act(
+        self,
+        act: str,
+        body: object = None,
+        content_type: Optional[str] = None,
+        is_once: bool = False,
+    ) -> Any:
+        path = f"{self._path}/{act}"
+        return await _post(self._connection, path, body, content_type, is_once=is_once)
 
 
 class Gateway:
@@ -379,6 +390,7 @@ async def _post(
     content_type: Optional[str] = None,
     key: Optional[str] = None,
     headers: Mapping[str, str] = {},
+    is_once: bool = False,
 ) -> Any:
     """Posts something once: its key lets it be repeated."""
     sent = {**headers, "idempotency-key": key or str(uuid.uuid4())}
@@ -386,7 +398,7 @@ async def _post(
     if body is not None:
         kind, data = _written(body)
         sent["content-type"] = content_type or kind
-    return (await connection.ask(Ask("POST", path, sent, data))).json()
+    return (await connection.ask(Ask("POST", path, sent, data, is_once=is_once))).json()
 
 
 def _written(body: object) -> Tuple[str, bytes]:

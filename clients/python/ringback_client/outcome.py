@@ -86,7 +86,7 @@ class FailedError(GatewayError):
 
 
 class ConflictError(GatewayError):
-    """It was answered otherwise before, or the idempotency key belongs to another request."""
+    """It has ended otherwise, or the idempotency key belongs to another request; `wait()` says how."""
 
 
 class UnavailableError(GatewayError):
@@ -115,13 +115,9 @@ def answer_of(view: View) -> Any:
         return value(view.get("result"))
     if status == "failed":
         raise FailedError(view)
-    raise _ended(status)
-
-
-def _ended(status: str) -> GatewayError:
     if status == "expired":
-        return ExpiredError("the callback has expired")
-    return CanceledError("the callback was canceled")
+        raise ExpiredError("the callback has expired")
+    raise CanceledError("the callback was canceled")
 
 
 def value(content: Optional[Content]) -> Any:
@@ -137,13 +133,10 @@ def value(content: Optional[Content]) -> Any:
 def refusal(status: int, body: bytes) -> GatewayError:
     """What an answer of the server that is none of success means."""
     said = _parsed(body)
-    # A callback that has ended says how.
-    if status == 410 and said.get("status") in ("expired", "canceled"):
-        return _ended(said["status"])
-    detail = said.get("detail", said.get("status", ""))
+    detail = said.get("detail", "")
     told = detail if isinstance(detail, str) else json.dumps(detail)
-    if status in (409, 410):
-        return ConflictError(told or "it has ended otherwise")
+    if status == 409:
+        return ConflictError(told)
     return RefusedError(status, str(said.get("code", "")), told)
 
 

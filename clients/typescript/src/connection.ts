@@ -12,7 +12,6 @@ export interface Reach {
   readonly fetch?: typeof fetch;
 }
 
-/** A request that may be repeated. */
 export interface Ask {
   readonly method: "GET" | "POST";
   readonly path: string;
@@ -21,6 +20,8 @@ export interface Ask {
   /** How long the server may take, in milliseconds; 15 000 without it. */
   readonly limitMs?: number;
   readonly signal?: AbortSignal | undefined;
+  /** Repeated only where it is certain that it was not taken. */
+  readonly isOnce?: boolean;
 }
 
 export interface Said {
@@ -31,6 +32,8 @@ export interface Said {
 
 /** The server is away or busy, or something before it says so. */
 export const TEMPORARY: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
+/** The server says so before it does anything. */
+const NOT_TAKEN: ReadonlySet<number> = new Set([429, 503]);
 const LIMIT_MS = 15_000;
 const SHORTEST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
@@ -52,11 +55,13 @@ export class Connection {
     for (;;) {
       let problem: unknown;
       let after: number | undefined;
+      let notTaken = false;
       try {
         const said = await this.#once(ask);
         if (said.status < 300) return said;
         const refused = refusal(said.status, said.text);
         if (!TEMPORARY.has(said.status)) throw new Final(refused);
+        notTaken = NOT_TAKEN.has(said.status);
         problem = refused;
         after = seconds(said.headers.get("retry-after"));
       } catch (error) {
@@ -64,6 +69,7 @@ export class Connection {
         ask.signal?.throwIfAborted();
         problem = error;
       }
+      if (ask.isOnce && !notTaken) throw unavailable(problem);
       await away.pause(problem, after, ask.signal);
     }
   }
@@ -124,12 +130,14 @@ export class Away {
     this.#attempts += 1;
     // Those who were cut off together do not come back together.
     const pause = Math.max(longest * (0.5 + Math.random() / 2), (after ?? 0) * 1000);
-    if (performance.now() - this.#since + pause > this.#patience) {
-      const told = problem instanceof Error ? problem.message : String(problem);
-      throw new UnavailableError(`the server cannot be reached: ${told}`, { cause: problem });
-    }
+    if (performance.now() - this.#since + pause > this.#patience) throw unavailable(problem);
     await sleep(pause, signal);
   }
+}
+
+function unavailable(cause: unknown): UnavailableError {
+  const told = cause instanceof Error ? cause.message : String(cause);
+  return new UnavailableError(`the server cannot be reached: ${told}`, { cause });
 }
 
 /** Resolves after a while, or rejects with what the signal says. */

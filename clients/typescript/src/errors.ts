@@ -10,7 +10,7 @@ export class GatewayError extends Error {
 /** A deadline passed before an answer came. */
 export class ExpiredError extends GatewayError {
   override readonly name = "ExpiredError";
-  constructor(readonly view?: View) {
+  constructor(readonly view: View) {
     super("the callback has expired");
   }
 }
@@ -18,7 +18,7 @@ export class ExpiredError extends GatewayError {
 /** The application did not want the answer any more. */
 export class CanceledError extends GatewayError {
   override readonly name = "CanceledError";
-  constructor(readonly view?: View) {
+  constructor(readonly view: View) {
     super("the callback was canceled");
   }
 }
@@ -34,7 +34,7 @@ export class FailedError extends GatewayError {
   }
 }
 
-/** It was answered otherwise before, or the idempotency key belongs to another request. */
+/** It has ended otherwise, or the idempotency key belongs to another request; `wait()` says how. */
 export class ConflictError extends GatewayError {
   override readonly name = "ConflictError";
 }
@@ -66,18 +66,12 @@ export function answerOf(view: View): unknown {
 
 /** What an answer of the server that is none of success means. */
 export function refusal(status: number, text: string): GatewayError {
-  const said = parsed(text);
-  // A callback that has ended says how.
-  if (status === 410 && said.status === "expired") return new ExpiredError();
-  if (status === 410 && said.status === "canceled") return new CanceledError();
-  const { code = "" } = said;
-  const detail = said.detail ?? said.status ?? "";
+  const { code = "", detail = "" } = parsed(text);
   const told = typeof detail === "string" ? detail : JSON.stringify(detail);
-  if (status === 409 || status === 410) return new ConflictError(told || "it has ended otherwise");
-  return new RefusedError(status, String(code), told);
+  return status === 409 ? new ConflictError(told) : new RefusedError(status, String(code), told);
 }
 
-function parsed(text: string): { status?: unknown; code?: unknown; detail?: unknown } {
+function parsed(text: string): { code?: unknown; detail?: unknown } {
   try {
     const json: unknown = JSON.parse(text);
     return typeof json === "object" && json !== null ? json : {};

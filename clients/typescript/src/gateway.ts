@@ -10,7 +10,7 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { Connection } from "./connection.js";
+import { Connection, type Ask } from "./connection.js";
 import { Following, type FollowOptions, type Until } from "./follow.js";
 import type { View } from "./view.js";
 
@@ -84,7 +84,7 @@ export class Gateway {
 
   /** A new callback. `T` is what its answer will be; give a `schema` to be sure of it. */
   async callback<T = unknown>(wanted: NewCallback, once: Once = {}): Promise<Callback<T>> {
-    return this.#made("/api/v1/callback", wanted, once, {});
+    return this.#made("/api/v1/callback", wanted, once);
   }
 
   /** A callback that was made before, by its id: to go on waiting after a restart. */
@@ -98,17 +98,17 @@ export class Gateway {
    */
   async call<T = unknown>(call: NewCall, once: Once = {}): Promise<T> {
     // The answer comes as that of any callback, so that no connection has to hold for it.
-    const async = { prefer: "respond-async" };
-    return (await this.#made<T>("/api/v1/call", call, once, async)).wait(once);
+    const special = { headers: { prefer: "respond-async" } };
+    return (await this.#made<T>("/api/v1/call", call, once, special)).wait(once);
   }
 
   async #made<T>(
     path: string,
     wanted: object,
     once: Once,
-    headers: Record<string, string>,
+    special: Special = {},
   ): Promise<Callback<T>> {
-    const made = await post(this.#connection, path, wanted, once, headers);
+    const made = await post(this.#connection, path, wanted, once, special);
     return new Callback<T>(this.#connection, made as Made, this.#options);
   }
 }
@@ -139,9 +139,17 @@ export class Callback<T = unknown> extends Following<T> {
     return JSON.parse(said.text) as View;
   }
 
-  /** Answers it; in a stream, with one more item. */
+  /** Answers it. */
   async complete(body: unknown, answering: Answering = {}): Promise<void> {
     await this.#act("/complete", body, answering);
+  }
+
+  /**
+   * Adds an item to a stream. Where it cannot be known whether it was taken, that is an
+   * `UnavailableError`: twice is two items.
+   */
+  async item(body: unknown, answering: Answering = {}): Promise<void> {
+    await post(this.connection, `${this.path}/complete`, body, answering, { isOnce: true });
   }
 
   /** Says that there will be no answer, and why. */
@@ -178,20 +186,24 @@ export class Callback<T = unknown> extends Following<T> {
   }
 }
 
+/** What is special about a request. */
+type Special = Pick<Ask, "headers" | "isOnce">;
+
 /** Posts something once: its key lets it be repeated. */
 async function post(
   connection: Connection,
   path: string,
   body: unknown,
   { idempotencyKey = randomUUID(), signal, contentType = typeOf(body) }: Answering,
-  headers: Record<string, string> = {},
+  special: Special = {},
 ): Promise<unknown> {
   const isRaw = typeof body === "string" || body instanceof Uint8Array;
   const said = await connection.ask({
+    ...special,
     method: "POST",
     path,
     headers: {
-      ...headers,
+      ...special.headers,
       "idempotency-key": idempotencyKey,
       ...(body !== undefined && { "content-type": contentType }),
     },

@@ -92,22 +92,22 @@ export async function playLive(scenario, server, through) {
 
 /** Plays against a server that says what the script says, in that order. */
 export async function playScripted(scenario) {
-  const keys = new Set();
+  let key;
   const script = [...scenario.script];
   const server = createServer(async (request, response) => {
     let body = "";
     for await (const piece of request) body += piece;
-    const { ask, headers = {}, json, answer, hangUp } = script.shift() ?? {};
+    const { ask, headers = {}, json, again, answer } = script.shift() ?? {};
     try {
       assert.equal(`${request.method} ${request.url}`, ask);
       for (const [name, value] of Object.entries(headers)) assert.equal(request.headers[name], value);
       if (json) assert.deepEqual(JSON.parse(body), json);
+      if (again) assert.equal(request.headers["idempotency-key"], key);
+      key = request.headers["idempotency-key"];
     } catch (error) {
       wrong ??= error;
     }
-    const key = request.headers["idempotency-key"];
-    if (key) keys.add(key);
-    if (hangUp || !answer) return request.socket.destroy();
+    if (!answer) return request.socket.destroy();
     response.writeHead(answer.status, answer.headers);
     response.end(answer.text ?? (answer.json && JSON.stringify(answer.json)));
   });
@@ -123,7 +123,6 @@ export async function playScripted(scenario) {
   }
   if (wrong) throw wrong;
   assert.deepEqual(script, [], "not all was asked for");
-  assert.ok(keys.size <= 1, "a request was repeated with another key");
 }
 
 class Play {
@@ -156,17 +155,19 @@ class Play {
     } else if (step.wait) {
       await check(this.through(this.callback).wait(), step.wait);
     } else if (step.begin) {
-      const controller = new AbortController();
-      const wait = () => this.through(this.callback).wait({ signal: controller.signal });
-      const waits = Array.from({ length: step.times }, wait);
-      for (const one of waits) one.catch(() => {});
-      this.#waiting[step.begin] = { controller, waits };
+      this.#waiting[step.begin] = Array.from({ length: step.times }, () => {
+        const controller = new AbortController();
+        const wait = this.through(this.callback).wait({ signal: controller.signal });
+        wait.catch(() => {});
+        return { controller, wait };
+      });
     } else if (step.finish) {
-      for (const one of this.#waiting[step.finish].waits) await check(one, step.ends);
+      for (const { wait } of this.#waiting[step.finish]) await check(wait, step.ends);
     } else if (step.drop) {
-      const { controller, waits } = this.#waiting[step.drop];
-      controller.abort(new RangeError("not interested any more"));
-      for (const one of waits) await assert.rejects(one, RangeError);
+      for (const { controller, wait } of this.#waiting[step.drop]) {
+        controller.abort(new RangeError("not interested any more"));
+        await assert.rejects(wait, RangeError);
+      }
     } else if (step.on) {
       this.#following = this.through(this.callback);
       for (const type of step.on) {
@@ -212,6 +213,7 @@ class Play {
       },
       extend: () => callback.extend({ expiresIn: step.seconds }),
       complete: () => callback.complete(content(step).body, { contentType: "application/json" }),
+      item: () => callback.item(content(step).body, { contentType: "application/json" }),
       fail: () => callback.fail(content(step).body, { contentType: "application/json" }),
       cancel: () => callback.cancel(),
       end: () => callback.end(),

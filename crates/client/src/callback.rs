@@ -276,12 +276,21 @@ impl<T> Callback<T> {
         Following::new(self.events()).on(happened, handler)
     }
 
-    /// Answers it; in a stream, with one more item.
+    /// Answers it.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if there is another answer; how else it ended.
+    /// [`Error::Conflict`] if it has ended otherwise.
     pub async fn complete(&self, body: impl Into<Body>) -> Result<(), Error> {
         self.act("complete", Some(body.into())).await.map(drop)
+    }
+
+    /// Adds an item to a stream.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] also where it cannot be known whether it was taken: twice is two items.
+    pub async fn item(&self, body: impl Into<Body>) -> Result<(), Error> {
+        let ask = Ask::post(&format!("{}/complete", self.path), Some(body.into()), None);
+        self.connection.ask(&Ask { is_once: true, ..ask }).await.map(drop)
     }
 
     /// Says that there will be no answer, and why.
@@ -295,7 +304,7 @@ impl<T> Callback<T> {
     /// Does not want the answer any more; the other side is told when it asks.
     ///
     /// # Errors
-    /// [`Error::Conflict`] and [`Error::Expired`] if it has ended otherwise.
+    /// As [`Callback::complete`].
     pub async fn cancel(&self) -> Result<(), Error> {
         self.act("cancel", None).await.map(drop)
     }
@@ -303,7 +312,7 @@ impl<T> Callback<T> {
     /// A stream has no more items.
     ///
     /// # Errors
-    /// As [`Callback::cancel`].
+    /// As [`Callback::complete`].
     pub async fn end(&self) -> Result<(), Error> {
         self.act("close", None).await.map(drop)
     }
@@ -311,7 +320,7 @@ impl<T> Callback<T> {
     /// Waits until so many seconds from now.
     ///
     /// # Errors
-    /// As [`Callback::cancel`].
+    /// As [`Callback::complete`].
     pub async fn extend(&self, seconds: u64) -> Result<(), Error> {
         let until = Body::json(&serde_json::json!({"expiresIn": seconds}))?;
         self.act("extend", Some(until)).await.map(drop)

@@ -40,13 +40,15 @@ pub(super) struct Connection {
     pub(super) patience: Duration,
 }
 
-/// A request that may be repeated.
+/// A request.
 pub(super) struct Ask {
     pub(super) method: Method,
     pub(super) path: String,
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: Bytes,
     pub(super) limit: Duration,
+    /// Repeated only where it is certain that it was not taken.
+    pub(super) is_once: bool,
 }
 
 /// A whole response.
@@ -84,6 +86,7 @@ impl Connection {
     pub(super) async fn ask(&self, ask: &Ask) -> Result<Said, Error> {
         let mut away = self.away();
         loop {
+            let mut is_not_taken = false;
             let (problem, after) = match timeout(ask.limit, self.once(ask)).await {
                 Ok(Ok(said)) if said.status.is_success() => return Ok(said),
                 Ok(Ok(said)) => {
@@ -91,11 +94,16 @@ impl Connection {
                     if !is_temporary(said.status) {
                         return Err(refused);
                     }
+                    // The server says so before it does anything.
+                    is_not_taken = matches!(said.status.as_u16(), 429 | 503);
                     (refused.into(), said.retry_after())
                 }
                 Ok(Err(error)) => (error, None),
                 Err(elapsed) => (elapsed.into(), None),
             };
+            if ask.is_once && !is_not_taken {
+                return Err(Error::Unavailable(problem));
+            }
             away.pause(problem, after).await?;
         }
     }
@@ -152,7 +160,7 @@ impl fmt::Debug for Connection {
 impl Ask {
     pub(super) fn new(method: Method, path: &str) -> Self {
         let (path, headers, body) = (path.to_owned(), Vec::new(), Bytes::new());
-        Self { method, path, headers, body, limit: LIMIT }
+        Self { method, path, headers, body, limit: LIMIT, is_once: false }
     }
 
     pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {

@@ -4,7 +4,6 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::view::Status;
 use crate::BoxError;
 
 /// Why there is no answer.
@@ -20,8 +19,8 @@ pub enum Error {
     /// fields of a form, or text.
     #[error("the callback has failed")]
     Failed(Value),
-    /// It was answered otherwise before, or the idempotency key belongs to another request.
-    #[error("it was answered otherwise before: {0}")]
+    /// It has ended otherwise, or the idempotency key belongs to another request.
+    #[error("{0}")]
     Conflict(String),
     /// The server was not to be had for as long as was waited, or kept saying that it has no time.
     #[error("the server cannot be reached: {0}")]
@@ -44,11 +43,10 @@ pub enum Error {
     Setup(String),
 }
 
-/// What the server says with an error, or a callback that has ended.
+/// What the server says with an error.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Told {
-    status: Option<Status>,
     code: String,
     detail: Value,
 }
@@ -56,21 +54,15 @@ struct Told {
 impl Error {
     /// What an answer of the server that is none of success means.
     pub(super) fn refusal(status: StatusCode, body: &[u8]) -> Self {
-        let told: Told = serde_json::from_slice(body).unwrap_or_default();
-        let detail = match told.detail {
+        let Told { code, detail } = serde_json::from_slice(body).unwrap_or_default();
+        let detail = match detail {
             Value::Null => String::new(),
             Value::String(detail) => detail,
             detail => detail.to_string(),
         };
-        match (status, told.status) {
-            // A callback that has ended says how.
-            (StatusCode::GONE, Some(Status::Expired)) => Self::Expired,
-            (StatusCode::GONE, Some(Status::Canceled)) => Self::Canceled,
-            (StatusCode::GONE | StatusCode::CONFLICT, Some(other)) => {
-                Self::Conflict(format!("{other:?}").to_lowercase())
-            }
-            (StatusCode::GONE | StatusCode::CONFLICT, None) => Self::Conflict(detail),
-            _ => Self::Refused { status, code: told.code, detail },
+        match status {
+            StatusCode::CONFLICT => Self::Conflict(detail),
+            _ => Self::Refused { status, code, detail },
         }
     }
 }

@@ -160,6 +160,7 @@ impl<'a> Play<'a> {
             }
             "extend" => self.callback.extend(step["seconds"].as_u64().unwrap()).await?,
             "complete" => self.callback.complete(body()).await?,
+            "item" => self.callback.item(body()).await?,
             "fail" => self.callback.fail(body()).await?,
             "cancel" => self.callback.cancel().await?,
             "end" => self.callback.end().await?,
