@@ -10,6 +10,7 @@
 mod api;
 mod call;
 mod callback;
+mod callback_client;
 mod cookbook;
 mod crash;
 mod delivery;

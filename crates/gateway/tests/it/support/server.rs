@@ -18,6 +18,9 @@ use super::Store;
 /// A token that looks made up and is.
 pub(crate) const TOKEN: &str = "test-token-made-up-for-tests";
 
+/// A free port.
+const ANYWHERE: &str = "127.0.0.1:0";
+
 /// How a server is started.
 #[derive(Clone, Default)]
 pub(crate) struct Settings {
@@ -70,7 +73,7 @@ impl Server {
         settings.data = Some(data.clone());
         let store = settings.store.get_or_insert_with(Store::fresh).clone();
         let log: Arc<Logged> = Arc::default();
-        let (child, url) = spawn(&settings, &data, &log);
+        let (child, url) = spawn(&settings, &data, &log, ANYWHERE);
         let runtime = tokio::runtime::Handle::current();
         let world = ringback::wiring::world(&[], runtime).unwrap();
         Server { child, log, settings, data, store, _directory: directory, url, world }
@@ -140,9 +143,15 @@ impl Server {
 
     /// Starts it again on the same directory, on another port.
     pub(crate) fn restart(&mut self) {
-        let (child, url) = spawn(&self.settings, &self.data, &self.log);
+        let (child, url) = spawn(&self.settings, &self.data, &self.log, ANYWHERE);
         self.child = child;
         self.url = url;
+    }
+
+    /// Starts it again on the same directory and the same port.
+    pub(crate) fn restart_in_place(&mut self) {
+        let address = self.url.trim_start_matches("http://").to_owned();
+        self.child = spawn(&self.settings, &self.data, &self.log, &address).0;
     }
 
     /// A client of its API.
@@ -208,11 +217,11 @@ impl Drop for Server {
     }
 }
 
-fn spawn(settings: &Settings, data: &Path, log: &Arc<Logged>) -> (Child, String) {
+fn spawn(settings: &Settings, data: &Path, log: &Arc<Logged>, listen: &str) -> (Child, String) {
     let binary = env!("CARGO_BIN_EXE_ringback").to_owned();
     let words = settings.through.iter().cloned().chain([binary]).collect::<Vec<_>>();
     let mut command = Command::new(&words[0]);
-    command.args(&words[1..]).args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+    command.args(&words[1..]).args(["serve", "--listen", listen, "--data"]).arg(data);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RINGBACK_")) {
         command.env_remove(name);
     }
