@@ -19,6 +19,7 @@ import re
 import ssl
 import time
 import uuid
+from dataclasses import replace
 from typing import (
     Any,
     AsyncIterator,
@@ -205,9 +206,8 @@ class Callback(Generic[T]):
 
     async def _poll(self) -> View:
         """Asks how far it is; the server may take a while to say that there is no answer yet."""
-        headers = {"prefer": f"wait={_POLL}"}
         asked = time.monotonic()
-        said = await self._connection.ask(Ask("GET", f"{self._path}/result", headers, limit=_POLL + 15))
+        said = await self._connection.ask(_patient(Ask("GET", f"{self._path}/result")))
         view = cast(View, said.json())
         if not is_end(view["status"]) and time.monotonic() - asked < _SOON:
             # The server is about to end, or something before it keeps it from waiting.
@@ -268,8 +268,8 @@ class Callback(Generic[T]):
         content_type: Optional[str] = None,
         is_once: bool = False,
     ) -> Any:
-        path = f"{self._path}/{act}"
-        return await _post(self._connection, path, body, content_type, is_once=is_once)
+        ask = _post(f"{self._path}/{act}", body, content_type=content_type)
+        return (await self._connection.ask(replace(ask, is_once=is_once))).json()
 
 
 class Gateway:
@@ -346,7 +346,8 @@ class Gateway:
             "confirm": confirm,
             "redirect": redirect,
         }
-        return await self._made("/api/v1/callback", wanted, idempotency_key)
+        ask = _post("/api/v1/callback", _given(wanted), key=idempotency_key)
+        return Callback(self._connection, (await self._connection.ask(ask)).json(), self._on_error)
 
     def attach(self, id: str, *, answer: Optional[Type[T]] = None) -> Callback[T]:
         """A callback that was made before, by its id: to go on waiting after a restart."""
@@ -366,39 +367,36 @@ class Gateway:
         answer in whichever form it comes: at once, polled for, or through the callback. To give up
         and ask again later, choose the key."""
         wanted = {"application": application, "request": request, "callback": callback, "poll": poll}
-        # The answer comes as that of any callback, so that no connection has to hold for it.
-        headers = {"prefer": "respond-async"}
-        made: Callback[T] = await self._made("/api/v1/call", wanted, idempotency_key, headers)
-        return await made.wait()
-
-    async def _made(
-        self,
-        path: str,
-        wanted: Mapping[str, object],
-        key: Optional[str],
-        headers: Mapping[str, str] = {},
-    ) -> Callback[Any]:
-        given = {name: one for name, one in wanted.items() if one is not None}
-        made = await _post(self._connection, path, given, None, key, headers)
-        return Callback(self._connection, made, self._on_error)
+        ask = _patient(_post("/api/v1/call", _given(wanted), key=idempotency_key))
+        view = cast(View, (await self._connection.ask(ask)).json())
+        # From here on it is a callback like any other: no connection has to hold until the answer.
+        if is_end(view["status"]):
+            return cast(T, answer_of(view))
+        return await self.attach(view["id"], answer=answer).wait()
 
 
-async def _post(
-    connection: Connection,
+def _post(
     path: str,
     body: object = None,
+    *,
     content_type: Optional[str] = None,
     key: Optional[str] = None,
-    headers: Mapping[str, str] = {},
-    is_once: bool = False,
-) -> Any:
+) -> Ask:
     """Posts something once: its key lets it be repeated."""
-    sent = {**headers, "idempotency-key": key or str(uuid.uuid4())}
-    data: Optional[bytes] = None
-    if body is not None:
-        kind, data = _written(body)
-        sent["content-type"] = content_type or kind
-    return (await connection.ask(Ask("POST", path, sent, data, is_once=is_once))).json()
+    headers = {"idempotency-key": key or str(uuid.uuid4())}
+    if body is None:
+        return Ask("POST", path, headers)
+    kind, data = _written(body)
+    return Ask("POST", path, {**headers, "content-type": content_type or kind}, data)
+
+
+def _patient(ask: Ask) -> Ask:
+    """A request that the server is to hold back until there is an answer."""
+    return replace(ask, headers={**ask.headers, "prefer": f"wait={_POLL}"}, limit=_POLL + 15)
+
+
+def _given(fields: Mapping[str, object]) -> Dict[str, object]:
+    return {name: one for name, one in fields.items() if one is not None}
 
 
 def _written(body: object) -> Tuple[str, bytes]:

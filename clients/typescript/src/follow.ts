@@ -75,7 +75,7 @@ export class Following<T = unknown> {
   /** The callback once it has ended, however that was. */
   async ended({ signal }: Until = {}): Promise<View> {
     for (;;) {
-      const view = await this.#poll(POLL_SECONDS, signal);
+      const view = await this.#poll(signal);
       if (isEnd(view.status)) return view;
     }
   }
@@ -146,14 +146,13 @@ export class Following<T = unknown> {
     }
   }
 
-  /** Asks how far it is; the server may take `wait` seconds to say that there is no answer yet. */
-  async #poll(wait: number, signal: AbortSignal | undefined): Promise<View> {
+  /** Asks how far it is; the server may take a while to say that there is no answer yet. */
+  async #poll(signal: AbortSignal | undefined): Promise<View> {
     const asked = performance.now();
     const said = await this.connection.ask({
       method: "GET",
       path: this.#result,
-      headers: { prefer: `wait=${wait}` },
-      limitMs: (wait + 15) * 1000,
+      ...patiently(),
       signal,
     });
     const view = JSON.parse(said.text) as View;
@@ -210,7 +209,7 @@ export class Following<T = unknown> {
   /** What can be said without a stream of events: that a browser came back, and how it ended. */
   async *#polled(signal?: AbortSignal): AsyncGenerator<CallbackEvent> {
     for (let known = "pending"; !isEnd(known); ) {
-      const view = await this.#poll(POLL_SECONDS, signal);
+      const view = await this.#poll(signal);
       if (view.status === known || view.status === "pending") continue;
       known = view.status;
       yield happened("", view.status, { ...view });
@@ -225,6 +224,11 @@ export class Following<T = unknown> {
       // What fails while it is told of a failure must not end the others.
     }
   }
+}
+
+/** What is special about a request that the server is to hold back until there is an answer. */
+export function patiently() {
+  return { headers: { prefer: `wait=${POLL_SECONDS}` }, limitMs: (POLL_SECONDS + 15) * 1000 };
 }
 
 type Told = Readonly<Record<string, unknown>> & { readonly body?: Content; readonly result?: Content };

@@ -11,8 +11,9 @@
 
 import { randomUUID } from "node:crypto";
 import { Connection, type Ask } from "./connection.js";
-import { Following, type FollowOptions, type Until } from "./follow.js";
-import type { View } from "./view.js";
+import { answerOf } from "./errors.js";
+import { Following, patiently, type FollowOptions, type Until } from "./follow.js";
+import { isEnd, type View } from "./view.js";
 
 /** A callback that is wanted; docs/callbacks.md says what each field does. */
 export interface NewCallback {
@@ -84,7 +85,8 @@ export class Gateway {
 
   /** A new callback. `T` is what its answer will be; give a `schema` to be sure of it. */
   async callback<T = unknown>(wanted: NewCallback, once: Once = {}): Promise<Callback<T>> {
-    return this.#made("/api/v1/callback", wanted, once);
+    const made = await post(this.#connection, "/api/v1/callback", wanted, once);
+    return new Callback<T>(this.#connection, made as Made, this.#options);
   }
 
   /** A callback that was made before, by its id: to go on waiting after a restart. */
@@ -97,19 +99,9 @@ export class Gateway {
    * polled for, or through the callback. To give up and ask again later, choose the key.
    */
   async call<T = unknown>(call: NewCall, once: Once = {}): Promise<T> {
-    // The answer comes as that of any callback, so that no connection has to hold for it.
-    const special = { headers: { prefer: "respond-async" } };
-    return (await this.#made<T>("/api/v1/call", call, once, special)).wait(once);
-  }
-
-  async #made<T>(
-    path: string,
-    wanted: object,
-    once: Once,
-    special: Special = {},
-  ): Promise<Callback<T>> {
-    const made = await post(this.#connection, path, wanted, once, special);
-    return new Callback<T>(this.#connection, made as Made, this.#options);
+    const view = (await post(this.#connection, "/api/v1/call", call, once, patiently())) as View;
+    // From here on it is a callback like any other: no connection has to hold until the answer.
+    return isEnd(view.status) ? (answerOf(view) as T) : this.attach<T>(view.id).wait(once);
   }
 }
 
@@ -187,7 +179,7 @@ export class Callback<T = unknown> extends Following<T> {
 }
 
 /** What is special about a request. */
-type Special = Pick<Ask, "headers" | "isOnce">;
+type Special = Pick<Ask, "headers" | "limitMs" | "isOnce">;
 
 /** Posts something once: its key lets it be repeated. */
 async function post(

@@ -47,9 +47,6 @@ pub use view::{Content, Status, View};
 
 /// How long the server may be away, unless it is said otherwise.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long the server holds a request back for which there is no answer yet.
-const POLL: Duration = Duration::from_secs(30);
-
 /// A Ringback server, seen from an application. Clones are cheap.
 #[derive(Clone, Debug)]
 pub struct Gateway {
@@ -169,9 +166,9 @@ impl Gateway {
     /// # Errors
     /// [`Error`]
     pub async fn callback<T>(&self, wanted: NewCallback) -> Result<Callback<T>, Error> {
-        let body = Body::json(&wanted)?;
-        self.made(Ask::post("/api/v1/callback", Some(body), wanted.idempotency_key.as_deref()))
-            .await
+        let (body, key) = (Body::json(&wanted)?, wanted.idempotency_key.as_deref());
+        let said = self.connection.ask(&Ask::post("/api/v1/callback", Some(body), key)).await?;
+        Ok(Callback::of(&self.connection, said.json()?))
     }
 
     /// A callback that was made before, by its id: to go on waiting after a restart.
@@ -187,13 +184,12 @@ impl Gateway {
     pub async fn call<T: DeserializeOwned>(&self, call: NewCall) -> Result<T, Error> {
         let ask =
             Ask::post("/api/v1/call", Some(Body::json(&call)?), call.idempotency_key.as_deref());
-        // The answer comes as that of any callback, so that no connection has to hold for it.
-        let callback: Callback<T> = self.made(ask.header("prefer", "respond-async")).await?;
-        callback.wait().await
-    }
-
-    async fn made<T>(&self, ask: Ask) -> Result<Callback<T>, Error> {
-        Ok(Callback::of(&self.connection, self.connection.ask(&ask).await?.json()?))
+        let view: View = self.connection.ask(&ask.patient()).await?.json()?;
+        // From here on it is a callback like any other: no connection has to hold until the answer.
+        if view.status.is_end() {
+            return Ok(serde_json::from_value(view.answer()?)?);
+        }
+        self.attach(view.id).wait().await
     }
 }
 

@@ -27,6 +27,8 @@ use crate::BoxError;
 
 /// How long a server may take for an answer that it does not hold back.
 const LIMIT: Duration = Duration::from_secs(15);
+/// How long it holds a request back for which there is no answer yet.
+const POLL: Duration = Duration::from_secs(30);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -161,6 +163,12 @@ impl Ask {
     pub(super) fn new(method: Method, path: &str) -> Self {
         let (path, headers, body) = (path.to_owned(), Vec::new(), Bytes::new());
         Self { method, path, headers, body, limit: LIMIT, is_once: false }
+    }
+
+    /// The server is to hold it back until there is an answer.
+    pub(super) fn patient(self) -> Self {
+        let ask = self.header("prefer", &format!("wait={}", POLL.as_secs()));
+        Self { limit: POLL + LIMIT, ..ask }
     }
 
     pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
+use super::Error;
 use super::connection::{Ask, Connection};
-use super::{Error, POLL};
 
 /// Nobody who waited says so soon that there is none.
 const SOON: Duration = Duration::from_secs(1);
@@ -128,10 +128,8 @@ impl Content {
 
 /// Asks how far it is; the server may take a while to say that there is no answer yet.
 pub(super) async fn poll(connection: &Connection, path: &str) -> Result<View, Error> {
-    let ask = Ask::get(&format!("{path}/result"));
-    let ask = ask.header("prefer", &format!("wait={}", POLL.as_secs()));
     let asked = Instant::now();
-    let said = connection.ask(&Ask { limit: POLL + Duration::from_secs(15), ..ask }).await?;
+    let said = connection.ask(&Ask::get(&format!("{path}/result")).patient()).await?;
     let view: View = said.json()?;
     if !view.status.is_end() && asked.elapsed() < SOON {
         // The server is about to end, or something before it keeps it from waiting.
