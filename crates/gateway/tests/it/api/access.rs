@@ -79,6 +79,7 @@ POST /auth/stream/{}/sink/{}/poller/token/rotate     -
 GET /audit                                           -
 GET /background-task                                 r
 GET /background-task/{}                              r
+POST /call                                           -
 GET POST /callback                                   GET:r
 POST /callback/cancel                                -
 GET /callback/{}                                     r

@@ -135,6 +135,11 @@ fn calls(
         ("source_destination.delete", src("/put/destination/put"), none()),
         ("source.delete", src("/put"), none()),
         ("callback.create", "/callback".to_owned(), json!({"application": "mine"})),
+        (
+            "callback.call",
+            "/call".to_owned(),
+            json!({"application": "mine", "request": {"url": "https://example.com/"}}),
+        ),
         ("callback.rotate", cb("single", "/rotate"), none()),
         ("callback.extend", cb("single", "/extend"), json!({"expiresIn": 60})),
         ("callback.complete", cb("single", "/complete"), none()),
