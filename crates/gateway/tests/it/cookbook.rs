@@ -174,6 +174,12 @@ async fn shopify_queue() {
     follow("shopify-queue.md", &own, &services);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn async_api() {
+    let port = server::free_port().to_string();
+    follow("async-api.md", &[("PORT", &*port)], &stand_in::services());
+}
+
 /// A database's URL as a destination wants it, and the password.
 fn without_password(dsn: &str) -> (String, String) {
     let (user, rest) = dsn.split_once('@').unwrap();
