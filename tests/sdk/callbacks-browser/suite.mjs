@@ -194,6 +194,7 @@ check("a URL that opens nothing says so to people, too", async () => {
   const { context, page } = await open();
   const answer = await page.goto(`${url}/cb/${"A".repeat(72)}`);
   assert.equal(answer.status(), 404);
+  assert.match(await page.locator("main").innerText(), /not valid/);
   if (pictures) await page.screenshot({ path: `${pictures}/unknown.png` });
   await context.close();
 });

@@ -186,7 +186,8 @@ impl Door {
                 self.shared_with_origins(parts, response)
             }
         };
-        reply::guarded(response)
+        let nothing = response.status() == StatusCode::NOT_FOUND;
+        reply::guarded(if nothing && page::is_wanted(parts) { page::nothing() } else { response })
     }
 
     /// The callback that this opens. A wrong secret takes as long as the right one, and an id that

@@ -65,6 +65,19 @@ pub(super) fn refused(terms: &Terms) -> Response {
     html(title, &format!("<h1>{}</h1><p>{text}</p>", escaped(title)))
 }
 
+/// What a person sees whose link opens nothing.
+pub(super) fn nothing() -> Response {
+    let (title, text) = ("Nothing here", "This link is not valid, or no longer so.");
+    let mut response = html(title, &format!("<h1>{title}</h1><p>{text}</p>"));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}
+
+/// Whether it is a browser that asks, to show what it gets.
+pub(super) fn is_wanted(parts: &http::request::Parts) -> bool {
+    parts.method == http::Method::GET && accepts_html(&parts.headers)
+}
+
 /// Sends the browser back to the page after its form's POST, so that looking again posts nothing.
 /// Relative and without a path: the secret is not repeated, whatever stands in front of it.
 pub(super) fn again() -> Response {
@@ -76,9 +89,12 @@ pub(super) fn again() -> Response {
 
 /// Whether this is the page's form, sent by a browser.
 pub(super) fn is_form(headers: &HeaderMap, content_type: Option<&str>, body: &[u8]) -> bool {
+    accepts_html(headers) && choice(content_type, body).is_some()
+}
+
+fn accepts_html(headers: &HeaderMap) -> bool {
     let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     accepts.is_some_and(|accepts| accepts.contains("text/html"))
-        && choice(content_type, body).is_some()
 }
 
 /// Whether it says no, where that can be said.

@@ -483,12 +483,9 @@ pub(super) async fn a_message_and_a_callback_that_meet_find_each_other(bench: Be
         let reference = format!("order {round}");
         let new = waiting(&bench, scope, SOURCE, &reference).await;
         let said = correlation(&bench, SOURCE, &reference, "paid");
-        let (id, mine, theirs) =
-            (new.callback.id, Arc::clone(&bench.store), Arc::clone(&bench.store));
-        let (created, correlated) = tokio::join!(
-            tokio::spawn(async move { mine.create_callback(new).await.unwrap() }),
-            tokio::spawn(async move { theirs.correlate(said).await.unwrap() }),
-        );
+        let id = new.callback.id;
+        let (created, correlated) =
+            tokio::join!(bench.store.create_callback(new), bench.store.correlate(said));
         let (created, correlated) = (created.unwrap(), correlated.unwrap());
         assert_eq!(read(&bench, id, at(2)).await.course.state, State::Completed, "{round}");
         // Exactly one of them saw the other.
