@@ -285,7 +285,7 @@ async fn every_operation_that_changes_something_leaves_one_entry() {
             assert!(id.as_str().unwrap().contains('_'), "{name}: {what} is {id}");
         }
         let inside =
-            ["/app/mine", "portal-access/mine", "/callback"].iter().any(|it| path.contains(it));
+            ["/app/mine", "portal-access/mine", "/call"].iter().any(|it| path.contains(it));
         if inside {
             assert_eq!(told["app_id"], things.application, "{name}");
         }
