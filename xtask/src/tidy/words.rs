@@ -116,8 +116,12 @@ pub(super) const RULES: &[Rule] = &[
             "crates/gateway/src/receive/",
             "crates/gateway/src/callback/",
         ],
-        // It fetches the keys that providers publish, and nothing else.
-        except: &["crates/gateway/src/receive/keys.rs"],
+        // They fetch the keys that providers publish, and send the requests of calls; nothing else.
+        except: &[
+            "crates/gateway/src/receive/keys.rs",
+            "crates/gateway/src/callback/call.rs",
+            "crates/gateway/src/callback/errand.rs",
+        ],
         view: View::Code,
         words: &["deliver::", "outbound::"],
     },

@@ -33,7 +33,7 @@ pub(super) fn show(terms: &Terms, state: State) -> Response {
     let (mark, heading, text) = match state {
         State::Pending | State::Returned => ("", title, words.text.as_deref().unwrap_or_default()),
         State::Completed => ("✓", title, "Thank you. Your answer has been received."),
-        State::Failed => ("✓", title, "Your answer has been received: it was declined."),
+        State::Failed => ("✓", title, "This was declined, or could not be done."),
         State::Expired => ("–", title, "The time to answer is over."),
         State::Canceled => ("–", title, "An answer is no longer needed."),
     };
