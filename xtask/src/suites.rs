@@ -283,13 +283,14 @@ fn client_typescript(Ground { root, .. }: Ground<'_>) -> Result<Count, String> {
     for folder in ["src", "test", "examples"] {
         tools::copy_folder(&from.join(folder), &place.join(folder))?;
     }
-    for file in ["tsconfig.json", "tsconfig.check.json"] {
+    let projects = ["tsconfig.json", "tsconfig.check.json", "tsconfig.browser.json"];
+    for file in projects {
         tools::copy(&from.join(file), &place.join(file))?;
     }
     for file in ["scenarios.json", "callbacks.json"] {
         tools::copy(&root.join("clients").join(file), &place.join("..").join(file))?;
     }
-    for project in ["tsconfig.json", "tsconfig.check.json"] {
+    for project in projects {
         let mut compiler = Command::new(&node);
         compiler.arg("node_modules/typescript/bin/tsc").args(["-p", project]).current_dir(&place);
         if !stream(&mut compiler)?.success {

@@ -36,6 +36,8 @@ _PATIENCE = 60
 class Server:
     """The built server on a fresh directory, which can be killed and started again where it was."""
 
+    token = _TOKEN
+
     def __init__(self):
         self._data = tempfile.mkdtemp(prefix="ringback-client-")
         self._port = 0
@@ -45,7 +47,13 @@ class Server:
         program = os.environ.get("RINGBACK_PROGRAM")
         _equal(bool(program), True, "RINGBACK_PROGRAM names the server's program")
         own = {name: text for name, text in os.environ.items() if not name.startswith("RINGBACK_")}
-        environment = {**own, "RINGBACK_BOOTSTRAP_TOKEN": _TOKEN, "RINGBACK_LOG_LEVEL": "error"}
+        environment = {
+            **own,
+            "RINGBACK_BOOTSTRAP_TOKEN": _TOKEN,
+            "RINGBACK_DELIVERY_ALLOW_CIDRS": "127.0.0.0/8",
+            "RINGBACK_DELIVERY_REQUIRE_HTTPS": "false",
+            "RINGBACK_LOG_LEVEL": "error",
+        }
         words = [program, "serve", "--listen", f"127.0.0.1:{self._port}", "--data", self._data]
         self._child = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
         self.url = self._child.stdout.readline().replace("listening on ", "").strip()
@@ -189,7 +197,9 @@ class _Play:
             await self._callback.followed()
             _equal(self._heard, step["called"], "called")
         elif "call" in step:
-            call = self._gateway.call("acme", step["call"], callback=step["callback"])
+            server = self._server.url if self._server else ""
+            request = {**step["call"], "url": step["call"]["url"].replace("http://server", server)}
+            call = self._gateway.call("acme", request, callback=step["callback"])
             await _check(call, step["ends"])
         else:
             # Not on the loop: those who wait go on asking meanwhile.

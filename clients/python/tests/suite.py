@@ -352,6 +352,33 @@ def example(name):
     equal(child.returncode in (0, -signal.SIGTERM), True)
 
 
+@case
+def examples_approve():
+    SERVER.gateway()
+    folder = Path(__file__).resolve().parent.parent
+    command = [sys.executable, "-B", str(folder / "examples" / "approve.py")]
+    reach = {"RINGBACK_URL": SERVER.url, "RINGBACK_TOKEN": SERVER.token, "PYTHONPATH": str(folder)}
+    for path, body, told in [
+        ("", {"approved": True}, "approved\n"),
+        ("", {"approved": False}, "not approved\n"),
+        ("/fail", "on holiday", "failed on holiday\n"),
+    ]:
+        environment = {**os.environ, **reach}
+        child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        url = child.stdout.readline().replace("waiting at ", "").strip()
+
+        def sent(path, body, url=url):
+            headers = {"content-type": "application/json"}
+            return over(url + path)({"headers": headers, "body": json.dumps(body)})[0]
+
+        equal(sent("/progress", 50), 200)
+        equal(child.stdout.readline(), "progress 50\n")
+        equal(sent("", {"approved": "perhaps"}), 422)
+        equal(sent(path, body), 200)
+        equal(child.communicate(timeout=30)[0], told)
+        equal(child.returncode, 0)
+
+
 for script in ("flask_app.py", "fastapi_app.py"):
     CASES.append((f"examples/{script}", lambda script=script: example(script)))
 

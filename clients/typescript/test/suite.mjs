@@ -96,6 +96,33 @@ for (const [way, through] of Object.entries(waits)) {
   }
 }
 
+check("examples/approve.mjs", async () => {
+  await server.gateway();
+  const post = async (url, body) => {
+    const headers = { "content-type": "application/json" };
+    return (await fetch(url, { method: "POST", headers, body: JSON.stringify(body) })).status;
+  };
+  for (const [path, body, told] of [
+    ["", { approved: true }, "approved"],
+    ["", { approved: false }, "not approved"],
+    ["/fail", "on holiday", "failed on holiday"],
+  ]) {
+    const script = fileURLToPath(new URL("../examples/approve.mjs", import.meta.url));
+    const reach = { RINGBACK_URL: server.url, RINGBACK_TOKEN: server.token };
+    const child = spawn(process.execPath, [script], {
+      env: { ...process.env, ...reach },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const url = (await lines.next()).value.replace("waiting at ", "");
+    assert.equal(await post(`${url}/progress`, 50), 200);
+    assert.equal((await lines.next()).value, "progress 50");
+    assert.equal(await post(url, { approved: "perhaps" }), 422);
+    assert.equal(await post(url + path, body), 200);
+    assert.equal((await lines.next()).value, told);
+  }
+});
+
 // --- what only this library has
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

@@ -59,6 +59,9 @@ impl Outside for Nothing {
     async fn post(&mut self, url: &str, _: &str, _: &str) -> u16 {
         panic!("{url}")
     }
+    fn url(&self) -> String {
+        String::new()
+    }
     async fn server(&mut self, what: &str) {
         panic!("{what}")
     }

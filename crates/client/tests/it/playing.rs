@@ -15,6 +15,8 @@ use tokio::task::JoinSet;
 pub(crate) trait Outside {
     /// Posts as the other side does; the status.
     fn post(&mut self, url: &str, content_type: &str, body: &str) -> impl Future<Output = u16>;
+    /// Where the server is.
+    fn url(&self) -> String;
     /// Kills the server, or starts it again where it was.
     fn server(&mut self, what: &str) -> impl Future<Output = ()>;
 }
@@ -113,9 +115,12 @@ impl<'a> Play<'a> {
             assert_eq!(json!(*self.heard.borrow()), *called);
         } else if let Some(request) = step.get("call") {
             let expires_in = step["callback"]["expiresIn"].as_u64();
+            let mut request = request.clone();
+            let url = request["url"].as_str().unwrap().replace("http://server", &outside.url());
+            request["url"] = url.into();
             let call = NewCall {
                 application: "acme".to_owned(),
-                request: request.clone(),
+                request,
                 callback: NewCallback { expires_in, ..NewCallback::default() },
                 ..NewCall::default()
             };
