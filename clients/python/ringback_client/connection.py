@@ -14,7 +14,7 @@ import ssl
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, AsyncIterator, Dict, Mapping, Optional, Tuple
+from typing import Any, AsyncIterator, Callable, Dict, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
 from .outcome import RefusedError, UnavailableError, refusal
@@ -220,9 +220,10 @@ class ServerSentEvent:
 
 
 async def server_sent_events(
-    response: Response, away: Away, silence: float
+    response: Response, silence: float, alive: Callable[[], None]
 ) -> AsyncIterator[ServerSentEvent]:
-    """The events of a response; a stream that is silent for so many seconds has died."""
+    """The events of a response; a stream that is silent for so many seconds has died. `alive` is told
+    of everything that arrives, comments too."""
     chunks = response.chunks()
     rest = b""
     fields: Dict[str, str] = {}
@@ -231,7 +232,7 @@ async def server_sent_events(
             chunk = await asyncio.wait_for(chunks.__anext__(), silence)
         except StopAsyncIteration:
             return
-        away.ended()
+        alive()
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             name, _, text = line.rstrip(b"\r").decode("utf-8").partition(":")

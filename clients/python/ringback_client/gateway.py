@@ -19,6 +19,7 @@ import re
 import ssl
 import time
 import uuid
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import (
     Any,
@@ -217,28 +218,36 @@ class Callback(Generic[T]):
     async def _stream(self, after: str, away: Away) -> AsyncIterator[CallbackEvent]:
         """The events of one connection."""
         headers = {"accept": "text/event-stream", **({"last-event-id": after} if after else {})}
+        ask = Ask("GET", f"{self._path}/events", headers)
         heard = False
-        try:
-            async with self._connection.open(Ask("GET", f"{self._path}/events", headers)) as response:
-                if response.status == 204:
-                    # Everything was heard before.
-                    yield _NOTHING_MORE
-                    return
-                kind = response.headers.get("content-type", "")
-                if response.status == 200 and kind.startswith("text/event-stream"):
-                    async for one in server_sent_events(response, away, _SILENCE):
-                        heard = True
+
+        def alive() -> None:
+            nonlocal heard
+            heard = True
+            away.ended()
+
+        async with AsyncExitStack() as stack:
+            opening = stack.enter_async_context(self._connection.open(ask))
+            response = await asyncio.wait_for(opening, _SILENCE)
+            if response.status == 204:
+                # Everything was heard before.
+                yield _NOTHING_MORE
+                return
+            kind = response.headers.get("content-type", "")
+            if response.status == 200 and kind.startswith("text/event-stream"):
+                try:
+                    async for one in server_sent_events(response, _SILENCE, alive):
                         yield CallbackEvent(one.id, one.event, json.loads(one.data))
                     return
-                # Not a success, and nothing that another way would mend.
-                if response.status >= 300 and response.status not in _NO_STREAM:
-                    body = b"".join([piece async for piece in response.chunks()])
-                    refused = refusal(response.status, body)
-                    raise EOFError(str(refused)) if response.status in TEMPORARY else refused
-        except asyncio.TimeoutError:
-            # A proxy that gathers a stream until its end lets nothing through.
-            if heard:
-                raise
+                except asyncio.TimeoutError:
+                    # A proxy that gathers a stream until its end lets nothing through.
+                    if heard:
+                        raise
+            # Not a success, and nothing that another way would mend.
+            elif response.status >= 300 and response.status not in _NO_STREAM:
+                body = b"".join([piece async for piece in response.chunks()])
+                refused = refusal(response.status, body)
+                raise EOFError(str(refused)) if response.status in TEMPORARY else refused
         async for event in self._polled():
             yield event
 

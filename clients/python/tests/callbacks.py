@@ -134,7 +134,11 @@ def play_scripted(scenario):
         patience = scenario.get("patience", 60)
         url = f"http://127.0.0.1:{server.server_port}/"
         gateway = client.Gateway(url, "made-up", patience=patience)
-        _run(_Play(scenario, gateway).all())
+
+        async def play():
+            await _Play(scenario, gateway).all()
+
+        _run(play())
     finally:
         server.shutdown()
         thread.join()

@@ -6,8 +6,10 @@
     reason = "a test that panics is one that fails, and what it prints is its report"
 )]
 
+#[cfg(feature = "callback")]
 mod callbacks;
 mod example;
+#[cfg(feature = "callback")]
 mod playing;
 mod providers;
 mod scenarios;

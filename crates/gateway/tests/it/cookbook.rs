@@ -38,6 +38,9 @@ fn cookbook() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cookbook"))
 }
 
+/// Where the libraries are.
+const SOURCES: (&str, &str) = ("RINGBACK_SOURCES", concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+
 /// Does what the page says, after what the cookbook's own page says about all.
 fn follow(name: &str, own: &[(&'static str, &str)], services: &Receiver) {
     let server = Server::start(
@@ -147,11 +150,8 @@ async fn typeform_lead() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slack_command() {
-    let own = [
-        ("SLACK_SIGNING_SECRET", "made-up"),
-        ("RINGBACK_SOURCES", concat!(env!("CARGO_MANIFEST_DIR"), "/../..")),
-        ("PORT", &*server::free_port().to_string()),
-    ];
+    let own =
+        [("SLACK_SIGNING_SECRET", "made-up"), SOURCES, ("PORT", &*server::free_port().to_string())];
     follow("slack-command.md", &own, &stand_in::services());
 }
 
@@ -178,6 +178,17 @@ async fn shopify_queue() {
 async fn async_api() {
     let port = server::free_port().to_string();
     follow("async-api.md", &[("PORT", &*port)], &stand_in::services());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn approve_by_link() {
+    follow("approve-by-link.md", &[SOURCES], &stand_in::services());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_render() {
+    let own = [SOURCES, ("PORT", &*server::free_port().to_string())];
+    follow("long-render.md", &own, &stand_in::services());
 }
 
 /// A database's URL as a destination wants it, and the password.
