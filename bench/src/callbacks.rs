@@ -179,13 +179,14 @@ async fn answer(addr: SocketAddr, callbacks: &[Made]) -> Result<Vec<(String, u64
 // ── expiring ───────────────────────────────────────────────────────────────────────────────────────
 
 async fn expire(server: &Server, sizes: Sizes) -> Result<String> {
-    let mut client = Client::open(server).await?;
-    let many = client.application("many").await?;
+    let many = Client::open(server).await?.application("many").await?;
     let began = Instant::now();
     make(server, &many, sizes.many, 30 * 86_400).await?;
     let making = sizes.many as f64 / began.elapsed().as_secs_f64();
     let resident = server.usage()?.resident;
 
+    // The server closes what is idle for long, so each has a connection of its own.
+    let mut client = Client::open(server).await?;
     let application = client.application("expire").await?;
     let (endpoint, told) = Endpoint::listen().await?;
     let body = json!({"url": endpoint, "filterTypes": ["callback.expired"]});
@@ -202,6 +203,7 @@ async fn expire(server: &Server, sizes: Sizes) -> Result<String> {
     });
     ensure!(all.await.is_ok(), "{} of {count} deadlines were told", lock(&told).len());
     let late = Percentiles::of(lock(&told).clone());
+    let mut client = Client::open(server).await?;
     let (mut reads, mut ids) = (Vec::new(), made.iter().cycle());
     for _ in 0..1_000 {
         let Some(Made { id, .. }) = ids.next() else { break };
@@ -242,14 +244,15 @@ async fn make_paced(server: &Server, application: &str, count: usize) -> Result<
 
 /// Reads some of them, each a moment after its deadline; how many were expired then.
 async fn read_after(server: &Server, made: &[Made]) -> Result<usize> {
-    let mut client = Client::open(server).await?;
     let mut exact = 0;
     for Made { id, .. } in made.iter().step_by((made.len() / READ).max(1)).take(READ) {
         let path = format!("/api/v1/callback/{id}");
+        let mut client = Client::open(server).await?;
         let (_, body) = client.call(Method::GET, &path, None, None).await?;
         let deadline = unix_millis(body["expiresAt"].as_str().context("no deadline")?)?;
         let left = deadline.saturating_sub(unix_now());
         tokio::time::sleep(Duration::from_millis(left + 1)).await;
+        let mut client = Client::open(server).await?;
         let (_, body) = client.call(Method::GET, &path, None, None).await?;
         exact += usize::from(body["status"] == "expired");
     }
