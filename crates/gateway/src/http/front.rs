@@ -111,9 +111,7 @@ async fn respond(
         return Ok(Box::pin(received(&front, &token, peer, request)).await);
     }
     if let Some(route) = callback::route(&request) {
-        // The path is a secret: it is in no span.
-        let (parts, body) = request.into_parts();
-        return Ok(Box::pin(front.callbacks.accept(route, &parts, body, peer)).await);
+        return Ok(Box::pin(called_back(&front, route, peer, request)).await);
     }
     let Some(application) = send::route(&request).map(str::to_owned) else {
         // Boxed, so that the hot route does not carry its state around.
@@ -140,6 +138,23 @@ async fn received(
     // The path is a secret: it is in no span.
     let (parts, body) = request.into_parts();
     front.sources.accept(token, &parts, body, peer).await
+}
+
+/// Somebody answers, or follows. The path is a secret: it is in no span.
+async fn called_back(
+    front: &Front,
+    route: callback::Route,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let door = front.callbacks.clone();
+    if let callback::Route::Wait { .. } = route {
+        return door.accept(route, &parts, body, peer).await;
+    }
+    // Whoever answers and goes away has answered: it is carried through, and told.
+    let answered = spawn_local(async move { door.accept(route, &parts, body, peer).await });
+    answered.await.unwrap_or_else(|_| failed())
 }
 
 /// The shared runtime answers, so that a slow list never holds up the hot route's core.

@@ -1,6 +1,9 @@
-//! What was acknowledged survives: the process is killed while answers come, again and again.
+//! What was acknowledged survives: the process is killed while answers come, again and again; and so
+//! does what was taken from somebody who did not wait to hear it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io::Write as _, time::Duration};
+
+use tokio::time::Instant;
 
 use super::*;
 
@@ -8,6 +11,10 @@ use super::*;
 const ROUNDS: usize = 3;
 /// Callbacks of a round.
 const CALLBACKS: usize = 40;
+/// Callbacks that are answered by somebody who goes away.
+const ABANDONED: usize = 30;
+/// How long each of them is waited for: longer than it takes to be told.
+const WAIT: &str = "wait=5";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_acknowledged_answer_is_never_lost_and_told_once() {
@@ -46,4 +53,33 @@ async fn an_acknowledged_answer_is_never_lost_and_told_once() {
         assert_eq!(id, receipt.id(), "{about} is told by one message");
     }
     assert_eq!(messages.len(), created + completed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_taken_from_somebody_who_goes_away_is_told() {
+    let bench = Bench::new().await;
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..ABANDONED {
+        let one = bench.made(json!({})).await;
+        let (url, path) = (bench.server.url.clone(), format!("/wait/{}", one.wait_token));
+        let head = format!("POST {} HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n", one.path);
+        waiting.spawn(async move {
+            let begun = Instant::now();
+            let waited = call(&url, Method::GET, &path, &[("prefer", WAIT)], Bytes::new()).await;
+            (waited.json()["status"] == "completed", begun.elapsed())
+        });
+        let address = bench.server.url.strip_prefix("http://").unwrap();
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.write_all(format!("{head}{{}}").as_bytes()).unwrap();
+    }
+    // Whose connection was gone before all of it was read has not answered.
+    let mut answered = 0;
+    while let Some(waited) = waiting.join_next().await {
+        if let (true, after) = waited.unwrap() {
+            assert!(after < Duration::from_secs(4), "told at the end of the wait: {after:?}");
+            answered += 1;
+        }
+    }
+    assert!(answered > 0);
+    bench.told(ABANDONED + answered);
 }
