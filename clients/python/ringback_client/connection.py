@@ -12,7 +12,7 @@ import json
 import random
 import ssl
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, AsyncIterator, Callable, Dict, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
@@ -150,7 +150,11 @@ class Connection:
             await writer.drain()
             yield Response(*await _head(reader), reader)
         finally:
-            writer.close()
+            # Nothing is left to be said, so nothing has to be waited for.
+            writer.transport.abort()
+            # What broke the connection was heard by whoever was reading.
+            with suppress(*BROKEN):
+                await writer.wait_closed()
 
     def away(self) -> Away:
         """Counts how long the server has been away."""
