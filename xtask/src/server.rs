@@ -15,6 +15,10 @@ use crate::process;
 /// The administrator's token of the servers started here. Made up; valid nowhere else.
 pub(crate) const TOKEN: &str = "sdk-suites-made-up-token";
 
+/// Where browsers may be sent on to by the servers started here.
+const REDIRECT_TARGETS: &str =
+    "http://app.localhost/success,http://app.localhost/failure,http://app.localhost/pending";
+
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const GONE_WITHIN: Duration = Duration::from_secs(40);
 
@@ -114,6 +118,7 @@ fn program(root: &Path) -> Command {
         .env("RINGBACK_DELIVERY_DESTINATION_HOSTS", "127.0.0.1:*")
         .env("RINGBACK_DELIVERY_REQUIRE_HTTPS", "false")
         .env("RINGBACK_CALLBACK_ALLOWED_ORIGINS", "http://app.localhost")
+        .env("RINGBACK_CALLBACK_REDIRECT_TARGETS", REDIRECT_TARGETS)
         .env("RINGBACK_DELIVERY_RETRY_SCHEDULE", "1,1,2");
     command
 }

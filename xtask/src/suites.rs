@@ -71,6 +71,7 @@ const PARTS: &[Part] = &[
         on: On::Sqlite,
         run: |ground| js(ground, "destinations-js", None),
     },
+    Part { name: "callbacks-js", on: On::Sqlite, run: |ground| js(ground, "callbacks-js", None) },
     Part {
         name: "callbacks-browser",
         on: On::Sqlite,
@@ -196,6 +197,7 @@ pub(crate) fn install(root: &Path) -> Result<(), String> {
     tools::js_sdk(root, "js")?;
     tools::js_sdk(root, "vendors-js")?;
     tools::js_sdk(root, "destinations-js")?;
+    tools::js_sdk(root, "callbacks-js")?;
     tools::js_sdk(root, "callbacks-browser").map(drop)
 }
 

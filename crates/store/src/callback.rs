@@ -388,7 +388,7 @@ impl CallbackStep {
         let id = Id { key, shard: 0, nonce: self.keeping.nonce };
         let id = CallbackRequestId(id);
         let act = self.act.unwrap_or(state::Act::Tick);
-        let step = callback.course.act(act, self.now);
+        let step = callback.act(act, self.now);
         let mut request = self.request.as_ref().map(|new| new.written(id, &step, self.now));
         let asked = callback.requests;
         let mut callback = callback.after(&step, request.as_ref().map(|it| it.id), self.now);

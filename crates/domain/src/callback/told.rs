@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use data_encoding::BASE64;
 use serde_json::{Map, Value, json};
 
-use super::{Act, Callback, Fate, Request, State, Step};
+use super::{Act, Callback, Fate, Request, State, Step, Verdict};
 use crate::time::Timestamp;
 
 /// The largest body that is put into a message; of a larger one there is only what is said about it.
@@ -54,7 +54,12 @@ pub fn stepped(
     }
     let noted = request.and_then(|request| match (request.fate, request.act) {
         (Fate::Item, _) | (Fate::Noted, Act::Progress) => Some("callback.progress"),
-        (Fate::Noted, Act::Return) => Some("callback.returned"),
+        // Once: what comes back again, or after the end, is only kept.
+        (Fate::Noted, Act::Return)
+            if step.verdict == Verdict::Noted && step.after.state == State::Returned =>
+        {
+            Some("callback.returned")
+        }
         (Fate::Conflict, _) => Some("callback.conflict"),
         (Fate::Late, Act::Complete | Act::Fail | Act::Close) => Some("callback.late"),
         _ => None,
@@ -276,6 +281,32 @@ mod tests {
             (&start, state::Act::Heartbeat, 1_000, &["callback.expired"]),
         ] {
             assert_eq!(of(before, act, now).0, expect, "{act:?}");
+        }
+    }
+
+    #[test]
+    fn a_browser_that_comes_back_again_is_no_news() {
+        let (types, _, returned) = of(&callback(), state::Act::Return, 10);
+        assert_eq!(types, ["callback.returned"]);
+        assert_eq!(of(&returned, state::Act::Return, 20).0, Vec::<&str>::new());
+        let answer = state::Act::Answer(Answer { failed: false, body: [1; 32] });
+        let (_, _, completed) = of(&returned, answer, 30);
+        assert_eq!(of(&completed, state::Act::Return, 40).0, Vec::<&str>::new());
+    }
+
+    #[test]
+    fn verifiers_of_a_redirect_agree_by_what_they_say() {
+        let redirect = Callback { kind: Kind::Redirect, ..callback() };
+        let answer = |body, failed| state::Act::Answer(Answer { failed, body: [body; 32] });
+        let now = Timestamp(10);
+        for (kind, expect) in
+            [(Kind::Redirect, state::Verdict::Duplicate), (Kind::Result, state::Verdict::Conflict)]
+        {
+            let before = Callback { kind, ..redirect.clone() };
+            let step = before.act(answer(1, false), now);
+            let after = before.after(&step, None, now);
+            assert_eq!(after.act(answer(2, false), now).verdict, expect);
+            assert_eq!(after.act(answer(1, true), now).verdict, state::Verdict::Conflict);
         }
     }
 

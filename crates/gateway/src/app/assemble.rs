@@ -8,7 +8,8 @@ use std::{
 };
 
 use ringback_domain::{
-    address::Policy, id::KeySequence, retry::Schedule, seal::Keyring, target, token,
+    address::Policy, callback::redirect::Target, id::KeySequence, retry::Schedule, seal::Keyring,
+    target, token,
 };
 use ringback_store::Store;
 use tokio::{runtime::Handle, sync::oneshot, sync::watch};
@@ -139,6 +140,7 @@ pub(super) async fn assemble(
     });
     let directory = Directory::new(Arc::clone(&store), Arc::clone(&keyring), catalog.clone());
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let targets = &config.callback.redirect_targets;
     let callbacks = Callbacks::new(callback::Parts {
         store: Arc::clone(&store),
         lanes: Arc::clone(&lanes),
@@ -147,6 +149,8 @@ pub(super) async fn assemble(
         keys: url_keys,
         public_url: public_url.clone(),
         retention: config.retention(),
+        // Checked when the configuration was read.
+        targets: targets.iter().filter_map(|text| Target::parse(text).ok()).collect(),
     });
     let errands = Errands::new(callbacks.clone(), Arc::clone(&services.connector));
     let sources = receive::Door::new(receive::Parts {
@@ -172,6 +176,7 @@ pub(super) async fn assemble(
         requests_per_url: config.callback.requests_per_url,
         requests_per_address: config.callback.requests_per_address,
         allowed_origins: config.callback.allowed_origins.clone(),
+        require_https: rules.target.require_https,
     });
     let draining = Arc::new(AtomicBool::new(false));
     let encoded = metrics.clone();

@@ -9,7 +9,7 @@ use std::{
 };
 
 use ringback_domain::{
-    callback::{Answer, Callback, Purpose, Token, Turn, UrlKeys, state},
+    callback::{Answer, Callback, Purpose, Token, Turn, UrlKeys, redirect::Target, state},
     id::{CallbackId, Key},
     seal::Keyring,
     time::Timestamp,
@@ -39,6 +39,8 @@ pub struct Parts {
     pub public_url: String,
     /// How long content is kept.
     pub retention: Duration,
+    /// Where browsers may be sent on to.
+    pub targets: Vec<Target>,
 }
 
 /// Callbacks, as everybody in the process uses them. Clones share it.
@@ -187,6 +189,11 @@ impl Callbacks {
         let version = self.first_turn().map_or(before.turn.version, |first| first.version);
         let turn = Turn { version, turn: before.turn.turn.wrapping_add(1) };
         self.parts().store.turn_callback(environment, before.id, turn).await
+    }
+
+    /// Where browsers may be sent on to.
+    pub fn targets(&self) -> &[Target] {
+        &self.parts().targets
     }
 
     /// Ends all waits, those to come too: the process is ending.

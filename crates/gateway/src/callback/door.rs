@@ -48,6 +48,8 @@ pub struct Doors {
     pub requests_per_address: u32,
     /// Origins whose pages may follow callbacks.
     pub allowed_origins: Vec<String>,
+    /// Whether plain `http` is not dialled to ask a gateway.
+    pub require_https: bool,
 }
 
 /// The door. Clones share it.
@@ -93,13 +95,18 @@ pub enum Verb {
     Heartbeat,
     /// `/close`
     Close,
+    /// `/hold/…`: a browser that is held until then, in milliseconds since 1970.
+    Hold(Timestamp),
 }
 
 impl Verb {
+    /// How the path of a browser begins that is held.
+    pub(super) const HOLD: &'static str = "hold";
+
     /// What it is kept as.
     fn act(self) -> Act {
         match self {
-            Verb::Answer => Act::Complete,
+            Verb::Answer | Verb::Hold(_) => Act::Complete,
             Verb::Fail => Act::Fail,
             Verb::Progress => Act::Progress,
             Verb::Heartbeat => Act::Heartbeat,
@@ -115,6 +122,7 @@ impl Verb {
             Verb::Progress => "/progress",
             Verb::Heartbeat => "/heartbeat",
             Verb::Close => "/close",
+            Verb::Hold(_) => "/hold",
         }
     }
 }
@@ -138,6 +146,12 @@ pub fn route<B>(request: &http::Request<B>) -> Option<Route> {
         (false, "progress") => Route::Answer { token, verb: Verb::Progress },
         (false, "heartbeat") => Route::Answer { token, verb: Verb::Heartbeat },
         (false, "close") => Route::Answer { token, verb: Verb::Close },
+        (false, other) => match other.split_once('/').map(|(name, at)| (name, at.parse())) {
+            Some((Verb::HOLD, Ok(until))) => {
+                Route::Answer { token, verb: Verb::Hold(Timestamp(until)) }
+            }
+            _ => Route::Nowhere,
+        },
         _ => Route::Nowhere,
     })
 }
@@ -210,11 +224,7 @@ impl Door {
         }
         match hit.callback.kind {
             Kind::Result => self.result(hit, body).await,
-            // Nothing makes one yet.
-            Kind::Redirect => {
-                let detail = "callbacks of this kind are not served yet";
-                reply::error(StatusCode::NOT_IMPLEMENTED, "not_implemented", detail)
-            }
+            Kind::Redirect => self.redirect(hit, body).await,
         }
     }
 
@@ -293,6 +303,7 @@ impl Door {
                 return reply::error(StatusCode::BAD_REQUEST, "not_a_stream", detail);
             }
             Verb::Close => Ok((state::Act::Close, Act::Close)),
+            Verb::Hold(_) => return reply::unknown(),
         };
         let (act, kept_as) = match judged {
             Ok(judged) => judged,
@@ -351,7 +362,7 @@ impl Door {
         }
     }
 
-    fn request(&self, hit: &Hit<'_>, refused: Option<&str>, body: Bytes) -> NewCallbackRequest {
+    pub(super) fn request(&self, hit: &Hit<'_>, refused: Option<&str>, body: Bytes) -> NewCallbackRequest {
         let provider = match &hit.terms.completer {
             Some(super::Scheme::Provider(id)) => self.0.doors.sources.provider(id),
             _ => None,
@@ -430,8 +441,18 @@ impl Door {
         response
     }
 
-    fn callbacks(&self) -> &Callbacks {
+    pub(super) fn callbacks(&self) -> &Callbacks {
         &self.0.doors.callbacks
+    }
+
+    /// How long a body may take to arrive.
+    pub(super) fn read_timeout(&self) -> Duration {
+        self.0.doors.read_timeout
+    }
+
+    /// Whether plain `http` is not dialled.
+    pub(super) fn require_https(&self) -> bool {
+        self.0.doors.require_https
     }
 
     fn now(&self) -> Timestamp {
@@ -473,7 +494,7 @@ fn allowed(terms: &Terms, verb: Verb) -> String {
 }
 
 /// The store cannot take it: whoever it is comes again.
-fn unavailable() -> Response {
+pub(super) fn unavailable() -> Response {
     let detail = "the server cannot take this at the moment";
     let mut response = reply::error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
@@ -499,6 +520,9 @@ mod tests {
         check("/cb/abc/?a=b", Some("answer abc Answer"));
         check("/cb/abc/fail", Some("answer abc Fail"));
         check("/cb/abc/heartbeat/", Some("answer abc Heartbeat"));
+        check("/cb/abc/hold/17", Some("answer abc Hold(Timestamp(17))"));
+        check("/cb/abc/hold/x", Some("nowhere"));
+        check("/cb/abc/hold", Some("nowhere"));
         check("/cb/abc/else", Some("nowhere"));
         check("/cb/abc/fail/again", Some("nowhere"));
         check("/cb/", Some("answer  Answer"));

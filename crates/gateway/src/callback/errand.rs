@@ -20,7 +20,7 @@ use ringback_store::{Errand, Unavailable};
 use serde::{Deserialize, Serialize};
 use tokio::{task::JoinSet, time::sleep};
 
-use super::{Callbacks, call::Call, commit::Parts};
+use super::{Callbacks, call::Call, commit::Parts, redirect::Lookup};
 use crate::outbound::Connector;
 
 /// What an errand is sealed as: [`Work`] as JSON. It may hold credentials of the application.
@@ -38,6 +38,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(crate) enum Work {
     /// A request with the callback's URL in it is to be sent, or its answer to be asked for.
     Call(Call),
+    /// The gateway that a browser came back from is to be asked.
+    Lookup(Lookup),
 }
 
 /// What follows when an errand was tried.
@@ -130,10 +132,14 @@ impl Errands {
             tracing::error!(callback = %callback.id, "an errand cannot be read and is given up");
             return self.end(errand.callback).await;
         };
-        let Work::Call(call) = &work;
-        let attempt =
-            call.attempt(&self.0.callbacks, &self.0.connector, &callback, errand.attempts);
-        match attempt.await? {
+        let Shared { callbacks, connector, .. } = &*self.0;
+        let done = match &work {
+            Work::Call(call) => call.attempt(callbacks, connector, &callback, errand.attempts).await,
+            Work::Lookup(lookup) => {
+                lookup.attempt(callbacks, connector, &callback, errand.attempts).await
+            }
+        };
+        match done? {
             Done::Ended => self.end(errand.callback).await,
             Done::Later(next, due_at) => {
                 let attempts = if next == work { errand.attempts.saturating_add(1) } else { 0 };

@@ -78,6 +78,18 @@ pub(super) fn is_wanted(parts: &http::request::Parts) -> bool {
     parts.method == http::Method::GET && accepts_html(&parts.headers)
 }
 
+/// What a person sees whose browser is held until something is certain.
+pub(super) fn patience() -> Response {
+    let text = "We are waiting for the confirmation. This page goes on by itself.";
+    html("One moment, please", &format!("<h1>One moment, please</h1><p>{text}</p>"))
+}
+
+/// What a person sees whose browser can be sent on to nowhere.
+pub(super) fn nowhere() -> Response {
+    let text = "What you did has been received. You can close this page.";
+    html("Thank you", &format!("<h1>Thank you</h1><p>{text}</p>"))
+}
+
 /// Sends the browser back to the page after its form's POST, so that looking again posts nothing.
 /// Relative and without a path: the secret is not repeated, whatever stands in front of it.
 pub(super) fn again() -> Response {

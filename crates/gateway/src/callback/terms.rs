@@ -18,6 +18,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
+use super::Redirect;
+
 /// What the secrets of a callback are sealed as: [`Secrets`] as JSON.
 const SECRETS: &str = "callback-secrets";
 /// The longest literal answer, in bytes.
@@ -53,6 +55,9 @@ pub struct Terms {
     /// How whoever answers proves who they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completer: Option<Scheme>,
+    /// How a browser comes back, of a callback of that kind; without its settings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<Redirect>,
 }
 
 /// A literal reply.
@@ -109,6 +114,8 @@ pub struct Secrets {
     pub bearer: Option<String>,
     /// Settings of the completer's provider, by name, the newest value first.
     pub provider: BTreeMap<String, Vec<String>>,
+    /// Settings of the gateway that a browser comes back from, by name.
+    pub redirect: BTreeMap<String, String>,
 }
 
 /// What cannot be taken, and where it is: the names of fields, from the outside in.
@@ -223,7 +230,7 @@ impl Secrets {
         random: [u8; 12],
         place: (Key, Key),
     ) -> Result<Option<Vec<u8>>, ringback_domain::seal::SealError> {
-        if self.bearer.is_none() && self.provider.is_empty() {
+        if self.bearer.is_none() && self.provider.is_empty() && self.redirect.is_empty() {
             return Ok(None);
         }
         let plain = Zeroizing::new(serde_json::to_vec(self).unwrap_or_default());

@@ -10,6 +10,7 @@ use super::secret::{Secret, SecretKey, UrlKeys, database_shape, token_shape};
 use super::setting::settings;
 use super::value::{
     HostPort, Ports, at_least, between, bytes, list_of, nat64_length, origin_shape,
+    redirect_target_shape,
     public_url_shape, secs, within,
 };
 
@@ -195,6 +196,9 @@ settings! {
         /// Origins whose pages may follow callbacks with a wait token, such as
         /// `https://shop.example.com`. Default: none.
         allowed_origins: Vec<String> = Vec::new(), list_of(100, origin_shape);
+        /// Pages that browsers may be sent on to that come back to a redirect callback, each exactly
+        /// as callbacks name it. Default: none.
+        redirect_targets: Vec<String> = Vec::new(), list_of(1_000, redirect_target_shape);
         /// Requests a second to one URL; more are answered 429. Default 100.
         requests_per_url: u32 = 100, between(1, 1_000_000);
         /// Requests a second from one address to all URLs; more are answered 429. Behind a proxy

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ringback_domain::callback::redirect::Target;
 
 use super::secret::{Secret, SecretKey, UrlKeys};
 use super::sections::LogFormat;
@@ -401,6 +402,14 @@ pub(super) fn origin_shape(text: &String) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("must be an origin such as https://shop.example.com, found {text:?}"))
+}
+
+/// Whether browsers can be sent there.
+pub(super) fn redirect_target_shape(text: &String) -> Result<(), String> {
+    match Target::parse(text) {
+        Ok(_) => Ok(()),
+        Err(wrong) => Err(format!("has {text:?}, which {wrong}")),
+    }
 }
 
 /// Whether a text is the beginning of URLs: scheme and host, perhaps a path.

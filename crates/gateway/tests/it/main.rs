@@ -20,5 +20,6 @@ mod outbound;
 mod overload;
 mod process;
 mod receive;
+mod redirect;
 mod sqlite;
 mod support;

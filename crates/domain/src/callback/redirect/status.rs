@@ -14,17 +14,23 @@ use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
 
 use super::Target;
-use crate::{
-    callback::{State, Token},
-    id::CallbackId,
-    time::Timestamp,
-};
+use crate::{callback::State, id::CallbackId, time::Timestamp};
 
 /// The fields that are appended to a target.
 pub const FIELDS: [&str; 4] = ["callback", "status", "expires", "signature"];
 
 /// An hour, in seconds.
 const HOUR: i64 = 3600;
+
+/// The key of a callback's statuses.
+pub struct Secret(hmac::Key);
+
+impl Secret {
+    /// The key that this text is, which the application has got.
+    pub fn new(text: &str) -> Secret {
+        Secret(hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes()))
+    }
+}
 
 /// Where the browser goes: the target, with the status at `now`. It is the same URL for one to two
 /// hours, so that a page that is loaded again is the same page.
@@ -33,7 +39,7 @@ pub fn sent_on(
     id: CallbackId,
     state: State,
     now: Timestamp,
-    secret: &Token,
+    secret: &Secret,
 ) -> String {
     let expires = (now.seconds() / HOUR + 2) * HOUR;
     let between = if target.as_str().contains('?') { '&' } else { '?' };
@@ -50,19 +56,15 @@ pub fn holds(
     expires: i64,
     signature: &str,
     now: Timestamp,
-    secret: &Token,
+    secret: &Secret,
 ) -> bool {
     let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).unwrap_or_default();
-    let signed = hmac::verify(&key(secret), &message(id, state, expires), &signature);
+    let signed = hmac::verify(&secret.0, &message(id, state, expires), &signature);
     signed.is_ok() && now.seconds() < expires
 }
 
-fn sign(id: CallbackId, state: State, expires: i64, secret: &Token) -> hmac::Tag {
-    hmac::sign(&key(secret), &message(id, state, expires))
-}
-
-fn key(secret: &Token) -> hmac::Key {
-    hmac::Key::new(hmac::HMAC_SHA256, secret.as_str().as_bytes())
+fn sign(id: CallbackId, state: State, expires: i64, secret: &Secret) -> hmac::Tag {
+    hmac::sign(&secret.0, &message(id, state, expires))
 }
 
 fn message(id: CallbackId, state: State, expires: i64) -> Vec<u8> {
@@ -81,10 +83,11 @@ mod tests {
         id::Id,
     };
 
-    fn secret(nonce: u64) -> (CallbackId, Token) {
+    fn secret(nonce: u64) -> (CallbackId, Secret) {
         let keys = UrlKeys::new([(1, Zeroizing::new([7; 32]))]);
         let id = CallbackId(Id { key: 1 << 40, shard: 0, nonce });
-        (id, keys.token(Purpose::Status, id, keys.first_turn().unwrap()).unwrap())
+        let token = keys.token(Purpose::Status, id, keys.first_turn().unwrap()).unwrap();
+        (id, Secret::new(token.as_str()))
     }
 
     fn fields(url: &str) -> HashMap<String, String> {
@@ -102,7 +105,7 @@ mod tests {
         assert_eq!(fields["status"], "completed");
         let expires: i64 = fields["expires"].parse().unwrap();
         assert!((3_600..=7_200).contains(&(expires - now.seconds())));
-        let check = |id, state, expires, now, secret: &Token| {
+        let check = |id, state, expires, now, secret: &Secret| {
             holds(id, state, expires, &fields["signature"], now, secret)
         };
         assert!(check(id, State::Completed, expires, now, &secret));

@@ -62,6 +62,9 @@ struct CreatedCallbackOut {
     url: String,
     /// Whoever has it may follow this callback: `GET /wait/{waitToken}`.
     wait_token: String,
+    /// Of a redirect: the key of the signature that a browser takes along to its target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_secret: Option<String>,
 }
 
 impl CreatedCallbackOut {
@@ -73,7 +76,13 @@ impl CreatedCallbackOut {
             return Err(Error::Internal);
         };
         let wait_token = token.as_str().to_owned();
-        Ok(CreatedCallbackOut { callback: CallbackOut::new(callback, None), url, wait_token })
+        let status_secret = match callback.kind {
+            Kind::Redirect => callbacks.token(Purpose::Status, callback),
+            Kind::Result => None,
+        };
+        let status_secret = status_secret.map(|secret| secret.as_str().to_owned());
+        let callback = CallbackOut::new(callback, None);
+        Ok(CreatedCallbackOut { callback, url, wait_token, status_secret })
     }
 }
 
@@ -148,9 +157,6 @@ async fn make(
     wanted: &Wanted,
     (claim, work): (Option<CallbackClaim>, Option<&Work>),
 ) -> Result<CreatedCallback, Error> {
-    if wanted.kind == Kind::Redirect {
-        return Err(Error::NotImplemented);
-    }
     audit::about("app_id", application.to_string());
     let keeping = api.callbacks.keeping(caller.now);
     for _ in 0..DRAWS {

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use crate::{
     api::{Api, error::Error, extract::Caller, field::Problems, source::read_setting},
-    callback::{Acknowledge, Confirm, Scheme, Secrets, Terms},
+    callback::{Acknowledge, Confirm, Redirect, Scheme, Secrets, Terms},
 };
 
 /// How long a callback is open if nobody says, and at most, in seconds.
@@ -80,6 +80,8 @@ pub(in crate::api) struct CallbackIn {
     acknowledge: Option<Acknowledge>,
     /// The words of the page that a person sees who opens the URL.
     confirm: Option<Confirm>,
+    /// How a browser comes back, and where it is sent on to: of the kind `redirect`.
+    redirect: Option<Redirect>,
 }
 
 /// How whoever answers proves who they are: one of both.
@@ -129,11 +131,21 @@ impl CallbackIn {
         reference(&mut problems, self.reference.as_deref());
         problems.labels("tags", self.tags.as_ref());
         problems.metadata("metadata", self.metadata.as_ref());
-        let (completer, secrets) = match self.completer {
+        if kind == Kind::Redirect && matches!(mode, Mode::Stream { .. }) {
+            problems.add("mode", "a redirect has one answer");
+        }
+        let (completer, mut secrets) = match self.completer {
             Some(completer) => completer.check(&mut problems, api),
             None => (None, Secrets::default()),
         };
+        let (reference, has_source) = (self.reference.as_deref(), self.source.is_some());
+        let redirect = redirect(&mut problems, api, kind, self.redirect, reference, has_source);
+        let redirect = redirect.map(|mut redirect| {
+            secrets.redirect = std::mem::take(&mut redirect.settings);
+            redirect
+        });
         let terms = Terms {
+            redirect,
             methods: self.methods.unwrap_or_default(),
             schema: self.schema,
             success_when: self.success_when,
@@ -207,6 +219,30 @@ fn reference(problems: &mut Problems, reference: Option<&str>) {
     } else if text.chars().any(char::is_control) {
         problems.add("reference", "it may not contain control characters");
     }
+}
+
+/// How a browser comes back, if it is one that does.
+fn redirect(
+    problems: &mut Problems,
+    api: &Api,
+    kind: Kind,
+    options: Option<Redirect>,
+    reference: Option<&str>,
+    has_source: bool,
+) -> Option<Redirect> {
+    match (kind, &options) {
+        (Kind::Redirect, None) => problems.add("redirect", "field required"),
+        (Kind::Result, Some(_)) => problems.add("redirect", "it needs the kind redirect"),
+        (Kind::Redirect, Some(options)) => {
+            let mut say = |path: &[&str], what: String| {
+                let path = ["redirect"].iter().chain(path).map(|part| (*part).to_owned());
+                problems.add_at(&path.collect::<Vec<_>>(), what);
+            };
+            options.check(reference, has_source, api.callbacks.targets(), &mut say);
+        }
+        (Kind::Result, None) => {}
+    }
+    options
 }
 
 /// Until when a callback is open: one of both.

@@ -214,6 +214,7 @@ impl Bench {
             keys: UrlKeys::new([(1, Zeroizing::new([8; 32]))]),
             public_url: public_url.clone(),
             retention: rules.retention,
+            targets: Vec::new(),
         });
         let sources = receive::Door::new(receive::Parts {
             log: Log::new(store.clone(), lanes.clone()),
@@ -229,15 +230,6 @@ impl Bench {
             retention: rules.retention,
             metrics: Metrics::new(),
             replies: Arc::default(),
-        });
-        let callbacks = Callbacks::new(CallbackParts {
-            store: store.clone(),
-            lanes: lanes.clone(),
-            world: world.clone(),
-            keyring: keyring.clone(),
-            keys: UrlKeys::new([(1, Zeroizing::new([8; 32]))]),
-            public_url: public_url.clone(),
-            retention: rules.retention,
         });
         let api = Api::new(api::Parts {
             store: store.clone(),

@@ -11,29 +11,18 @@ mod reply;
 mod style;
 
 use bytes::Bytes;
-use http::{Method, Request};
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
+use http::Method;
 use ringback::receive::Catalog;
 use ringback_domain::{
     provider::{self, Settings as Supplied},
     time::Timestamp,
 };
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 
-use crate::support::{Receiver, Server, Settings};
+use crate::support::{Answered, Receiver, Server, Settings, call, tried};
 
 /// A secret that looks made up and is.
 const SECRET: &str = "whsec_cmItdGVzdC1zZWNyZXQtb2YtYS1zb3VyY2U=";
-
-/// What came back.
-#[derive(Debug)]
-struct Answered {
-    status: u16,
-    headers: http::HeaderMap,
-    body: Bytes,
-}
 
 /// A server with one source that has one endpoint.
 struct Bench {
@@ -150,39 +139,4 @@ fn signed(
 fn now() -> Timestamp {
     let runtime = tokio::runtime::Handle::current();
     ringback::wiring::world(&[], runtime).unwrap().clock.now()
-}
-
-/// One request on a connection of its own.
-async fn call(
-    server: &str,
-    method: Method,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: Bytes,
-) -> Answered {
-    tried(server, method, path, headers, body).await.unwrap()
-}
-
-/// The same, of a server that may be killed meanwhile.
-async fn tried(
-    server: &str,
-    method: Method,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: Bytes,
-) -> Option<Answered> {
-    let address = server.strip_prefix("http://").unwrap();
-    let stream = TcpStream::connect(address).await.ok()?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
-    let mut connections = tokio::task::JoinSet::new();
-    connections.spawn(connection);
-    let mut request = Request::builder().method(method).uri(path).header("host", "evil.example");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let response = sender.send_request(request.body(Full::new(body)).unwrap()).await.ok()?;
-    let (parts, body) = response.into_parts();
-    let body = body.collect().await.ok()?.to_bytes();
-    Some(Answered { status: parts.status.as_u16(), headers: parts.headers, body })
 }

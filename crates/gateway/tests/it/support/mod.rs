@@ -4,10 +4,12 @@
 mod receiver;
 mod server;
 mod store;
+mod visitor;
 
 pub(crate) use receiver::{Answer, Receipt, Receiver};
 pub(crate) use server::{Server, Settings, TOKEN};
 pub(crate) use store::{Kept, Store};
+pub(crate) use visitor::{Answered, call, tried};
 
 use std::time::Duration;
 
