@@ -72,11 +72,7 @@ const PARTS: &[Part] = &[
         run: |ground| js(ground, "destinations-js", None),
     },
     Part { name: "callbacks-js", on: On::Sqlite, run: |ground| js(ground, "callbacks-js", None) },
-    Part {
-        name: "callbacks-browser",
-        on: On::Sqlite,
-        run: |ground| js(ground, "callbacks-browser", None),
-    },
+    Part { name: "callbacks-browser", on: On::Sqlite, run: callbacks_browser },
     Part { name: "schemathesis", on: On::Sqlite, run: |ground| schemathesis(ground, None) },
     Part { name: "postgres-store", on: On::PostgresOnly, run: postgres_store },
     Part { name: "postgres", on: On::Postgres, run: postgres },
@@ -198,6 +194,7 @@ pub(crate) fn install(root: &Path) -> Result<(), String> {
     tools::js_sdk(root, "vendors-js")?;
     tools::js_sdk(root, "destinations-js")?;
     tools::js_sdk(root, "callbacks-js")?;
+    tools::python_sdk(root, "localstripe")?;
     tools::js_sdk(root, "callbacks-browser").map(drop)
 }
 
@@ -330,7 +327,22 @@ fn python(ground: Ground<'_>, name: &str, store: Option<&Database>) -> Result<Co
     })
 }
 
+/// A browser, vendors' SDKs, and a gateway that is a program in Python.
+fn callbacks_browser(ground: Ground<'_>) -> Result<Count, String> {
+    let gateway = tools::python_sdk(ground.root, "localstripe")?.join("localstripe");
+    js_with(ground, "callbacks-browser", None, &[("LOCALSTRIPE", &gateway)])
+}
+
 fn js(ground: Ground<'_>, name: &str, store: Option<&Database>) -> Result<Count, String> {
+    js_with(ground, name, store, &[])
+}
+
+fn js_with(
+    ground: Ground<'_>,
+    name: &str,
+    store: Option<&Database>,
+    programs: &[(&str, &Path)],
+) -> Result<Count, String> {
     let root = ground.root;
     let node = tools::node(&tools::js_sdk(root, "js")?)?;
     let place = tools::js_sdk(root, name)?;
@@ -340,7 +352,7 @@ fn js(ground: Ground<'_>, name: &str, store: Option<&Database>) -> Result<Count,
     let script = place.join("suite.mjs");
     against_server(root, name, store, || {
         let mut command = Command::new(&node);
-        command.arg(&script);
+        command.arg(&script).envs(programs.iter().copied());
         Ok(command)
     })
 }

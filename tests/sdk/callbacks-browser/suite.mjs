@@ -13,6 +13,7 @@ import { chromium } from "playwright-core";
 import Replicate from "replicate";
 import { Webhook } from "standardwebhooks";
 import { check, eventually, run } from "./harness/cases.mjs";
+import { payments } from "./payments.mjs";
 
 const { RINGBACK_URL: url, RINGBACK_TOKEN: token } = process.env;
 /** The server allows this origin to follow callbacks; the browser is told what is there. */
@@ -39,11 +40,23 @@ const read = (id) => call("GET", `/api/v1/callback/${id}`);
 const result = (id) => call("GET", `/api/v1/callback/${id}/result`, undefined, { prefer: "wait=10" });
 const requests = async (id) => (await call("GET", `/api/v1/callback/${id}/request`)).data;
 
+/** The pages of `allowed`, each of which shows its path. */
+const app = createServer((request, response) => {
+  const title = new URL(request.url, allowed).pathname;
+  response.writeHead(200, { "content-type": "text/html" });
+  response.end(`<title>${title}</title><h1>${title}</h1>`);
+});
+await new Promise((resolve) => app.listen(0, "127.0.0.1", resolve));
+
 const browser = await chromium.launch({
   executablePath: process.env.RINGBACK_CHROMIUM ?? "/usr/bin/chromium",
   // Root has no sandbox; the pages are our own. Those that are made up come from no address, and what
   // comes from none may not ask this machine.
-  args: ["--no-sandbox", "--disable-features=LocalNetworkAccessChecks"],
+  args: [
+    "--no-sandbox",
+    "--disable-features=LocalNetworkAccessChecks",
+    `--host-resolver-rules=MAP app.localhost:80 127.0.0.1:${app.address().port}`,
+  ],
 });
 
 /** A page in a context of its own; whatever it asks for is noted. */
@@ -330,5 +343,7 @@ check("a prediction's webhooks are progress and then its answer", async () => {
   assert.equal(forged.status, 401);
   close();
 });
+
+payments({ call, open, application, pictures });
 
 await run();

@@ -362,7 +362,12 @@ impl Door {
         }
     }
 
-    pub(super) fn request(&self, hit: &Hit<'_>, refused: Option<&str>, body: Bytes) -> NewCallbackRequest {
+    pub(super) fn request(
+        &self,
+        hit: &Hit<'_>,
+        refused: Option<&str>,
+        body: Bytes,
+    ) -> NewCallbackRequest {
         let provider = match &hit.terms.completer {
             Some(super::Scheme::Provider(id)) => self.0.doors.sources.provider(id),
             _ => None,

@@ -134,7 +134,9 @@ impl Errands {
         };
         let Shared { callbacks, connector, .. } = &*self.0;
         let done = match &work {
-            Work::Call(call) => call.attempt(callbacks, connector, &callback, errand.attempts).await,
+            Work::Call(call) => {
+                call.attempt(callbacks, connector, &callback, errand.attempts).await
+            }
             Work::Lookup(lookup) => {
                 lookup.attempt(callbacks, connector, &callback, errand.attempts).await
             }

@@ -10,8 +10,7 @@ use super::secret::{Secret, SecretKey, UrlKeys, database_shape, token_shape};
 use super::setting::settings;
 use super::value::{
     HostPort, Ports, at_least, between, bytes, list_of, nat64_length, origin_shape,
-    redirect_target_shape,
-    public_url_shape, secs, within,
+    public_url_shape, redirect_target_shape, secs, within,
 };
 
 settings! {
