@@ -116,11 +116,13 @@ pub(super) const RULES: &[Rule] = &[
             "crates/gateway/src/receive/",
             "crates/gateway/src/callback/",
         ],
-        // They fetch the keys that providers publish, and send the requests of calls; nothing else.
+        // They fetch the keys that providers publish, send the requests of calls, and ask gateways;
+        // nothing else.
         except: &[
             "crates/gateway/src/receive/keys.rs",
             "crates/gateway/src/callback/call.rs",
             "crates/gateway/src/callback/errand.rs",
+            "crates/gateway/src/callback/redirect/lookup.rs",
         ],
         view: View::Code,
         words: &["deliver::", "outbound::"],
