@@ -358,3 +358,27 @@ async fn nobody_is_sent_anywhere_that_is_not_listed() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_is_for_answers_is_not_for_browsers() {
+    let shop = Shop::open().await;
+    for (field, value) in [
+        ("heartbeat", json!(5)),
+        ("mode", json!("stream")),
+        ("methods", json!(["GET"])),
+        ("completer", json!({ "bearer": "a made-up secret of it" })),
+        ("successWhen", json!({ "body": {} })),
+        ("confirm", json!({ "title": "Pay" })),
+    ] {
+        let (reference, redirect) = vnpay("166117");
+        let mut wanted = shop.wanted(&reference, redirect);
+        wanted[field] = value;
+        let (status, answer) =
+            shop.server.call(Method::POST, "/api/v1/callback", Some(wanted)).await;
+        assert_eq!(status, 422, "{answer}");
+        assert!(answer.to_string().contains(&format!(r#"["body","{field}"]"#)), "{answer}");
+    }
+    let wanted = json!({ "application": shop.app, "kind": "redirect" });
+    let (status, answer) = shop.server.call(Method::POST, "/api/v1/callback", Some(wanted)).await;
+    assert_eq!(status, 422, "{answer}");
+}

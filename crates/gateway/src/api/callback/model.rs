@@ -131,8 +131,8 @@ impl CallbackIn {
         reference(&mut problems, self.reference.as_deref());
         problems.labels("tags", self.tags.as_ref());
         problems.metadata("metadata", self.metadata.as_ref());
-        if kind == Kind::Redirect && matches!(mode, Mode::Stream { .. }) {
-            problems.add("mode", "a redirect has one answer");
+        if kind == Kind::Redirect {
+            self.is_of_a_redirect(&mut problems);
         }
         let (completer, mut secrets) = match self.completer {
             Some(completer) => completer.check(&mut problems, api),
@@ -186,6 +186,25 @@ impl CallbackIn {
             within.add("application", "it is the call's");
         }
         problems.append(within);
+    }
+
+    /// What is said of an answer means nothing to a browser that comes back.
+    fn is_of_a_redirect(&self, problems: &mut Problems) {
+        for (field, is_there) in [
+            ("heartbeat", self.heartbeat.is_some()),
+            ("mode", self.mode.as_deref() == Some("stream")),
+            ("methods", self.methods.is_some()),
+            ("completer", self.completer.is_some()),
+            ("schema", self.schema.is_some()),
+            ("successWhen", self.success_when.is_some()),
+            ("failureWhen", self.failure_when.is_some()),
+            ("acknowledge", self.acknowledge.is_some()),
+            ("confirm", self.confirm.is_some()),
+        ] {
+            if is_there {
+                problems.add(field, "a redirect has none: it is for the kind result");
+            }
+        }
     }
 
     fn expires_at(&self, problems: &mut Problems, now: Timestamp) -> Timestamp {
