@@ -118,8 +118,13 @@ pub trait Callbacks {
     /// Puts down what is to be done for a callback next, in place of what was to be done before.
     fn put_errand(&self, errand: Errand) -> BoxFuture<'_, Result<(), Unavailable>>;
 
-    /// Nothing more is to be done for a callback.
-    fn end_errand(&self, callback: CallbackId) -> BoxFuture<'_, Result<(), Unavailable>>;
+    /// Puts down what follows an errand that was done, or that nothing does. If another one was put
+    /// down meanwhile, that one stays.
+    fn follow_errand(
+        &self,
+        done: Errand,
+        next: Option<Errand>,
+    ) -> BoxFuture<'_, Result<(), Unavailable>>;
 
     /// What is to be done by `now`, the earliest first; also for callbacks that have ended since.
     fn due_errands(
@@ -163,7 +168,7 @@ pub struct Errand {
     pub due_at: Timestamp,
     /// How often it was tried.
     pub attempts: u32,
-    /// What, sealed; see the gateway.
+    /// What, sealed; see the gateway. No two seals are the same, so it names the errand, too.
     pub work: Vec<u8>,
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use ringback_domain::{
     callback::Callback,
-    id::{CallbackId, Key},
+    id::Key,
     seal::{Context, SealError},
     time::Timestamp,
 };
@@ -125,12 +125,12 @@ impl Errands {
         let now = world.clock.now();
         let callback = store.callback_by_id(errand.callback).await?;
         let open = callback.filter(|callback| callback.course.at(now).is_open());
-        let Some(callback) = open else { return self.end(errand.callback).await };
+        let Some(callback) = open else { return store.follow_errand(errand, None).await };
         let plain = keyring.open(&context(&callback), &errand.work).ok();
         let work = plain.and_then(|plain| serde_json::from_slice(&plain).ok());
         let Some(work) = work else {
             tracing::error!(callback = %callback.id, "an errand cannot be read and is given up");
-            return self.end(errand.callback).await;
+            return store.follow_errand(errand, None).await;
         };
         let Shared { callbacks, connector, .. } = &*self.0;
         let done = match &work {
@@ -142,18 +142,14 @@ impl Errands {
             }
         };
         match done? {
-            Done::Ended => self.end(errand.callback).await,
+            Done::Ended => store.follow_errand(errand, None).await,
             Done::Later(next, due_at) => {
                 let attempts = if next == work { errand.attempts.saturating_add(1) } else { 0 };
                 let next = self.0.callbacks.errand(&callback, &next, due_at);
                 let next = next.map_err(|error| Unavailable::Failed(error.to_string()))?;
-                store.put_errand(Errand { attempts, ..next }).await
+                store.follow_errand(errand, Some(Errand { attempts, ..next })).await
             }
         }
-    }
-
-    async fn end(&self, callback: CallbackId) -> Result<(), Unavailable> {
-        self.0.callbacks.parts().store.end_errand(callback).await
     }
 
     fn running(&self) -> MutexGuard<'_, HashSet<Key>> {

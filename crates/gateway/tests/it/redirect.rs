@@ -252,7 +252,7 @@ fn paystack(gateway: &Receiver, hold: u8) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_is_held_until_the_gateway_was_asked() {
     let shop = Shop::open().await;
-    let open = Arc::new(AtomicBool::new(true));
+    let open = Arc::new(AtomicBool::new(false));
     let gateway = gateway(&open);
     let made = shop.callback("nms6uvr1pl", paystack(&gateway, 30)).await;
     let page = shop.visit(&made, "trxref=nms6uvr1pl&reference=nms6uvr1pl").await;
@@ -260,13 +260,19 @@ async fn a_browser_is_held_until_the_gateway_was_asked() {
     let text = String::from_utf8_lossy(&page.body).into_owned();
     assert!(!text.contains(&made.path), "the page does not repeat the secret");
     let refresh = page.headers["refresh"].to_str().unwrap();
-    let next = refresh.strip_prefix("0; url=").unwrap();
+    let next = refresh.strip_prefix("1; url=").unwrap();
     let next = next[next.find("/cb/").unwrap()..].to_owned();
+    open.store(true, Ordering::Release);
     let sent = call(&shop.server.url, Method::GET, &next, &[], Bytes::new()).await;
     assert!(location(&sent).starts_with(DONE));
     assert_eq!(shop.view(&made).await["result"]["json"]["data"]["amount"], 20000);
-    // Once it has ended nobody is held.
+    // Once it has ended nobody is held, nor where the gateway answers within a moment.
     assert!(location(&shop.visit(&made, "reference=other").await).starts_with(DONE));
+    let quick = paystack(&gateway, 30);
+    let quick = json!({ "expect": { "reference": "nms6uvr1pl", "amount": "20000", "currency": "ngn" },
+        "preset": quick["preset"], "settings": quick["settings"], "hold": 30 });
+    let made = shop.callback("another", quick).await;
+    assert!(location(&shop.visit(&made, "reference=nms6uvr1pl").await).starts_with(DONE));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

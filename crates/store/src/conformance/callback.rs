@@ -554,12 +554,20 @@ pub(super) async fn an_errand_is_done_until_it_is_ended(mut bench: Bench<'_>) {
     assert_eq!(bench.store.next_errand(at(4)).await, Ok(Some(at(5))));
     assert_eq!(bench.store.next_errand(at(5)).await, Ok(None));
     assert_eq!((due(at(4)).await, due(at(5)).await), (vec![], vec![errand.clone()]));
-    let next = Errand { due_at: at(9), attempts: 1, work: b"poll".to_vec(), ..errand };
-    bench.store.put_errand(next.clone()).await.unwrap();
+    let next = Errand { due_at: at(9), attempts: 1, work: b"poll".to_vec(), ..errand.clone() };
+    bench.store.follow_errand(errand.clone(), Some(next.clone())).await.unwrap();
+    assert_eq!(due(at(9)).await, [next.clone()]);
+    // Another one was put down while it was done: what follows it is not wanted any more.
+    let newer = Errand { work: b"ask".to_vec(), ..next.clone() };
+    bench.store.put_errand(newer.clone()).await.unwrap();
+    bench.store.follow_errand(next.clone(), Some(errand.clone())).await.unwrap();
+    bench.store.follow_errand(next, None).await.unwrap();
+    assert_eq!(due(at(9)).await, [newer.clone()]);
+    let next = newer;
     let other = Errand { callback: pending(&bench, scope).await.id, due_at: at(7), ..next.clone() };
     bench.store.put_errand(other.clone()).await.unwrap();
     assert_eq!(due(at(9)).await, [other.clone(), next.clone()]);
-    bench.store.end_errand(other.callback).await.unwrap();
+    bench.store.follow_errand(other, None).await.unwrap();
     assert_eq!(due(at(9)).await, [next]);
     // What is forgotten has nothing to be done.
     stepped(&bench, step(&bench, id, state::Act::Cancel, at(6))).await;

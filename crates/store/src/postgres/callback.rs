@@ -180,9 +180,13 @@ impl Callbacks for Postgres {
         })
     }
 
-    fn end_errand(&self, callback: CallbackId) -> BoxFuture<'_, Result<(), Unavailable>> {
+    fn follow_errand(
+        &self,
+        done: Errand,
+        next: Option<Errand>,
+    ) -> BoxFuture<'_, Result<(), Unavailable>> {
         self.transact(move |transaction| {
-            Box::pin(async move { Ok(end_errands(transaction, &vec![callback.key()]).await?) })
+            Box::pin(async move { Ok(follow_errand(transaction, &done, next.as_ref()).await?) })
         })
     }
 
@@ -331,9 +335,25 @@ async fn put_errand(transaction: &Transaction<'_>, errand: &Errand) -> Result<()
     Ok(())
 }
 
-async fn end_errands(transaction: &Transaction<'_>, callbacks: &Vec<Key>) -> Result<(), Error> {
-    let sql = include_str!("queries/callback_errands_end.sql");
-    transaction.execute(sql, &[int8s(callbacks)]).await?;
+async fn follow_errand(
+    transaction: &Transaction<'_>,
+    done: &Errand,
+    next: Option<&Errand>,
+) -> Result<(), Error> {
+    let key = done.callback.key();
+    match next {
+        Some(Errand { due_at, attempts, work, .. }) => {
+            let (due_at, attempts) = (due_at.millis(), i64::from(*attempts));
+            let parameters =
+                [int8(&key), bytea(&done.work), int8(&due_at), int8(&attempts), bytea(work)];
+            let sql = include_str!("queries/callback_errand_follow.sql");
+            transaction.execute(sql, &parameters).await?;
+        }
+        None => {
+            let sql = include_str!("queries/callback_errand_end.sql");
+            transaction.execute(sql, &[int8(&key), bytea(&done.work)]).await?;
+        }
+    }
     Ok(())
 }
 
@@ -409,7 +429,8 @@ async fn forget(
     if requests >= REQUESTS as u64 {
         return Ok(true);
     }
-    end_errands(transaction, &ended).await?;
+    let sql = include_str!("queries/callback_errands_delete.sql");
+    transaction.execute(sql, &[int8s(&ended)]).await?;
     // In the order in which whoever correlates locks them.
     let sql = include_str!("queries/callback_meetings_delete.sql");
     transaction.execute(sql, &[int8s(&ended)]).await?;

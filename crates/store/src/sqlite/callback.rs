@@ -160,8 +160,14 @@ impl Callbacks for Sqlite {
         self.write(move |transaction| Ok(put_errand(transaction.connection, &errand)?))
     }
 
-    fn end_errand(&self, callback: CallbackId) -> BoxFuture<'_, Result<(), Unavailable>> {
-        self.write(move |transaction| Ok(end_errand(transaction.connection, callback.key())?))
+    fn follow_errand(
+        &self,
+        done: Errand,
+        next: Option<Errand>,
+    ) -> BoxFuture<'_, Result<(), Unavailable>> {
+        self.write(move |transaction| {
+            Ok(follow_errand(transaction.connection, &done, next.as_ref())?)
+        })
     }
 
     fn due_errands(
@@ -296,9 +302,23 @@ fn put_errand(connection: &Connection, errand: &Errand) -> rusqlite::Result<()> 
     Ok(())
 }
 
-fn end_errand(connection: &Connection, callback: Key) -> rusqlite::Result<()> {
-    let sql = include_str!("queries/callback_errand_end.sql");
-    connection.prepare_cached(sql)?.execute([callback])?;
+fn follow_errand(
+    connection: &Connection,
+    done: &Errand,
+    next: Option<&Errand>,
+) -> rusqlite::Result<()> {
+    let key = done.callback.key();
+    match next {
+        Some(Errand { due_at, attempts, work, .. }) => {
+            let sql = include_str!("queries/callback_errand_follow.sql");
+            let parameters = (key, &done.work, due_at.millis(), attempts, work);
+            connection.prepare_cached(sql)?.execute(parameters)?;
+        }
+        None => {
+            let sql = include_str!("queries/callback_errand_end.sql");
+            connection.prepare_cached(sql)?.execute((key, &done.work))?;
+        }
+    }
     Ok(())
 }
 
@@ -371,7 +391,9 @@ fn forget(
             more = true;
             break;
         }
-        end_errand(connection, key)?;
+        connection
+            .prepare_cached(include_str!("queries/callback_errands_delete.sql"))?
+            .execute([key])?;
         connection
             .prepare_cached(include_str!("queries/callback_meeting_delete.sql"))?
             .execute([key])?;

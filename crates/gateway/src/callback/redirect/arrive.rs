@@ -21,7 +21,7 @@ use super::{Lookup, Options, options::Plan};
 use crate::{
     api,
     callback::{
-        Secrets,
+        Secrets, Waited,
         commit::answer,
         door::{Door, Hit, Verb, unavailable},
         errand::Work,
@@ -32,6 +32,11 @@ use crate::{
 /// The largest form that a browser brings, in bytes.
 const FORM: usize = 64 * 1024;
 const METHODS: &str = "GET, HEAD, POST, OPTIONS";
+/// How long a browser waits that may be held, before it sees that it is.
+const GLANCE: Duration = Duration::from_secs(1);
+/// For how many seconds the page is to be seen before the browser asks again: with none, it may never
+/// be drawn.
+const SHOWN: u32 = 1;
 /// Loads another page after this one, in every browser and without a script.
 const REFRESH: HeaderName = HeaderName::from_static("refresh");
 
@@ -92,10 +97,16 @@ impl Door {
         };
         let Some(last) = stepped.into_iter().flatten().last() else { return reply::unknown() };
         let callback = last.callback.at(hit.now);
-        if callback.course.state.is_open() && options.hold > 0 && !plan.verifiers.is_empty() {
-            return self.hold_page(options, &callback, hit.now);
+        if !callback.course.state.is_open() || options.hold == 0 || plan.verifiers.is_empty() {
+            return self.send_on(options, &callback, hit.now);
         }
-        self.send_on(options, &callback, hit.now)
+        // Most are certain before a page is looked at.
+        match callbacks.wait(callback.scope.environment, callback.id, GLANCE).await {
+            Ok(Waited { callback, .. }) if !callback.course.state.is_open() => {
+                self.send_on(options, &callback, hit.now)
+            }
+            _ => self.hold_page(options, &callback, hit.now),
+        }
     }
 
     /// Puts the question to the gateway down, if there is one and somebody still waits for its answer.
@@ -187,7 +198,7 @@ impl Door {
     fn hold_page(&self, options: &Options, callback: &Callback, now: Timestamp) -> Response {
         let until = now + Duration::from_secs(options.hold.into());
         let next = self.callbacks().url(callback).map(|url| {
-            HeaderValue::try_from(format!("0; url={url}/{}/{}", Verb::HOLD, until.millis()))
+            HeaderValue::try_from(format!("{SHOWN}; url={url}/{}/{}", Verb::HOLD, until.millis()))
         });
         let Some(Ok(next)) = next else { return self.send_on(options, callback, now) };
         let mut response = page::patience();
