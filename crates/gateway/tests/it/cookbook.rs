@@ -43,9 +43,12 @@ const SOURCES: (&str, &str) = ("RINGBACK_SOURCES", concat!(env!("CARGO_MANIFEST_
 
 /// Does what the page says, after what the cookbook's own page says about all.
 fn follow(name: &str, own: &[(&'static str, &str)], services: &Receiver) {
-    let server = Server::start(
-        Settings::default().env("RINGBACK_DELIVERY_DESTINATION_HOSTS", "127.0.0.1:*"),
-    );
+    let targets =
+        ["paid", "sorry", "moment"].map(|page| format!("https://shop.example.com/{page}"));
+    let settings = Settings::default()
+        .env("RINGBACK_DELIVERY_DESTINATION_HOSTS", "127.0.0.1:*")
+        .env("RINGBACK_CALLBACK_REDIRECT_TARGETS", &targets.join(","));
+    let server = Server::start(settings);
     let reach = [("RINGBACK_URL", &*server.url), ("RINGBACK_TOKEN", TOKEN)];
     let text = |own: &[(&'static str, &str)]| -> Own {
         own.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
@@ -189,6 +192,11 @@ async fn approve_by_link() {
 async fn long_render() {
     let own = [SOURCES, ("PORT", &*server::free_port().to_string())];
     follow("long-render.md", &own, &stand_in::services());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn payment_two_ways() {
+    follow("payment-two-ways.md", &[("STRIPE_SECRET", "whsec_made_up")], &stand_in::services());
 }
 
 /// A database's URL as a destination wants it, and the password.
