@@ -8,12 +8,14 @@
 
 pub mod call;
 pub mod correlate;
+pub mod price;
 pub mod redirect;
 pub mod request;
 pub mod state;
 pub mod told;
 pub mod url;
 
+pub use price::Price;
 pub use request::{Act, By, Fate, Request};
 pub use state::{Answer, Course, Heartbeat, Mode, State, Step, Verdict};
 pub use told::Told;
@@ -50,6 +52,8 @@ pub struct Callback {
     /// What the other side calls it: unique among those of its source, or of its application if it
     /// has none.
     pub reference: Option<String>,
+    /// What has to be paid, where that is expected: whatever completes it has to say the same.
+    pub expects: Price,
     /// The caller's words for finding it.
     pub tags: Vec<String>,
     /// The caller's labels.

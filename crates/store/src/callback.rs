@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ringback_domain::{
     callback::{
-        Act, Answer, By, Callback, Fate, Kind, Request, State, Step, Told, Turn, Verdict, state,
-        told,
+        Act, Answer, By, Callback, Fate, Kind, Price, Request, State, Step, Told, Turn, Verdict,
+        state, told,
     },
     id::{CallbackId, CallbackRequestId, Id, Key, MessageId},
     message::Origin,
@@ -237,6 +237,8 @@ pub struct CallbackStep {
     pub act: Option<state::Act>,
     /// What came; none for a look at the clock.
     pub request: Option<NewCallbackRequest>,
+    /// What has to be what the callback expects, if something does: otherwise it is refused.
+    pub price: Option<Price>,
     /// How what comes of it is kept.
     pub keeping: Keeping,
     /// When.
@@ -294,6 +296,9 @@ pub struct Correlation {
     pub reference: String,
     /// What it says.
     pub answer: Answer,
+    /// What was paid, as far as it says it. A callback that expects something else takes no such
+    /// answer, and keeps the message as a request that was refused.
+    pub price: Price,
     /// The message.
     pub message: MessageId,
     /// What its payload is.
@@ -324,6 +329,7 @@ pub(crate) struct Met {
     pub(crate) callback: Option<CallbackId>,
     pub(crate) message: Option<MessageId>,
     pub(crate) answer: Option<Answer>,
+    pub(crate) price: Price,
     pub(crate) content_type: Option<String>,
     pub(crate) body: bytes::Bytes,
     /// Until when a message is remembered that met no callback.
@@ -344,6 +350,7 @@ impl Met {
             callback: None,
             message: Some(correlation.message),
             answer: Some(correlation.answer),
+            price: correlation.price.clone(),
             content_type: correlation.content_type.clone(),
             body: correlation.body.clone(),
             forget_at: Some(correlation.forget_at),
@@ -363,6 +370,7 @@ impl Met {
             source: callback.owner(),
             reference: callback.reference.clone()?,
             answer: self.answer?,
+            price: self.price.clone(),
             message: self.message?,
             content_type: self.content_type.clone(),
             body: self.body.clone(),
@@ -392,9 +400,11 @@ impl CallbackStep {
     pub(crate) fn work(&self, callback: Callback, key: Key) -> Worked {
         let id = Id { key, shard: 0, nonce: self.keeping.nonce };
         let id = CallbackRequestId(id);
-        let act = self.act.unwrap_or(state::Act::Tick);
+        let differs = self.price.as_ref().and_then(|price| callback.expects.differs(price));
+        let act = self.act.filter(|_| differs.is_none()).unwrap_or(state::Act::Tick);
         let step = callback.act(act, self.now);
-        let mut request = self.request.as_ref().map(|new| new.written(id, &step, self.now));
+        let new = self.request.as_ref();
+        let mut request = new.map(|new| new.written(id, &step, differs, self.now));
         let asked = callback.requests;
         let mut callback = callback.after(&step, request.as_ref().map(|it| it.id), self.now);
         if request.is_some() {
@@ -412,8 +422,14 @@ impl CallbackStep {
 }
 
 impl NewCallbackRequest {
-    fn written(&self, id: CallbackRequestId, step: &Step, now: Timestamp) -> Request {
-        let refused = self.refused.is_some();
+    fn written(
+        &self,
+        id: CallbackRequestId,
+        step: &Step,
+        differs: Option<&str>,
+        now: Timestamp,
+    ) -> Request {
+        let reason = differs.map(str::to_owned).or_else(|| self.refused.clone());
         let item = match step.verdict {
             Verdict::Item(number) => Some(number),
             _ => None,
@@ -422,9 +438,9 @@ impl NewCallbackRequest {
             id,
             act: self.act,
             by: self.by,
-            fate: if refused { Fate::Refused } else { step.verdict.into() },
+            fate: if reason.is_some() { Fate::Refused } else { step.verdict.into() },
             item,
-            reason: self.refused.clone(),
+            reason,
             method: self.method.clone(),
             target: crate::source::storable(&self.target).into_owned(),
             address: self.address.clone(),
@@ -489,6 +505,8 @@ impl Correlation {
             callback,
             act: Some(state::Act::Answer(self.answer)),
             request: Some(request),
+            // What was not paid has no price.
+            price: (!self.answer.failed).then(|| self.price.clone()),
             keeping: self.keeping,
             now: self.now,
         }

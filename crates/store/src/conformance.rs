@@ -226,6 +226,7 @@ cases! {
         deadlines_pass_by_themselves
         callbacks_are_filtered
         a_message_answers_whichever_comes_first
+        a_message_about_another_price_answers_nothing
         a_message_and_a_callback_that_meet_find_each_other
         callbacks_are_forgotten
         callbacks_end_with_their_application

@@ -62,7 +62,11 @@ export function payments({ call, open, application, pictures }) {
     gateway ??= await localstripe();
     const { origin, stripe } = gateway;
     const when = (type) => ({ body: { type } });
-    const rule = { reference: "{json.data.object.metadata.order}" };
+    const rule = {
+      reference: "{json.data.object.metadata.order}",
+      amount: "{json.data.object.amount}",
+      currency: "{json.data.object.currency}",
+    };
     const source = await call("POST", "/ingest/api/v1/source", {
       name: reference,
       type: "stripe",

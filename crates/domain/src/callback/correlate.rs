@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::Price;
 use crate::{
     filter::{self, Event, Expression},
     provider::{Request, Template, TemplateMistake},
@@ -35,6 +36,8 @@ pub fn is_reference(text: &str) -> bool {
 pub struct Rule {
     name: String,
     reference: Template,
+    amount: Option<Template>,
+    currency: Option<Template>,
     when: Option<Expression>,
     outcome: Outcome,
     lookback: Duration,
@@ -47,6 +50,10 @@ pub struct Written<'a> {
     pub name: &'a str,
     /// A template of the reference.
     pub reference: &'a str,
+    /// A template of the amount that was paid.
+    pub amount: Option<&'a str>,
+    /// A template of its currency.
+    pub currency: Option<&'a str>,
     /// Only messages that this filter matches; all when absent.
     pub when: Option<&'a Value>,
     /// What they mean.
@@ -76,6 +83,12 @@ pub enum Wrong {
     /// The same for every message: not one of them could be told from another.
     #[error("names no value of the message, as `{{json.data.reference}}` does")]
     Constant,
+    /// The template of the amount.
+    #[error(transparent)]
+    Amount(TemplateMistake),
+    /// The template of the currency.
+    #[error(transparent)]
+    Currency(TemplateMistake),
     /// The filter.
     #[error(transparent)]
     When(filter::Mistake),
@@ -90,6 +103,8 @@ impl Wrong {
         match self {
             Wrong::Name => "name",
             Wrong::Reference(_) | Wrong::Constant => "reference",
+            Wrong::Amount(_) => "amount",
+            Wrong::Currency(_) => "currency",
             Wrong::When(_) => "when",
             Wrong::Lookback => "lookback",
         }
@@ -103,6 +118,8 @@ pub struct Match {
     pub reference: String,
     /// What the message means.
     pub outcome: Outcome,
+    /// What was paid, as far as the message says it.
+    pub price: Price,
     /// For how long it is remembered.
     pub lookback: Duration,
 }
@@ -131,12 +148,15 @@ impl Rule {
         if reference.is_constant() {
             return Err(Wrong::Constant);
         }
+        let amount = written.amount.map(Template::parse).transpose().map_err(Wrong::Amount)?;
+        let currency =
+            written.currency.map(Template::parse).transpose().map_err(Wrong::Currency)?;
         let when = written.when.map(Expression::compile).transpose().map_err(Wrong::When)?;
         if lookback > MAX_LOOKBACK {
             return Err(Wrong::Lookback);
         }
         let lookback = Duration::from_secs(lookback.into());
-        Ok(Rule { name: name.to_owned(), reference, when, outcome, lookback })
+        Ok(Rule { name: name.to_owned(), reference, amount, currency, when, outcome, lookback })
     }
 }
 
@@ -157,7 +177,9 @@ pub fn judge<'a>(rules: &'a [Rule], request: &Request<'_>, event: &Event<'_>) ->
         match rule.when.as_ref().map_or(filter::Outcome::Match, |when| when.judge(event)) {
             filter::Outcome::Match => {
                 let Rule { outcome, lookback, .. } = *rule;
-                found.matches.push(Match { reference, outcome, lookback });
+                let said = |place: &Option<Template>| place.as_ref()?.for_request(request);
+                let price = Price { amount: said(&rule.amount), currency: said(&rule.currency) };
+                found.matches.push(Match { reference, outcome, price, lookback });
             }
             filter::Outcome::NoMatch => {}
             // A rule after it may be for everything that this one is not for.
@@ -179,6 +201,8 @@ mod tests {
     const PAID: Written<'static> = Written {
         name: "paid",
         reference: "{json.data.order}",
+        amount: None,
+        currency: None,
         when: None,
         outcome: Outcome::Complete,
         lookback: LOOKBACK,

@@ -216,6 +216,7 @@ mod tests {
             sealed: Some(b"sealed".to_vec()),
             source: None,
             reference: Some("order-17".to_owned()),
+            expects: callback::Price::default(),
             tags: vec!["a".to_owned()],
             metadata: [("k".to_owned(), "v".to_owned())].into(),
             created_at: Timestamp(0),

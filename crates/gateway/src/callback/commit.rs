@@ -137,6 +137,7 @@ impl Callbacks {
             callback,
             act: Some(act),
             request: Some(request),
+            price: None,
             keeping: self.keeping(now),
             now,
         }
@@ -153,6 +154,7 @@ impl Callbacks {
             callback,
             act: None,
             request: Some(request),
+            price: None,
             keeping: self.keeping(now),
             now,
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use http::{HeaderValue, Method};
 use ringback_domain::{
-    callback::Callback,
+    callback::{Callback, Price},
     filter::Expression,
     id::Key,
     provider::Settings,
@@ -130,6 +130,13 @@ fn plain() -> String {
 }
 
 impl Terms {
+    /// What has to be paid, where that is expected.
+    pub fn expects(&self) -> Price {
+        let expect = self.redirect.as_ref().map(|redirect| redirect.expect.clone());
+        let expect = expect.unwrap_or_default();
+        Price { amount: expect.amount, currency: expect.currency }
+    }
+
     /// The terms of a callback. What cannot be read takes nothing: no method at all.
     pub fn of(callback: &Callback) -> Terms {
         serde_json::from_str(&callback.terms).unwrap_or_else(|error| {

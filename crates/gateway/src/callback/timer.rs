@@ -51,6 +51,7 @@ impl Callbacks {
             callback,
             act: Some(state::Act::Tick),
             request: None,
+            price: None,
             keeping: self.keeping(now),
             now,
         };

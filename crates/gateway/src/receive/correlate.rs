@@ -33,6 +33,15 @@ pub struct Options {
     /// Where a message has the callback's reference, as a template:
     /// `{json.data.object.client_reference_id}`.
     pub reference: String,
+    /// Where it has the amount that was paid: `{json.data.object.amount_total}`. A callback that
+    /// expects one takes no other.
+    #[schema(nullable)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<String>,
+    /// Where it has the currency: `{json.data.object.currency}`.
+    #[schema(nullable)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
     /// Only messages that this filter matches.
     #[schema(nullable, value_type = Option<Object>)]
     #[serde(default)]
@@ -72,10 +81,12 @@ impl Options {
             Means::Complete => correlate::Outcome::Complete,
             Means::Fail => correlate::Outcome::Fail,
         };
-        let Options { name, reference, when, lookback, .. } = self;
+        let Options { name, reference, amount, currency, when, lookback, .. } = self;
         Rule::compile(&Written {
             name,
             reference,
+            amount: amount.as_deref(),
+            currency: currency.as_deref(),
             when: when.as_ref(),
             outcome,
             lookback: *lookback,
@@ -149,13 +160,14 @@ impl Door {
         let Said { matches, content_type, body } = said;
         let ready = call.ready;
         let hash = sha256(&body);
-        for Match { reference, outcome, lookback } in matches {
+        for Match { reference, outcome, price, lookback } in matches {
             let failed = outcome == correlate::Outcome::Fail;
             let correlation = Correlation {
                 environment: ready.scope.environment,
                 source: ready.source.id.key(),
                 reference,
                 answer: Answer { failed, body: hash },
+                price,
                 message,
                 content_type: content_type.clone(),
                 body: body.clone(),

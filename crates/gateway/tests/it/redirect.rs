@@ -299,7 +299,8 @@ async fn a_question_survives_a_kill() {
 async fn both_channels_agree_whichever_is_first() {
     let shop = Shop::open().await;
     let options = json!({ "enforce": true, "correlations": [
-        { "name": "paid", "reference": "{json.order}", "when": { "body": { "status": "paid" } } },
+        { "name": "paid", "reference": "{json.order}", "amount": "{json.paid}",
+          "when": { "body": { "status": "paid" } } },
         { "name": "lost", "reference": "{json.order}", "outcome": "fail" },
     ] });
     let source = json!({ "name": "pay", "uid": "pay", "type": "github",
@@ -307,15 +308,15 @@ async fn both_channels_agree_whichever_is_first() {
     let source = shop.server.post("/ingest/api/v1/source", source).await;
     let url = source["ingestUrl"].as_str().unwrap();
     let path = url[url.find("/in/").unwrap()..].to_owned();
-    let webhook = async |status: &str| {
-        let body = json!({ "order": "166117", "status": status }).to_string();
+    let webhook = async |status: &str, paid: u32| {
+        let body = json!({ "order": "166117", "status": status, "paid": paid }).to_string();
         let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, b"it is a secret");
         let tag = aws_lc_rs::hmac::sign(&key, body.as_bytes());
         let signature = format!("sha256={}", data_encoding::HEXLOWER.encode(tag.as_ref()));
         let headers = [
             ("x-hub-signature-256", &*signature),
             ("x-github-event", "order"),
-            ("x-github-delivery", status),
+            ("x-github-delivery", &*format!("{status} {paid}")),
             ("content-type", "application/json"),
         ];
         call(&shop.server.url, Method::POST, &path, &headers, body.into()).await.status
@@ -325,12 +326,14 @@ async fn both_channels_agree_whichever_is_first() {
     let mut wanted = shop.wanted(&reference, redirect);
     wanted["source"] = json!("pay");
     let made = shop.make(wanted).await;
-    assert_eq!(webhook("paid").await, 200);
+    assert_eq!(webhook("paid", 999_999).await, 200, "it is kept, and settles nothing");
+    assert_eq!(webhook("paid", 1_000_000).await, 200);
     assert!(location(&shop.visit(&made, &query).await).starts_with(DONE));
     let verdicts: Vec<_> =
         shop.requests(&made).await.into_iter().map(|(_, verdict)| verdict).collect();
-    assert_eq!(verdicts, ["settled", "noted", "duplicate"], "the signature says the same");
-    assert_eq!(webhook("lost").await, 200);
+    let expect = ["refused", "settled", "noted", "duplicate"];
+    assert_eq!(verdicts, expect, "the signature says the same");
+    assert_eq!(webhook("lost", 0).await, 200);
     let told = shop.told("callback.conflict");
     assert_eq!(told, ["callback.completed", "callback.conflict", "callback.created"]);
 }

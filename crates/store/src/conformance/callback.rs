@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 use ringback_domain::{
     callback::{
-        Act, Answer, By, Callback, Course, Fate, Heartbeat, Kind, Mode, Request, State, Turn,
+        Act, Answer, By, Callback, Course, Fate, Heartbeat, Kind, Mode, Price, Request, State, Turn,
         Verdict, state,
     },
     id::{ApplicationId, CallbackId, Id, MessageId, SourceId},
@@ -40,6 +40,7 @@ async fn new(bench: &Bench<'_>, scope: Scope) -> NewCallback {
         sealed: None,
         source: None,
         reference: None,
+        expects: Price::default(),
         tags: Vec::new(),
         metadata: [].into(),
         created_at: NOW,
@@ -90,7 +91,14 @@ fn step(bench: &Bench<'_>, callback: CallbackId, act: state::Act, now: Timestamp
         body: Bytes::from(body),
         message: None,
     });
-    CallbackStep { callback, act: Some(act), request, keeping: keeping(bench.number()), now }
+    CallbackStep {
+        callback,
+        act: Some(act),
+        request,
+        price: None,
+        keeping: keeping(bench.number()),
+        now,
+    }
 }
 
 async fn stepped(bench: &Bench<'_>, step: CallbackStep) -> CallbackStepped {
@@ -139,6 +147,7 @@ pub(super) async fn callbacks_are_kept(mut bench: Bench<'_>) {
         sealed: Some(b"sealed".to_vec()),
         source: Some(SourceId(Id { key: 77, shard: 0, nonce: u64::MAX })),
         reference: Some("große \"Order\" 17".to_owned()),
+        expects: Price { amount: Some("12.50".to_owned()), currency: Some("EUR".to_owned()) },
         tags: vec!["a".to_owned(), "ü".to_owned()],
         metadata: [("k".to_owned(), "v".to_owned())].into(),
         ..new.callback
@@ -407,6 +416,7 @@ fn correlation(bench: &Bench<'_>, source: SourceId, reference: &str, body: &str)
         source: source.key(),
         reference: reference.to_owned(),
         answer: answer(body),
+        price: Price::default(),
         message: MessageId(Id { key: number as i64, shard: 0, nonce: number }),
         content_type: None,
         body: Bytes::copy_from_slice(body.as_bytes()),
@@ -475,6 +485,40 @@ pub(super) async fn a_message_answers_whichever_comes_first(mut bench: Bench<'_>
     let mut elsewhere = waiting(&bench, scope, SOURCE, "third").await;
     elsewhere.callback.source = None;
     assert!(bench.store.create_callback(elsewhere).await.is_ok());
+}
+
+pub(super) async fn a_message_about_another_price_answers_nothing(bench: Bench<'_>) {
+    let scope = bench.application("one").await;
+    let price = |amount: &str| Price { amount: Some(amount.to_owned()), currency: None };
+    for (round, first) in [true, false].into_iter().enumerate() {
+        let reference = format!("order {round}");
+        let mut new = waiting(&bench, scope, SOURCE, &reference).await;
+        new.callback.expects = price("12.50");
+        let id = new.callback.id;
+        let less = Correlation {
+            price: price("12.49"),
+            ..correlation(&bench, SOURCE, &reference, "less")
+        };
+        if first {
+            assert_eq!(bench.store.correlate(less.clone()).await, Ok(None));
+        }
+        bench.store.create_callback(new).await.unwrap();
+        if !first {
+            let told = bench.store.correlate(less).await.unwrap().unwrap();
+            assert_eq!((told.verdict, told.ended), (Verdict::Nothing, None));
+        }
+        assert_eq!(read(&bench, id, at(2)).await.course.state, State::Pending);
+        let said = Correlation {
+            price: price("12.5"),
+            ..correlation(&bench, SOURCE, &reference, "paid")
+        };
+        let told = bench.store.correlate(said).await.unwrap().unwrap();
+        assert_eq!(told.verdict, Verdict::Settled);
+        let requests = requests(&bench, id).await;
+        let told: Vec<_> =
+            requests.iter().map(|it| (it.fate, it.reason.as_deref())).collect();
+        assert_eq!(told, [(Fate::Refused, Some("amount")), (Fate::Settled, None)]);
+    }
 }
 
 pub(super) async fn a_message_and_a_callback_that_meet_find_each_other(bench: Bench<'_>) {

@@ -3,7 +3,7 @@
 mod step;
 
 use ringback_domain::{
-    callback::{Act, By, Callback, Fate, Heartbeat, Kind, Mode, Request, State, Turn},
+    callback::{Act, By, Callback, Fate, Heartbeat, Kind, Mode, Price, Request, State, Turn},
     callback::{Answer, Course},
     id::{ApplicationId, CallbackId, CallbackRequestId, Id, Key, MessageId, SourceId},
     scope::Scope,
@@ -248,7 +248,7 @@ async fn create(
     let (application, key) = (callback.scope.application, claim.key.to_vec());
     let sql = include_str!("queries/callback_by_claim.sql");
     match transaction.row(sql, &[int8(&application), bytea(&key)]).await? {
-        Some(row) if row.get::<_, &[u8]>(28) == claim.body => {
+        Some(row) if row.get::<_, &[u8]>(30) == claim.body => {
             Ok(CreatedCallback { callback: from_row(&row), repeated: true, told: Vec::new() })
         }
         Some(_) => conflict("idempotency key"),
@@ -304,6 +304,8 @@ async fn insert(
         int8(&created_at),
         bytea(&claim),
         bytea(&body),
+        text(&callback.expects.amount),
+        text(&callback.expects.currency),
     ];
     Ok(transaction.execute(include_str!("queries/callback_insert.sql"), &parameters).await? == 1)
 }
@@ -468,6 +470,7 @@ fn from_row(row: &Row) -> Callback {
         sealed: row.get(17),
         source: optional_id(row, 18).map(SourceId),
         reference: row.get(20),
+        expects: Price { amount: row.get(28), currency: row.get(29) },
         tags: rows::parsed(row, 21),
         metadata: rows::parsed(row, 22),
         created_at: Timestamp(row.get(23)),

@@ -3,7 +3,7 @@
 mod step;
 
 use ringback_domain::{
-    callback::{Act, By, Callback, Fate, Heartbeat, Kind, Mode, Request, State, Turn},
+    callback::{Act, By, Callback, Fate, Heartbeat, Kind, Mode, Price, Request, State, Turn},
     callback::{Answer, Course},
     id::{ApplicationId, CallbackId, CallbackRequestId, Id, Key, MessageId, SourceId},
     scope::Scope,
@@ -221,7 +221,7 @@ fn create(
         let mut select = connection.prepare_cached(sql)?;
         let parameters = (callback.scope.application, &claim.key[..]);
         let before = select
-            .query_row(parameters, |row| Ok((from_row(row)?, row.get::<_, Vec<u8>>(28)?)))
+            .query_row(parameters, |row| Ok((from_row(row)?, row.get::<_, Vec<u8>>(30)?)))
             .optional()?;
         if let Some((before, body)) = before {
             return if body == claim.body {
@@ -276,6 +276,8 @@ fn insert(
         callback.created_at.millis(),
         claim.map(|claim| claim.key),
         claim.map(|claim| claim.body),
+        callback.expects.amount,
+        callback.expects.currency,
     ])?;
     Ok(())
 }
@@ -435,6 +437,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Callback> {
         sealed: row.get(17)?,
         source: source.map(|_| rows::id(row, 18, 19).map(SourceId)).transpose()?,
         reference: row.get(20)?,
+        expects: Price { amount: row.get(28)?, currency: row.get(29)? },
         tags: rows::parsed(row, 21)?,
         metadata: rows::parsed(row, 22)?,
         created_at: Timestamp(row.get(23)?),

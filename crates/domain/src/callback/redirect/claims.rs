@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::super::price::same_amount;
 use crate::{
     filter::{self, Event, Expression},
     provider::{Template, Values},
@@ -112,48 +113,4 @@ impl Claims {
 /// A filter of fields alone: of a query or form that was signed, or of an answer.
 pub(super) fn of_fields(filter: &Value) -> Result<Expression, filter::Mistake> {
     Expression::compile(&serde_json::json!({ "body": filter }))
-}
-
-/// Whether two texts are the same decimal number: `10`, `10.0` and `10.00` are. Exact, as money is.
-fn same_amount(one: &str, other: &str) -> bool {
-    match (decimal(one), decimal(other)) {
-        (Some(one), Some(other)) => one == other,
-        _ => false,
-    }
-}
-
-/// The digits before and after the point that count.
-fn decimal(text: &str) -> Option<(&str, &str)> {
-    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let is_number = digits(whole) && digits(part) && !whole.is_empty();
-    let ends_in_point = text.ends_with('.');
-    (is_number && !ends_in_point)
-        .then(|| (whole.trim_start_matches('0'), part.trim_end_matches('0')))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn amounts_are_numbers() {
-        for (one, other) in [("10", "10.00"), ("0.5", "00.50"), ("0", "0.00"), ("1250", "1250")] {
-            assert!(same_amount(one, other), "{one} and {other}");
-        }
-        let long = "123456789012345678901234567890.1";
-        assert!(same_amount(long, long) && !same_amount(long, "123456789012345678901234567890.2"));
-        for (one, other) in [
-            ("10", "1"),
-            ("10", "10.01"),
-            ("1e1", "10"),
-            ("-1", "-1"),
-            ("", ""),
-            ("1.", "1."),
-            (".5", ".5"),
-            ("10", "1 0"),
-        ] {
-            assert!(!same_amount(one, other), "{one} and {other}");
-        }
-    }
 }

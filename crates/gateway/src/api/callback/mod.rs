@@ -200,6 +200,7 @@ fn build(
         sealed: wanted.secrets.seal(&api.keyring, random, place)?,
         source: wanted.source,
         reference: wanted.reference.clone(),
+        expects: wanted.terms.expects(),
         tags: wanted.tags.clone(),
         metadata: wanted.metadata.clone(),
         created_at: now,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use ringback_domain::{
-    callback::{Answer, Callback, Request, told},
+    callback::{Answer, Callback, Price, Request, told},
     id::{CallbackId, Key, MessageId},
     time::Timestamp,
 };
@@ -125,6 +125,7 @@ async fn met(
         content_type: row.get(6),
         body: row.get::<_, Option<Vec<u8>>>(7).unwrap_or_default().into(),
         forget_at: row.get::<_, Option<i64>>(8).map(Timestamp),
+        price: Price { amount: row.get(9), currency: row.get(10) },
     })
 }
 
@@ -154,6 +155,8 @@ async fn put(
         text(&met.content_type),
         bytea(&body),
         int8(&forget_at),
+        text(&met.price.amount),
+        text(&met.price.currency),
     ];
     let sql = include_str!("../queries/callback_meeting_put.sql");
     transaction.execute(sql, &parameters).await?;

@@ -24,6 +24,8 @@ CREATE TABLE callback (
   source          int8,
   source_nonce    int8,
   reference       text,
+  amount          text,               -- that has to be paid
+  currency        text,
   tags            text NOT NULL,      -- JSON array
   metadata        text NOT NULL,      -- JSON object
   created_at      int8 NOT NULL,
@@ -76,6 +78,8 @@ CREATE TABLE callback_meeting (
   message_nonce   int8,
   failed          bool,
   answer          bytea,
+  amount          text,
+  currency        text,
   content_type    text,
   body            bytea,
   forget_at       int8,               -- of one that met no callback

@@ -1,6 +1,6 @@
 SELECT key, nonce, environment, application, application_nonce, kind, state, expires_at, silence, seen_at,
        taken, most, failed, answer, version, turn, terms, sealed, source, source_nonce, reference, tags,
-       metadata, created_at, settled_at, settled_by, settled_nonce, requests
+       metadata, created_at, settled_at, settled_by, settled_nonce, requests, amount, currency
 FROM callback
 WHERE environment = $1 AND {condition} AND key > $2 AND key < $3
   AND ($4 IS NULL OR reference = $4)

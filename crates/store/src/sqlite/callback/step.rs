@@ -1,7 +1,7 @@
 //! What happens to callbacks: each step in the transaction that is open.
 
 use ringback_domain::{
-    callback::{Answer, Callback, told},
+    callback::{Answer, Callback, Price, told},
     id::{CallbackId, Key, MessageId},
     time::Timestamp,
 };
@@ -103,6 +103,7 @@ fn met(
                 content_type: row.get(6)?,
                 body: row.get::<_, Option<Vec<u8>>>(7)?.unwrap_or_default().into(),
                 forget_at: row.get::<_, Option<i64>>(8)?.map(Timestamp),
+                price: Price { amount: row.get(9)?, currency: row.get(10)? },
             })
         })
         .optional()
@@ -129,6 +130,8 @@ fn put(
         met.content_type,
         met.message.map(|_| &met.body[..]),
         met.forget_at.map(|at| at.millis()),
+        met.price.amount,
+        met.price.currency,
     ])?;
     Ok(())
 }

@@ -24,6 +24,8 @@ CREATE TABLE callback (
   source          INTEGER,
   source_nonce    INTEGER,
   reference       TEXT,
+  amount          TEXT,               -- that has to be paid
+  currency        TEXT,
   tags            TEXT NOT NULL,      -- JSON array
   metadata        TEXT NOT NULL,      -- JSON object
   created_at      INTEGER NOT NULL,
@@ -74,6 +76,8 @@ CREATE TABLE callback_meeting (
   message_nonce   INTEGER,
   failed          INTEGER,
   answer          BLOB,
+  amount          TEXT,
+  currency        TEXT,
   content_type    TEXT,
   body            BLOB,
   forget_at       INTEGER,            -- of one that met no callback
