@@ -113,6 +113,12 @@ impl Backing {
         }
     }
 
+    /// Runs a statement in the database.
+    pub fn run(&self, statement: &str) -> Result<()> {
+        let done = ringback_pg_cluster::psql(&self.dsn(), statement);
+        done.map(drop).map_err(|error| anyhow!("{error}"))
+    }
+
     /// The counters are a superuser's to see.
     fn ask(&self, statement: &str) -> Result<String> {
         ringback_pg_cluster::psql(&self.superuser, statement).map_err(|error| anyhow!("{error}"))

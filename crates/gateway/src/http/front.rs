@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     runtime::Handle,
     sync::{Notify, watch},
-    task::{AbortHandle, spawn_local},
+    task::{AbortHandle, JoinHandle, spawn_local},
 };
 use tower::ServiceExt;
 use tracing::{Instrument, Span};
@@ -84,7 +84,16 @@ async fn connection(front: Rc<Front>, (accepted, peer): Dealt, _guard: Guard) {
     };
     let mut phase = front.phase.clone();
     let header_timeout = front.header_timeout;
-    let service = service_fn(move |request| respond(Rc::clone(&front), peer, request));
+    let service = service_fn(move |request| {
+        let begun = begin(&front, peer, request);
+        let front = Rc::clone(&front);
+        async move {
+            Ok::<_, Infallible>(match begun {
+                Begun::Carried(answer) => answer.await.unwrap_or_else(|_| failed()),
+                Begun::Asked(request) => respond(&front, peer, request).await,
+            })
+        }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
@@ -102,59 +111,67 @@ async fn connection(front: Rc<Front>, (accepted, peer): Dealt, _guard: Guard) {
     let _ = connection.await;
 }
 
-async fn respond(
+/// A request that is being answered, or is as long as somebody waits for the answer.
+#[expect(clippy::large_enum_variant, reason = "it lives for a moment, on the hot route")]
+enum Begun {
+    Carried(JoinHandle<Response>),
+    Asked(Request<Incoming>),
+}
+
+/// Whoever tells something and goes away at once has told it: it is carried through. That begins
+/// before an answer is asked for, as a connection that was closed meanwhile asks for none.
+fn begin(front: &Rc<Front>, peer: SocketAddr, request: Request<Incoming>) -> Begun {
+    if let Some(token) = receive::route(&request).map(str::to_owned) {
+        return Begun::Carried(spawn_local(received(Rc::clone(front), token, peer, request)));
+    }
+    match callback::route(&request) {
+        None | Some(callback::Route::Wait { .. }) => Begun::Asked(request),
+        Some(route) => {
+            Begun::Carried(spawn_local(called_back(Rc::clone(front), route, peer, request)))
+        }
+    }
+}
+
+/// A provider calls: answered on this core, as events come in numbers. The path is a secret: it is
+/// in no span.
+async fn received(
     front: Rc<Front>,
+    token: String,
     peer: SocketAddr,
     request: Request<Incoming>,
-) -> Result<Response, Infallible> {
-    if let Some(token) = receive::route(&request).map(str::to_owned) {
-        return Ok(Box::pin(received(&front, &token, peer, request)).await);
-    }
+) -> Response {
+    let (parts, body) = request.into_parts();
+    front.sources.accept(&token, &parts, body, peer).await
+}
+
+/// Somebody answers, or follows. The path is a secret: it is in no span.
+async fn called_back(
+    front: Rc<Front>,
+    route: callback::Route,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    front.callbacks.accept(route, &parts, body, peer).await
+}
+
+async fn respond(front: &Rc<Front>, peer: SocketAddr, request: Request<Incoming>) -> Response {
     if let Some(route) = callback::route(&request) {
-        return Ok(Box::pin(called_back(&front, route, peer, request)).await);
+        return Box::pin(called_back(Rc::clone(front), route, peer, request)).await;
     }
     let Some(application) = send::route(&request).map(str::to_owned) else {
         // Boxed, so that the hot route does not carry its state around.
-        return Ok(Box::pin(shared(&front, peer, request)).await);
+        return Box::pin(shared(front, peer, request)).await;
     };
     let given = given_trace(&request);
     let span = given.map(|given| span(&request, given.child(front.entropy.bytes())));
     let (parts, body) = request.into_parts();
     let accept = front.door.accept(&application, &parts, body);
     // Without a caller's trace the hot route is spared making one up.
-    Ok(match span {
+    match span {
         Some(span) => Box::pin(accept.instrument(span)).await,
         None => accept.await,
-    })
-}
-
-/// A provider calls: answered on this core, as events come in numbers.
-async fn received(
-    front: &Front,
-    token: &str,
-    peer: SocketAddr,
-    request: Request<Incoming>,
-) -> Response {
-    // The path is a secret: it is in no span.
-    let (parts, body) = request.into_parts();
-    front.sources.accept(token, &parts, body, peer).await
-}
-
-/// Somebody answers, or follows. The path is a secret: it is in no span.
-async fn called_back(
-    front: &Front,
-    route: callback::Route,
-    peer: SocketAddr,
-    request: Request<Incoming>,
-) -> Response {
-    let (parts, body) = request.into_parts();
-    let door = front.callbacks.clone();
-    if let callback::Route::Wait { .. } = route {
-        return door.accept(route, &parts, body, peer).await;
     }
-    // Whoever answers and goes away has answered: it is carried through, and told.
-    let answered = spawn_local(async move { door.accept(route, &parts, body, peer).await });
-    answered.await.unwrap_or_else(|_| failed())
 }
 
 /// The shared runtime answers, so that a slow list never holds up the hot route's core.

@@ -163,7 +163,7 @@ async fn an_answer_at_the_url_comes_first() {
     let bench = Bench::new().await;
     let calling = bench.call(with_hook(&receiver), Some(30));
     let answering = async {
-        let receipts = tokio::task::block_in_place(|| receiver.wait_for(1));
+        let receipts = receiver.arrived(1).await;
         let url = sent_json(&receipts[0])["hook"].as_str().unwrap().to_owned();
         let path = url.strip_prefix(&bench.server.url).unwrap().to_owned();
         let (status, _) =
@@ -186,7 +186,7 @@ async fn what_is_no_answer_yet_is_progress() {
     });
     let (status, callback) = bench.call_as(body, None, &[]).await;
     assert_eq!(status, 202);
-    let receipts = tokio::task::block_in_place(|| receiver.wait_for(1));
+    let receipts = receiver.arrived(1).await;
     let url = sent_json(&receipts[0])["hook"].as_str().unwrap().to_owned();
     let path = url.strip_prefix(&bench.server.url).unwrap().to_owned();
     bench.server.call(Method::POST, &path, Some(json!({"status": "done"}))).await;
@@ -256,7 +256,7 @@ async fn a_call_survives_a_kill() {
     let mut bench = Bench::new().await;
     let (status, callback) = bench.call(with_hook(&receiver), None).await;
     assert_eq!(status, 202);
-    tokio::task::block_in_place(|| receiver.wait_for(1));
+    receiver.arrived(1).await;
     bench.server.kill();
     bench.server.restart();
     assert_eq!(bench.result(&callback).await["result"]["text"], "after all");

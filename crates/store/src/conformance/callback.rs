@@ -152,11 +152,14 @@ pub(super) async fn callbacks_are_kept(mut bench: Bench<'_>) {
         metadata: [("k".to_owned(), "v".to_owned())].into(),
         ..new.callback
     };
+    let id = new.callback.id;
+    let errand = Errand { callback: id, due_at: at(5), attempts: 3, work: b"\0\xff".to_vec() };
+    new.errand = Some(errand.clone());
     let created = bench.store.create_callback(new.clone()).await.unwrap();
     assert_eq!(created.callback, new.callback);
     assert_eq!((created.repeated, created.told.len()), (false, 1));
     bench.reopen().await;
-    let id = new.callback.id;
+    assert_eq!(bench.store.due_errands(at(5), 10).await, Ok(vec![errand]));
     assert_eq!(read(&bench, id, NOW).await, new.callback);
     assert_eq!(bench.store.callback_by_id(id).await, Ok(Some(new.callback.clone())));
     let guessed = CallbackId(Id { nonce: id.0.nonce + 1, ..id.0 });

@@ -33,6 +33,8 @@ const FILLING: &[&str] = &[
     "a_repeated_arrival_is_a_duplicate",
     "a_kept_request_becomes_a_message_once",
     "what_is_refused_is_written_down",
+    "callbacks_are_kept",
+    "a_message_and_a_callback_that_meet_find_each_other",
 ];
 
 /// Runs a case on the embedded store and leaves its rows in the directory.

@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use ringback_domain::{
-    callback::{
-        Kind,
-        call::{Request, Stage, URL},
-    },
+    callback::call::{Request, Stage, URL},
     target::{Rules, Target},
 };
 use serde::Deserialize;
@@ -115,11 +112,6 @@ async fn call(
     problems.done()?;
     let application = application(&api, caller, named.as_deref()).await?;
     let wanted = callback.check(&api, caller, Problems::of_body_field("callback")).await?;
-    if wanted.kind == Kind::Redirect {
-        let mut problems = Problems::of_body_field("callback");
-        problems.add("kind", "a call's answer is a result");
-        problems.done()?;
-    }
     let request = request.ok_or(Error::Internal)?;
     let require_https = rules.require_https;
     let call = Work::Call(Call { request, stage: Stage::Send, interval, require_https });

@@ -179,11 +179,14 @@ impl CallbackIn {
         })
     }
 
-    /// What a call's callback does not have: its application is the call's.
+    /// What a call's callback does not have: its application is the call's, and no browser comes.
     pub(super) fn of_a_call(&self, problems: &mut Problems) {
         let mut within = Problems::of_body_field("callback");
         if self.application.is_some() {
             within.add("application", "it is the call's");
+        }
+        if self.kind.as_deref() == Some("redirect") {
+            within.add("kind", "a call's answer is a result");
         }
         problems.append(within);
     }

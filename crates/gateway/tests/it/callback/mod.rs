@@ -9,42 +9,10 @@ mod time;
 mod wait;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request};
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
+use http::Method;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 
-use crate::support::{Receiver, Server, Settings, TOKEN};
-
-/// What came back.
-#[derive(Debug)]
-struct Answered {
-    status: u16,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl Answered {
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
-    }
-
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-
-    /// The header, if there is one.
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-
-    /// Status, what became of it, and the state of the callback.
-    fn told(&self) -> (u16, String, String) {
-        let state = self.json()["status"].as_str().unwrap_or_default().to_owned();
-        (self.status, self.header("callback-status").to_owned(), state)
-    }
-}
+use crate::support::{Answered, Receiver, Server, Settings, TOKEN, call, tried};
 
 /// A server with one application, whose endpoint gets the messages about its callbacks.
 struct Bench {
@@ -127,30 +95,6 @@ impl Bench {
         all.sort_by_key(|(kind, _)| kind.clone());
         all
     }
-}
-
-/// One request on a connection of its own.
-async fn call(
-    server: &str,
-    method: Method,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: Bytes,
-) -> Answered {
-    let address = server.strip_prefix("http://").unwrap();
-    let stream = TcpStream::connect(address).await.unwrap();
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-    let mut connections = tokio::task::JoinSet::new();
-    connections.spawn(connection);
-    let mut request = Request::builder().method(method).uri(path).header("host", "evil.example");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let response = sender.send_request(request.body(Full::new(body)).unwrap()).await.unwrap();
-    let (parts, body) = response.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    Answered { status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
 /// The header that the API wants.

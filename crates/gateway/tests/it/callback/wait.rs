@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use http::Request;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use tokio::{task::JoinSet, time::Instant};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, task::JoinSet, time::Instant};
 
 use super::*;
 

@@ -143,11 +143,24 @@ impl Receiver {
         self.receipts()
     }
 
+    /// The same where something else is done meanwhile.
+    pub(crate) async fn arrived(&self, count: usize) -> Vec<Receipt> {
+        let shared = Arc::clone(&self.shared);
+        let waiting = move || shared.wait_until(|receipts, _| receipts.len() >= count);
+        tokio::task::spawn_blocking(waiting).await.unwrap();
+        self.receipts()
+    }
+
     /// Waits until what arrived is enough.
     pub(crate) fn wait_until(&self, done: impl Fn(&[Receipt], &HashMap<String, usize>) -> bool) {
-        let seen = self.shared.seen.lock().unwrap();
+        self.shared.wait_until(done);
+    }
+}
+
+impl Shared {
+    fn wait_until(&self, done: impl Fn(&[Receipt], &HashMap<String, usize>) -> bool) {
+        let seen = self.seen.lock().unwrap();
         let (seen, waited) = self
-            .shared
             .arrived
             .wait_timeout_while(seen, PATIENCE, |seen| !done(&seen.receipts, &seen.by_id))
             .unwrap();

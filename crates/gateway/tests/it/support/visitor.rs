@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::net::TcpStream;
 
 /// What came back.
@@ -12,6 +13,27 @@ pub(crate) struct Answered {
     pub(crate) status: u16,
     pub(crate) headers: http::HeaderMap,
     pub(crate) body: Bytes,
+}
+
+impl Answered {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// The header, if there is one.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Status, what became of it, and the state of the callback.
+    pub(crate) fn told(&self) -> (u16, String, String) {
+        let state = self.json()["status"].as_str().unwrap_or_default().to_owned();
+        (self.status, self.header("callback-status").to_owned(), state)
+    }
 }
 
 /// One request on a connection of its own.
