@@ -53,6 +53,12 @@ pub enum Kind {
     Callback,
     /// `cbreq_…`
     CallbackRequest,
+    /// `ocl_…`
+    OauthClient,
+    /// `auth_…`
+    Authorization,
+    /// `conn_…`
+    Connection,
 }
 
 impl Kind {
@@ -72,6 +78,9 @@ impl Kind {
             Kind::Request => "req_",
             Kind::Callback => "cb_",
             Kind::CallbackRequest => "cbreq_",
+            Kind::OauthClient => "ocl_",
+            Kind::Authorization => "auth_",
+            Kind::Connection => "conn_",
         }
     }
 }
@@ -226,6 +235,12 @@ typed!(/// `cb_…`
     CallbackId, Callback);
 typed!(/// `cbreq_…`
     CallbackRequestId, CallbackRequest);
+typed!(/// `ocl_…`
+    OauthClientId, OauthClient);
+typed!(/// `auth_…`
+    AuthorizationId, Authorization);
+typed!(/// `conn_…`
+    ConnectionId, Connection);
 typed!(/// `atmpt_…`
     AttemptId, Attempt);
 typed!(/// `evtype_…`

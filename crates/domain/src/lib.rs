@@ -17,6 +17,7 @@ pub mod event_type;
 pub mod example;
 pub mod id;
 pub mod message;
+pub mod oauth;
 pub mod scope;
 pub mod shard;
 pub mod source;

@@ -16,6 +16,8 @@ pub enum Origin {
     Operational,
     /// Somebody tried one endpoint out. (4)
     Example,
+    /// A connection changed. (5)
+    Connection,
 }
 
 impl Origin {
@@ -35,9 +37,16 @@ impl Origin {
 
     /// The origin with this stored number.
     pub fn from_number(number: i64) -> Option<Origin> {
-        [Origin::Send, Origin::Receive, Origin::Callback, Origin::Operational, Origin::Example]
-            .get(usize::try_from(number).ok()?)
-            .copied()
+        [
+            Origin::Send,
+            Origin::Receive,
+            Origin::Callback,
+            Origin::Operational,
+            Origin::Example,
+            Origin::Connection,
+        ]
+        .get(usize::try_from(number).ok()?)
+        .copied()
     }
 }
 

@@ -103,6 +103,12 @@ impl UrlKeys {
         is_right && presented.version == turn.version
     }
 
+    /// The tag of a message that is no callback's; none if there is no such key.
+    pub(crate) fn mac(&self, version: u8, message: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+        let tag = hmac::sign(self.0.get(&version)?, message);
+        tag.as_ref().try_into().ok().map(Zeroizing::new)
+    }
+
     fn secret(&self, purpose: Purpose, id: Id, turn: Turn) -> Option<hmac::Tag> {
         let key = self.0.get(&turn.version)?;
         Some(hmac::sign(key, &message(purpose, id, turn)))
