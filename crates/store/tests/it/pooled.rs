@@ -20,6 +20,7 @@ const LARGE: &[&str] = &[
     "the_sweep_deletes_what_expired",
     "the_sweep_keeps_the_newest_requests",
     "a_flood_of_requests_stays_small_without_a_sweep",
+    "whatever_happens_a_callback_ends_once",
 ];
 
 #[allow(clippy::print_stdout, reason = "which case it was is the report")]
