@@ -122,7 +122,12 @@ pub struct Subscription {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     /// Somebody wants to refresh it, or to go on with that.
-    Lease(Lease),
+    Lease {
+        /// Who, and until when.
+        lease: Lease,
+        /// What they want to refresh.
+        version: u32,
+    },
     /// The provider answered with tokens.
     Refreshed {
         /// Those that were refreshed.
@@ -215,11 +220,12 @@ impl Connection {
                 after.subscriptions.push(subscription);
                 (after, Verdict::Taken, None)
             }
-            (_, Act::Refreshed { version, .. } | Act::Broken { version, .. })
-                if version != self.version =>
-            {
-                (self, Verdict::Stale, None)
-            }
+            (
+                _,
+                Act::Lease { version, .. }
+                | Act::Refreshed { version, .. }
+                | Act::Broken { version, .. },
+            ) if version != self.version => (self, Verdict::Stale, None),
             (State::Revoked, _) => (self, Verdict::Inactive(State::Revoked), None),
             // Who is told so late that nobody believed in it any more has tokens all the same.
             (_, Act::Refreshed { grant, .. }) => {
@@ -232,7 +238,7 @@ impl Connection {
                 let after = self.ended(State::ReauthorizationRequired, reason);
                 (after, Verdict::Taken, Some(Change::ReauthorizationRequired))
             }
-            (State::Active, Act::Lease(wanted)) => self.leased(wanted, now),
+            (State::Active, Act::Lease { lease, .. }) => self.leased(lease, now),
             (State::Active, Act::NotRefreshed { holder, retry_at, .. }) => {
                 if self.lease.is_some_and(|lease| lease.holder != holder) {
                     return (self, Verdict::Stale, None);
@@ -322,7 +328,7 @@ mod tests {
     }
 
     fn lease(holder: u64, seconds: i64) -> Act {
-        Act::Lease(Lease { holder, until: at(seconds) })
+        Act::Lease { lease: Lease { holder, until: at(seconds) }, version: 1 }
     }
 
     fn refreshed(version: u32, text: &str) -> Act {
@@ -349,6 +355,8 @@ mod tests {
         assert_eq!((connection.version, &*connection.grant.sealed), (2, &b"second"[..]));
         assert_eq!(connection.grant.account.as_deref(), Some("account"), "it is who it was");
         assert_eq!(connection.lease, None);
+        let (_, verdict, _) = connection.act(lease(2, 30), at(14));
+        assert_eq!(verdict, Verdict::Stale, "what it wants to refresh is no longer there");
     }
 
     /// RFC 9700, section 4.14.2: a token that was rotated and comes late is not lost, and whoever used
