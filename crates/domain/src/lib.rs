@@ -38,7 +38,11 @@ pub mod schema;
 
 pub mod access;
 pub mod address;
+mod base64;
+mod hash;
 pub mod header;
+mod jwa;
+mod public_key;
 pub mod seal;
 pub mod signature;
 pub mod target;

@@ -24,3 +24,56 @@ impl fmt::Debug for Ask {
             .finish_non_exhaustive()
     }
 }
+
+/// How a provider takes the fields of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Body {
+    /// As a form (RFC 6749, appendix B).
+    #[default]
+    Form,
+    /// As an object of texts.
+    Json,
+}
+
+/// A field of a request: its name and its value.
+pub(super) type Pair<'a> = (&'a str, &'a str);
+
+impl Ask {
+    /// A `POST` of fields, to be answered with JSON.
+    pub(super) fn post(url: &str, body: Body, fields: &[Pair<'_>]) -> Ask {
+        let (content_type, body) = match body {
+            Body::Form => ("application/x-www-form-urlencoded", form(fields).into_bytes()),
+            Body::Json => {
+                let object: serde_json::Map<_, _> =
+                    fields.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+                ("application/json", serde_json::Value::Object(object).to_string().into_bytes())
+            }
+        };
+        let headers = [("accept", "application/json"), ("content-type", content_type)]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Ask { method: "POST", url: url.to_owned(), headers: headers.into(), body }
+    }
+
+    /// The same with a header; one that it has already is replaced.
+    pub(super) fn with(mut self, name: &str, value: impl Into<String>) -> Ask {
+        self.headers.retain(|(had, _)| !had.eq_ignore_ascii_case(name));
+        self.headers.push((name.to_ascii_lowercase(), value.into()));
+        self
+    }
+}
+
+/// Fields as a form or a query, blanks as `%20`, which every reader of either takes.
+pub(super) fn form(fields: &[Pair<'_>]) -> String {
+    let pairs = fields.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value)));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+/// A text as it can stand in a form, a query, or either half of a `Basic` header.
+///
+/// What RFC 3986 calls unreserved stays as it is: to escape it is allowed as well, but some servers
+/// never undo it.
+pub(super) fn escaped(text: &str) -> String {
+    let escaped: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+    escaped.replace('+', "%20").replace("%7E", "~")
+}

@@ -16,7 +16,17 @@ pub mod ask;
 pub mod authorization;
 pub mod client;
 pub mod connection;
+pub mod device;
+pub mod field;
+pub mod jose;
+pub mod metadata;
+pub mod pkce;
+pub mod register;
+pub mod request;
+pub mod response;
+pub mod revoke;
 pub mod ticket;
+pub mod token;
 pub mod told;
 
 pub use ask::Ask;

@@ -10,14 +10,14 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
-use super::hash::Hash;
 use super::jwt;
 use super::one_or_many::OneOrMany;
-use super::public_key::Algorithm;
 use super::settings::Setting;
 use super::shape::Shape;
 use super::signatures::Location;
 use super::template::{Expression, Template};
+use crate::hash::Hash;
+use crate::public_key::Algorithm;
 
 /// The version of the format that is read.
 pub const SCHEMA: u32 = 1;

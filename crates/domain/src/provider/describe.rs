@@ -5,9 +5,8 @@ use std::fmt;
 use super::definition::{
     Conditions, Fetch, HashRule, Message, Provider, Scheme, Strength, Verify, VerifyMode,
 };
-use super::hash::Hash;
-use super::public_key::Algorithm;
 use super::template::Template;
+use crate::{hash::Hash, public_key::Algorithm};
 
 impl Strength {
     /// What it means.
@@ -134,9 +133,14 @@ impl Algorithm {
             Self::Ed25519 => "Ed25519",
             Self::EcdsaP256Sha256 | Self::EcdsaP256Sha256Fixed => "ECDSA P-256 with SHA256",
             Self::EcdsaP256Sha1 => "ECDSA P-256 with SHA1",
+            Self::EcdsaP384Sha384Fixed => "ECDSA P-384 with SHA384",
             Self::RsaSha256 => "RSA with SHA256",
             Self::RsaSha512 => "RSA with SHA512",
             Self::RsaSha1 => "RSA with SHA1",
+            Self::RsaSha384 => "RSA with SHA384",
+            Self::RsaPssSha256 => "RSA-PSS with SHA256",
+            Self::RsaPssSha384 => "RSA-PSS with SHA384",
+            Self::RsaPssSha512 => "RSA-PSS with SHA512",
         }
     }
 }

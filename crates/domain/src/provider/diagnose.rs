@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 
-use super::encoding::unbase64;
 use super::request::Request;
 use super::settings::Chosen;
 use super::verdict::Reason;
+use crate::base64::unbase64;
 
 /// Bodies larger than this are not tried in other forms: nobody should make a refusal dear.
 const MAX_BODY: usize = 256 * 1024;

@@ -1,7 +1,9 @@
 //! How signatures and keys are written as text.
 
-use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
+use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::Deserialize;
+
+use crate::base64::unbase64;
 
 /// How bytes are written as text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -42,17 +44,4 @@ impl Encoding {
             }
         }
     }
-}
-
-/// Base64 in either alphabet, with or without padding.
-pub(super) fn unbase64(text: &[u8]) -> Option<Vec<u8>> {
-    let end = text.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
-    if text.len() - end > 2 {
-        return None;
-    }
-    let bare = &text[..end];
-    if bare.iter().any(|byte| matches!(byte, b'-' | b'_')) {
-        return BASE64URL_NOPAD.decode(bare).ok();
-    }
-    BASE64_NOPAD.decode(bare).ok()
 }

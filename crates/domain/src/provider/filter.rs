@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use aws_lc_rs::digest;
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE, HEXUPPER};
 
-use super::encoding;
-use super::hash::Hash;
 use super::request::{Request, split_url};
 use super::template::Scope;
+use crate::base64::unbase64;
+use crate::hash::Hash;
 
 /// How a key is written that is no setting.
 const LET: &str = "let.";
@@ -127,7 +127,7 @@ impl Filter {
             Self::Unbase64 => {
                 // Some write base64 in lines.
                 let lines = value.iter().copied().filter(|byte| !byte.is_ascii_whitespace());
-                owned(encoding::unbase64(&lines.collect::<Vec<u8>>())?)
+                owned(unbase64(&lines.collect::<Vec<u8>>())?)
             }
             Self::Lower => owned(value.to_ascii_lowercase()),
             Self::Upper => owned(value.to_ascii_uppercase()),

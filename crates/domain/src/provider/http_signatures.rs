@@ -7,10 +7,10 @@
 use aws_lc_rs::digest::{SHA256, SHA512, digest};
 use data_encoding::BASE64;
 
-use super::encoding::unbase64;
-use super::public_key::Algorithm;
 use super::request::{Request, split_url};
 use super::verdict::Reason;
+use crate::base64::unbase64;
+use crate::public_key::Algorithm;
 
 /// A signature with what it covers put together.
 pub(super) struct Signed {

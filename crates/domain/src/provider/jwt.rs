@@ -7,55 +7,12 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 
-use super::hash::Hash;
-use super::public_key::{Algorithm as KeyAlgorithm, Jwk, JwkSet, PublicKey};
 use super::verdict::Reason;
+pub(super) use crate::jwa::Algorithm;
+use crate::public_key::{Jwk, JwkSet, PublicKey};
 
 /// Keys of a set that are tried where none is named.
 pub(super) const MAX_KEYS: usize = 8;
-
-/// A signature algorithm of JWS (RFC 7518, 3.1; RFC 8037).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub(super) enum Algorithm {
-    HS256,
-    HS384,
-    HS512,
-    RS256,
-    ES256,
-    EdDSA,
-}
-
-impl Algorithm {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::HS256 => "HS256",
-            Self::HS384 => "HS384",
-            Self::HS512 => "HS512",
-            Self::RS256 => "RS256",
-            Self::ES256 => "ES256",
-            Self::EdDSA => "EdDSA",
-        }
-    }
-
-    /// The hash of an algorithm with a shared key.
-    pub(super) fn shared(self) -> Option<Hash> {
-        match self {
-            Self::HS256 => Some(Hash::Sha256),
-            Self::HS384 => Some(Hash::Sha384),
-            Self::HS512 => Some(Hash::Sha512),
-            _ => None,
-        }
-    }
-
-    fn public(self) -> Option<KeyAlgorithm> {
-        match self {
-            Self::RS256 => Some(KeyAlgorithm::RsaSha256),
-            Self::ES256 => Some(KeyAlgorithm::EcdsaP256Sha256Fixed),
-            Self::EdDSA => Some(KeyAlgorithm::Ed25519),
-            _ => None,
-        }
-    }
-}
 
 /// The protected header (RFC 7515, 4).
 #[derive(Debug, Deserialize)]

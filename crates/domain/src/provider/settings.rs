@@ -7,7 +7,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::encoding::Encoding;
-use super::public_key;
+use crate::public_key;
 
 /// Values of one setting that may be in force at once: a rotation needs two, a migration a few.
 pub const MAX_VALUES: usize = 8;

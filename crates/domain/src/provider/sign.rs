@@ -222,7 +222,7 @@ impl Backwards<'_> {
         };
         let hash = match block.hash {
             Some(HashRule::Fixed(hash)) => hash,
-            _ => super::hash::Hash::Sha256,
+            _ => crate::hash::Hash::Sha256,
         };
         let signature = {
             let all = joined(request, &added);

@@ -8,9 +8,10 @@ use std::borrow::Cow;
 use data_encoding::BASE64;
 use serde::Deserialize;
 
-use super::encoding::{Encoding, unbase64};
+use super::encoding::Encoding;
 use super::one_or_many::OneOrMany;
 use super::template::{Missing, Scope, Template};
+use crate::base64::unbase64;
 
 /// Signatures that one request may carry: a rotation needs a few, and an attacker would like each
 /// of thousands to cost a verification.

@@ -319,7 +319,7 @@ impl WireRequest {
     /// [`Error::Body`] if they cannot be decoded.
     pub fn bytes(&self) -> Result<Vec<u8>, Error> {
         match &self.body_base64 {
-            Some(text) => super::encoding::unbase64(text.as_bytes()).ok_or(Error::Body),
+            Some(text) => crate::base64::unbase64(text.as_bytes()).ok_or(Error::Body),
             None => Ok(self.body.clone().into_bytes()),
         }
     }

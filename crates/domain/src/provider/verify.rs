@@ -14,17 +14,18 @@ use super::definition::{
     TimestampRule, Unit, Verify, VerifyMode,
 };
 use super::diagnose;
-use super::hash::Hash;
 use super::hosts;
 use super::http_signatures::{self, Signed};
 use super::jwt::{self, Token};
 use super::lookup;
-use super::public_key::{Algorithm, JwkSet, PublicKey};
 use super::request::Request;
 use super::settings::{Chosen, Settings};
 use super::signatures::{Parts, Unreadable};
 use super::template::{Expression, Missing, Scope, Template, Values};
 use super::verdict::{Reason, State, Verdict};
+use crate::base64::unbase64;
+use crate::hash::Hash;
+use crate::public_key::{Algorithm, JwkSet, PublicKey};
 use crate::time::Timestamp;
 
 /// What the caller has to do next.
@@ -581,7 +582,7 @@ fn basic(block: &Verify, scope: &Scope<'_>) -> Result<Proven, Fault> {
     if !is_basic {
         return Err(malformed().into());
     }
-    let sent = super::encoding::unbase64(header[6..].trim_ascii()).ok_or_else(malformed)?;
+    let sent = unbase64(header[6..].trim_ascii()).ok_or_else(malformed)?;
     let expected = [&username.bytes(scope)?[..], b":", &password.bytes(scope)?[..]].concat();
     if !equal(&sent, &expected) {
         return Err(Reason::WrongSecret.into());

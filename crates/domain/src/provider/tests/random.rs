@@ -9,12 +9,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use super::super::encoding::unbase64;
 use super::super::http_signatures;
 use super::super::jwt::{self, Token};
-use super::super::public_key;
 use super::super::template::Template;
 use super::*;
+use crate::base64::unbase64;
+use crate::public_key;
 
 const URL: &str = "https://hooks.example.com/in/x";
 

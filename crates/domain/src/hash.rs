@@ -6,7 +6,7 @@ use serde::Deserialize;
 /// A hash function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Hash {
+pub(crate) enum Hash {
     /// SHA-1: broken for collisions, still sound inside HMAC, and what older providers use.
     Sha1,
     /// SHA-256.
@@ -19,7 +19,7 @@ pub(super) enum Hash {
 
 impl Hash {
     /// Reads `sha1` and so on, as `WebSub` writes them before a signature.
-    pub(super) fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "sha1" => Self::Sha1,
             "sha256" => Self::Sha256,
@@ -29,7 +29,7 @@ impl Hash {
         })
     }
 
-    pub(super) fn digest(self) -> &'static digest::Algorithm {
+    pub(crate) fn digest(self) -> &'static digest::Algorithm {
         match self {
             Self::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
             Self::Sha256 => &digest::SHA256,
@@ -39,7 +39,7 @@ impl Hash {
     }
 
     /// The MAC of `message` under `key`.
-    pub(super) fn hmac(self, key: &[u8], message: &[u8]) -> Vec<u8> {
+    pub(crate) fn hmac(self, key: &[u8], message: &[u8]) -> Vec<u8> {
         let algorithm = match self {
             Self::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
             Self::Sha256 => hmac::HMAC_SHA256,
@@ -50,7 +50,7 @@ impl Hash {
     }
 
     /// Bytes of a digest or MAC.
-    pub(super) fn len(self) -> usize {
+    pub(crate) fn len(self) -> usize {
         self.digest().output_len()
     }
 }

@@ -2,19 +2,21 @@
 
 use aws_lc_rs::digest::{Digest, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey,
-    RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256,
-    RSA_PKCS1_2048_8192_SHA512, VerificationAlgorithm,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519,
+    ParsedPublicKey, RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, VerificationAlgorithm,
 };
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
-use super::encoding::unbase64;
+use crate::base64::unbase64;
 
 /// A signature algorithm with its hash and encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Algorithm {
+pub(crate) enum Algorithm {
     /// Ed25519 (RFC 8032).
     Ed25519,
     /// ECDSA on P-256 with SHA-256, the signature as DER.
@@ -24,43 +26,81 @@ pub(super) enum Algorithm {
     /// ECDSA on P-256 with SHA-256, the signature as two numbers of 32 bytes (JWS, RFC 9421).
     #[serde(skip)]
     EcdsaP256Sha256Fixed,
+    /// ECDSA on P-384 with SHA-384, the signature as two numbers of 48 bytes (JWS).
+    #[serde(skip)]
+    EcdsaP384Sha384Fixed,
     /// RSA with PKCS #1 v1.5 padding and SHA-256.
     RsaSha256,
     /// RSA with PKCS #1 v1.5 padding and SHA-512.
     RsaSha512,
     /// RSA with PKCS #1 v1.5 padding and SHA-1 (SNS, version 1).
     RsaSha1,
+    /// RSA with PKCS #1 v1.5 padding and SHA-384 (JWS).
+    #[serde(skip)]
+    RsaSha384,
+    /// RSA with PSS padding and SHA-256, the salt as long as the hash (JWS), as those below.
+    #[serde(skip)]
+    RsaPssSha256,
+    /// With SHA-384.
+    #[serde(skip)]
+    RsaPssSha384,
+    /// With SHA-512.
+    #[serde(skip)]
+    RsaPssSha512,
 }
 
 impl Algorithm {
+    /// The key it takes: its type and its curve (RFC 7517, 4.1; RFC 7518, 6.2.1.1).
+    pub(crate) fn key_type(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Ed25519 => ("OKP", Some("Ed25519")),
+            Self::EcdsaP256Sha256 | Self::EcdsaP256Sha1 | Self::EcdsaP256Sha256Fixed => {
+                ("EC", Some("P-256"))
+            }
+            Self::EcdsaP384Sha384Fixed => ("EC", Some("P-384")),
+            Self::RsaSha256
+            | Self::RsaSha512
+            | Self::RsaSha1
+            | Self::RsaSha384
+            | Self::RsaPssSha256
+            | Self::RsaPssSha384
+            | Self::RsaPssSha512 => ("RSA", None),
+        }
+    }
+
     fn verifier(self) -> &'static dyn VerificationAlgorithm {
         match self {
             Self::Ed25519 => &ED25519,
             Self::EcdsaP256Sha256 | Self::EcdsaP256Sha1 => &ECDSA_P256_SHA256_ASN1,
             Self::EcdsaP256Sha256Fixed => &ECDSA_P256_SHA256_FIXED,
+            Self::EcdsaP384Sha384Fixed => &ECDSA_P384_SHA384_FIXED,
             Self::RsaSha256 => &RSA_PKCS1_2048_8192_SHA256,
             Self::RsaSha512 => &RSA_PKCS1_2048_8192_SHA512,
             Self::RsaSha1 => &RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
+            Self::RsaSha384 => &RSA_PKCS1_2048_8192_SHA384,
+            Self::RsaPssSha256 => &RSA_PSS_2048_8192_SHA256,
+            Self::RsaPssSha384 => &RSA_PSS_2048_8192_SHA384,
+            Self::RsaPssSha512 => &RSA_PSS_2048_8192_SHA512,
         }
     }
 }
 
 /// A parsed public key for one algorithm.
 #[derive(Clone)]
-pub(super) struct PublicKey {
+pub(crate) struct PublicKey {
     algorithm: Algorithm,
     key: ParsedPublicKey,
 }
 
 impl PublicKey {
     /// Reads a key from any of the usual texts.
-    pub(super) fn parse(text: &str, algorithm: Algorithm) -> Option<Self> {
+    pub(crate) fn parse(text: &str, algorithm: Algorithm) -> Option<Self> {
         let der = bytes(text)?;
         Self::from_der(&der, algorithm)
     }
 
     /// Reads a key from a certificate (PEM or DER in base64).
-    pub(super) fn from_certificate(text: &str, algorithm: Algorithm, now: i64) -> Option<Self> {
+    pub(crate) fn from_certificate(text: &str, algorithm: Algorithm, now: i64) -> Option<Self> {
         let der = pem(text, "CERTIFICATE").or_else(|| unbase64(compact(text).as_bytes()))?;
         let certificate = der::certificate(&der)?;
         if now < certificate.not_before || now > certificate.not_after {
@@ -70,20 +110,16 @@ impl PublicKey {
     }
 
     /// Reads a JSON web key (RFC 7517) that fits the algorithm.
-    pub(super) fn from_jwk(jwk: &Jwk, algorithm: Algorithm) -> Option<Self> {
+    pub(crate) fn from_jwk(jwk: &Jwk, algorithm: Algorithm) -> Option<Self> {
         let field = |value: &Option<String>| unbase64(value.as_deref()?.as_bytes());
-        let bytes = match (jwk.kty.as_str(), algorithm) {
-            ("RSA", Algorithm::RsaSha256 | Algorithm::RsaSha512 | Algorithm::RsaSha1) => {
-                der::rsa_public_key(&field(&jwk.n)?, &field(&jwk.e)?)
-            }
-            ("EC", Algorithm::EcdsaP256Sha256Fixed | Algorithm::EcdsaP256Sha256)
-                if jwk.crv.as_deref() == Some("P-256") =>
-            {
-                let (x, y) = (field(&jwk.x)?, field(&jwk.y)?);
-                [&[4_u8][..], &x, &y].concat()
-            }
-            ("OKP", Algorithm::Ed25519) if jwk.crv.as_deref() == Some("Ed25519") => field(&jwk.x)?,
-            _ => return None,
+        let (kind, curve) = algorithm.key_type();
+        if jwk.kty != kind || (curve.is_some() && jwk.crv.as_deref() != curve) {
+            return None;
+        }
+        let bytes = match kind {
+            "RSA" => der::rsa_public_key(&field(&jwk.n)?, &field(&jwk.e)?),
+            "EC" => [&[4][..], &field(&jwk.x)?, &field(&jwk.y)?].concat(),
+            _ => field(&jwk.x)?,
         };
         let key = ParsedPublicKey::new(algorithm.verifier(), bytes).ok()?;
         Some(Self { algorithm, key })
@@ -95,7 +131,7 @@ impl PublicKey {
     }
 
     /// Whether `signature` is this key's over `message`.
-    pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         if self.algorithm != Algorithm::EcdsaP256Sha1 {
             return self.key.verify_sig(message, signature).is_ok();
         }
@@ -109,7 +145,7 @@ impl PublicKey {
 }
 
 /// Whether `text` is a public key in any form and for any algorithm.
-pub(super) fn check(text: &str) -> Option<()> {
+pub(crate) fn check(text: &str) -> Option<()> {
     const ALL: [Algorithm; 3] =
         [Algorithm::Ed25519, Algorithm::EcdsaP256Sha256, Algorithm::RsaSha1];
     if text.contains("PRIVATE KEY") {
@@ -141,18 +177,18 @@ fn compact(text: &str) -> String {
 }
 
 /// The bytes of the first PEM block with this label (RFC 7468).
-fn pem(text: &str, label: &str) -> Option<Vec<u8>> {
+pub(crate) fn pem(text: &str, label: &str) -> Option<Vec<u8>> {
     let begin = format!("-----BEGIN {label}-----");
     let (_, rest) = text.split_once(&begin)?;
     let (inside, _) = rest.split_once(&format!("-----END {label}-----"))?;
-    BASE64.decode(compact(inside).as_bytes()).ok()
+    BASE64.decode(Zeroizing::new(compact(inside)).as_bytes()).ok()
 }
 
 /// A JSON web key; only the fields that a public key has.
-#[derive(Debug, Deserialize)]
-pub(super) struct Jwk {
-    pub(super) kty: String,
-    pub(super) kid: Option<String>,
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Jwk {
+    pub(crate) kty: String,
+    pub(crate) kid: Option<String>,
     crv: Option<String>,
     n: Option<String>,
     e: Option<String>,
@@ -162,12 +198,12 @@ pub(super) struct Jwk {
 
 /// A set of keys as a provider publishes it (RFC 7517, section 5).
 #[derive(Debug, Deserialize)]
-pub(super) struct JwkSet {
-    pub(super) keys: Vec<Jwk>,
+pub(crate) struct JwkSet {
+    pub(crate) keys: Vec<Jwk>,
 }
 
 /// The little of DER that is needed: reading a certificate's key and dates, writing an RSA key.
-mod der {
+pub(crate) mod der {
     const INTEGER: u8 = 0x02;
     const SEQUENCE: u8 = 0x30;
     const VERSION: u8 = 0xA0;
@@ -248,6 +284,15 @@ mod der {
             part(12, 14)?
         );
         Some((rfc3339.parse::<crate::time::Timestamp>().ok()?.seconds(), rest))
+    }
+
+    /// Modulus and exponent of an `RSAPublicKey` (RFC 8017, A.1.1), without leading zeros.
+    pub(crate) fn rsa_numbers(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+        let bare = |number: &'_ [u8]| number.iter().position(|byte| *byte != 0);
+        let (_, numbers, _) = read(bytes, SEQUENCE)?;
+        let (_, modulus, rest) = read(numbers, INTEGER)?;
+        let (_, exponent, _) = read(rest, INTEGER)?;
+        Some((&modulus[bare(modulus)?..], &exponent[bare(exponent)?..]))
     }
 
     /// An `RSAPublicKey` (RFC 8017, A.1.1).
