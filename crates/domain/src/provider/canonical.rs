@@ -14,6 +14,7 @@ pub(super) enum Form {
     SortedPairs,
     UniquePairs,
     Vnpay,
+    Shopify,
     Plivo,
     Sns,
     Contentful,
@@ -26,6 +27,7 @@ impl Form {
             "form-sorted" => Self::SortedPairs,
             "form-sorted-unique" => Self::UniquePairs,
             "vnpay" => Self::Vnpay,
+            "shopify-query" => Self::Shopify,
             "plivo" => Self::Plivo,
             "sns" => Self::Sns,
             "contentful" => Self::Contentful,
@@ -44,7 +46,12 @@ impl Form {
                 pairs.dedup();
                 Some(joined(&pairs))
             }
-            Self::Vnpay => Some(vnpay(request)),
+            Self::Vnpay => Some(query_form(request, |name, value| {
+                name.starts_with("vnp_") && !VNPAY_UNSIGNED.contains(&name) && !value.is_empty()
+            })),
+            Self::Shopify => Some(query_form(request, |name, _| {
+                !["hmac", "signature"].contains(&name)
+            })),
             Self::Plivo => plivo(request),
             Self::Sns => sns(request.text()?),
             Self::Contentful => contentful(request),
@@ -59,6 +66,7 @@ impl fmt::Display for Form {
             Self::SortedPairs => "form-sorted",
             Self::UniquePairs => "form-sorted-unique",
             Self::Vnpay => "vnpay",
+            Self::Shopify => "shopify-query",
             Self::Plivo => "plivo",
             Self::Sns => "sns",
             Self::Contentful => "contentful",
@@ -84,18 +92,21 @@ fn joined(pairs: &[Pair<'_>]) -> Vec<u8> {
         .collect()
 }
 
-/// The query's fields whose names begin with `vnp_`, without empty ones, the signature and its kind,
-/// sorted by name, and written as a form is.
+/// What VNPAY does not sign of its fields: the signature and its kind; empty ones and those whose names
+/// do not begin with `vnp_` neither.
 ///
 /// Source: `vnpay` 2.5.0 for Node, which makes and verifies them so.
-fn vnpay(request: &Request<'_>) -> Vec<u8> {
-    const UNSIGNED: [&str; 2] = ["vnp_SecureHash", "vnp_SecureHashType"];
+const VNPAY_UNSIGNED: [&str; 2] = ["vnp_SecureHash", "vnp_SecureHashType"];
+
+/// The signed fields of the query, sorted by name and written as a form is. Shopify signs all but its
+/// signatures.
+///
+/// Source: `@shopify/shopify-api` 13.1, `lib/utils/hmac-validator.ts`.
+fn query_form(request: &Request<'_>, is_signed: impl Fn(&str, &str) -> bool) -> Vec<u8> {
     let query = request.query().unwrap_or_default();
     let decoded: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
         .into_owned()
-        .filter(|(name, value)| {
-            name.starts_with("vnp_") && !UNSIGNED.contains(&&**name) && !value.is_empty()
-        })
+        .filter(|(name, value)| is_signed(name, value))
         .collect();
     let mut text = url::form_urlencoded::Serializer::new(String::new());
     text.extend_pairs(sorted_pairs(&decoded)).finish().into_bytes()

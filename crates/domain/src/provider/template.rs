@@ -59,6 +59,8 @@ pub(super) enum Source {
     Let(Box<str>),
     /// A value that is stored with the callback that a browser comes back to.
     Callback(Box<str>),
+    /// A value that whoever fills the template gives under this whole name: `client.secret`.
+    Given(Box<str>),
     Setting(Box<str>),
     Canonical(canonical::Form),
 }
@@ -97,7 +99,8 @@ pub struct Values<'a> {
     pub request: &'a Request<'a>,
     /// `{setting.…}`: the newest value of each.
     pub settings: &'a Settings,
-    /// `{callback.…}`: names and values.
+    /// `{callback.…}` without that prefix, and what an OAuth provider's file calls `{client.id}` and
+    /// the like: names and values.
     pub callback: &'a [(String, Vec<u8>)],
 }
 
@@ -209,6 +212,11 @@ impl Template {
     /// The settings that it reads, or takes keys from.
     pub fn settings(&self) -> impl Iterator<Item = &str> {
         self.values().flat_map(Expression::settings)
+    }
+
+    /// The names of the values that it asks for: `setting.tenant`, `client.secret`.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.values().filter_map(|value| value.text.split(['|', '?']).next()).map(str::trim)
     }
 
     /// The bytes of the template for this request.
@@ -345,6 +353,9 @@ impl Source {
             _ => match text.split_once('.') {
                 Some((_, "")) => return None,
                 Some(("callback", name)) => Self::Callback(name.into()),
+                Some(("client" | "token" | "id_token" | "kept" | "target" | "subscription", _)) => {
+                    Self::Given(text.into())
+                }
                 Some(("header", name)) => Self::Header(name.to_ascii_lowercase().into()),
                 Some(("query", name)) => Self::QueryField(name.into()),
                 Some(("form", name)) => Self::FormField(name.into()),
@@ -376,7 +387,9 @@ impl Source {
             Self::BaseUrl => {
                 request.url.split(['?', '#']).next().map(|u| Cow::Borrowed(u.as_bytes()))
             }
-            Self::Let(name) | Self::Callback(name) => scope.own(name).map(Cow::Borrowed),
+            Self::Let(name) | Self::Callback(name) | Self::Given(name) => {
+                scope.own(name).map(Cow::Borrowed)
+            }
             Self::Header(name) => request.header(name),
             Self::QueryField(name) => request.query_field(name).map(text_bytes),
             Self::FormField(name) => {
@@ -412,7 +425,7 @@ impl fmt::Display for Source {
             Self::Path => f.write_str("path"),
             Self::Query => f.write_str("query"),
             Self::BaseUrl => f.write_str("url"),
-            Self::Let(name) => f.write_str(name),
+            Self::Let(name) | Self::Given(name) => f.write_str(name),
             Self::Callback(name) => write!(f, "the callback's {name}"),
             Self::Header(name) => write!(f, "header {name}"),
             Self::QueryField(name) => write!(f, "query field {name}"),
