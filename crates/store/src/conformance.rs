@@ -232,4 +232,21 @@ cases! {
         callbacks_end_with_their_application
         an_errand_is_done_until_it_is_ended
         whatever_happens_a_callback_ends_once;
+    oauth:
+        clients_are_kept
+        a_client_with_connections_stays
+        authorizations_are_kept
+        an_authorization_goes_its_way_once
+        one_of_many_returns_and_one_confirms
+        a_step_writes_its_connection_or_nothing
+        an_authorization_renews_a_connection
+        authorizations_are_settled
+        authorizations_are_filtered
+        a_page_of_authorizations_looks_at_a_bounded_number
+        connections_are_kept
+        one_of_many_refreshes
+        what_is_refreshed_replaces_what_it_was_made_from
+        connections_are_filtered
+        connections_end_with_their_application
+        whatever_happens_follows_the_rules;
 }

@@ -1,5 +1,7 @@
 //! OAuth: registrations, flows, and what came of them.
 
+pub(crate) mod row;
+
 use ringback_domain::{
     id::{AuthorizationId, ConnectionId, Id, Key, OauthClientId},
     message::Origin,
@@ -12,6 +14,8 @@ use crate::{
     Append, BoxFuture, Found, Keeping, Listed, NewMessage, Notified, Page, ReadError, Unavailable,
     WriteError,
 };
+
+use self::row::Cell;
 
 /// Clients, authorizations and connections.
 ///
@@ -264,39 +268,161 @@ pub struct ConnectionStepped {
     pub told: Vec<Notified>,
 }
 
+/// What is wanted on a page, as the queries number it.
+pub(crate) struct Filter<'a> {
+    /// The column whose index the page goes through; none goes through the whole environment.
+    pub(crate) column: Option<&'static str>,
+    /// What is wanted in that column.
+    pub(crate) wanted: Cell<'a>,
+    /// The other conditions.
+    pub(crate) others: Vec<Cell<'a>>,
+    /// Whether so few may be wanted that a page has to end before it is full.
+    pub(crate) is_narrow: bool,
+}
+
 impl OauthClientQuery {
-    /// Whether a client is wanted.
-    pub(crate) fn wants(&self, client: &Client) -> bool {
-        self.application.is_none_or(|key| key == client.scope.application)
-            && self.provider.as_ref().is_none_or(|id| *id == client.provider)
+    pub(crate) fn filter(&self) -> Filter<'_> {
+        Filter {
+            column: self.application.map(|_| "application"),
+            wanted: Cell::Number(self.application),
+            others: vec![row::optional(self.provider.as_deref())],
+            is_narrow: false,
+        }
     }
 }
 
 impl AuthorizationQuery {
-    /// Whether a flow is wanted, which is as it is at `now`.
-    pub(crate) fn wants(&self, flow: &Authorization) -> bool {
-        self.application.is_none_or(|key| key == flow.scope.application)
-            && self.client.is_none_or(|key| key == flow.client.key())
-            && self.user_ref.as_ref().is_none_or(|user_ref| *user_ref == flow.user_ref)
-            && (self.stages.is_empty() || self.stages.contains(&flow.stage))
+    pub(crate) fn filter(&self) -> Filter<'_> {
+        let stages: Vec<i64> = self.stages.iter().map(|stage| stage.number()).collect();
+        let stages = if stages.is_empty() { Cell::Text(None) } else { row::json(&stages) };
+        let user_ref = self.user_ref.as_deref();
+        let (column, wanted) = through(user_ref, self.client, self.application);
+        Filter {
+            is_narrow: column.is_some() || !self.stages.is_empty(),
+            column,
+            wanted,
+            others: vec![
+                Cell::Number(self.application),
+                Cell::Number(self.client),
+                stages,
+                row::time(Some(self.now)),
+            ],
+        }
     }
 }
 
 impl ConnectionQuery {
-    /// Whether a connection is wanted.
-    pub(crate) fn wants(&self, connection: &Connection) -> bool {
-        let is = |wanted: &Option<String>, found: Option<&str>| {
-            wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
-        };
-        self.application.is_none_or(|key| key == connection.scope.application)
-            && self.client.is_none_or(|key| key == connection.client.key())
-            && is(&self.provider, Some(&connection.provider))
-            && is(&self.user_ref, Some(&connection.user_ref))
-            && is(&self.account, connection.grant.account.as_deref())
-            && self.state.is_none_or(|state| state == connection.state)
-            && self.label.as_ref().is_none_or(|(name, value)| {
-                connection.metadata.get(name).is_some_and(|found| found == value)
-            })
+    pub(crate) fn filter(&self) -> Filter<'_> {
+        let ConnectionQuery { provider, account, state, label, .. } = self;
+        let (column, wanted) = through(self.user_ref.as_deref(), self.client, self.application);
+        let any = provider.is_some() || account.is_some() || state.is_some() || label.is_some();
+        let label = label.as_ref();
+        Filter {
+            is_narrow: column.is_some() || any,
+            column,
+            wanted,
+            others: vec![
+                Cell::Number(self.application),
+                Cell::Number(self.client),
+                row::optional(provider.as_deref()),
+                row::optional(account.as_deref()),
+                Cell::Number(state.map(connection::State::number)),
+                row::optional(label.map(|(name, _)| name.as_str())),
+                row::optional(label.map(|(_, value)| value.as_str())),
+            ],
+        }
+    }
+}
+
+/// The column that leaves the fewest, and what is wanted there.
+fn through(
+    user_ref: Option<&str>,
+    client: Option<Key>,
+    application: Option<Key>,
+) -> (Option<&'static str>, Cell<'_>) {
+    match (user_ref, client, application) {
+        (Some(_), ..) => (Some("user_ref"), row::optional(user_ref)),
+        (None, Some(_), _) => (Some("client"), Cell::Number(client)),
+        (None, None, Some(_)) => (Some("application"), Cell::Number(application)),
+        (None, None, None) => (None, Cell::Number(None)),
+    }
+}
+
+/// What a step of a flow changes, worked out before anything is written.
+pub(crate) struct Worked {
+    /// Without the messages.
+    pub(crate) stepped: AuthorizationStepped,
+    /// Whether the flow is another than before.
+    pub(crate) is_changed: bool,
+    /// Whether the connection is a new one.
+    pub(crate) is_new: bool,
+    pub(crate) message: Option<Append>,
+}
+
+impl AuthorizationStep {
+    /// The step as it changes `stored`. `kept` is what is there with the id of its connection.
+    pub(crate) fn work(
+        self,
+        stored: Authorization,
+        kept: Option<Connection>,
+    ) -> Result<Worked, WriteError> {
+        let AuthorizationStep { act, connection, keeping, now, .. } = self;
+        let before = stored.clone().at(now);
+        let (authorization, verdict) = before.clone().act(&act, now);
+        // Also where only a deadline has passed meanwhile.
+        let is_changed = authorization != stored;
+        let is_new = kept.is_none();
+        let connection = connection.filter(|_| verdict == authorization::Verdict::Taken);
+        let came = connection.map(|new| granted(&before, new, kept, now)).transpose()?;
+        let message =
+            came.as_ref().map(|(connection, change)| message(connection, *change, keeping, now));
+        let connection = came.map(|(connection, _)| connection);
+        let told = Vec::new();
+        let stepped = AuthorizationStepped { before, authorization, verdict, connection, told };
+        Ok(Worked { stepped, is_changed, is_new, message })
+    }
+}
+
+impl ConnectionStep {
+    /// The step as it changes `stored`, without the messages, and what is told.
+    pub(crate) fn work(self, stored: Connection) -> (ConnectionStepped, Option<Append>) {
+        let ConnectionStep { act, keeping, now, .. } = self;
+        let (connection, verdict, change) = stored.act(act, now);
+        let told = change.map(|change| message(&connection, Some(change), keeping, now));
+        (ConnectionStepped { connection, verdict, told: Vec::new() }, told)
+    }
+}
+
+impl AuthorizationStepped {
+    /// Whether something is another than before.
+    pub(crate) fn is_change(&self) -> bool {
+        self.authorization != self.before || self.connection.is_some()
+    }
+}
+
+impl ConnectionStepped {
+    /// Whether something may be another than before.
+    pub(crate) fn is_change(&self) -> bool {
+        matches!(self.verdict, connection::Verdict::Taken | connection::Verdict::TakenOver)
+    }
+}
+
+/// The connection that comes of a flow: `new`, or the one that is there with the new grant.
+fn granted(
+    flow: &Authorization,
+    new: Connection,
+    kept: Option<Connection>,
+    now: Timestamp,
+) -> Result<(Connection, Option<connection::Change>), WriteError> {
+    let is_ours = |it: &Connection| it.scope == flow.scope && it.client == flow.client;
+    match kept {
+        Some(kept) if is_ours(&kept) => {
+            let (connection, _, change) = kept.act(connection::Act::Grant(new.grant), now);
+            Ok((connection, change))
+        }
+        // One that was to be authorized anew and is gone stays so.
+        None if is_ours(&new) && flow.connection != Some(new.id) => Ok((new, None)),
+        _ => Err(WriteError::NotFound("connection")),
     }
 }
 

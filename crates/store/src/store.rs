@@ -54,6 +54,7 @@ pub trait Store:
     crate::Access
     + crate::Audit
     + crate::Callbacks
+    + crate::Connections
     + crate::Tasks
     + crate::Replay
     + crate::Expunge

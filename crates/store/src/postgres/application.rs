@@ -11,7 +11,7 @@ use tokio_postgres::{Error, Row};
 use super::{
     answer, endpoint,
     fault::{self, Stop},
-    rows, source,
+    oauth, rows, source,
     transaction::{Transaction, int4, int8, text},
 };
 use crate::{ApplicationChange, Listed, NewApplication, Page, ReadError, WriteError, pages::Cut};
@@ -103,6 +103,7 @@ pub(super) async fn delete(
     source::delete_owner(transaction, key).await?;
     let sql = include_str!("queries/callbacks_cancel.sql");
     transaction.execute(sql, &[int8(&key), int8(&now.millis())]).await?;
+    oauth::delete_of(transaction, key).await?;
     let sql = include_str!("queries/application_delete.sql");
     transaction.execute(sql, &[int8(&key), int8(&now.millis())]).await?;
     transaction.forget_routes(key);

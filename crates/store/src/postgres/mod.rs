@@ -43,6 +43,7 @@ mod event_type;
 mod explain;
 mod import;
 mod message;
+mod oauth;
 mod quota;
 mod request;
 mod search;

@@ -8,7 +8,7 @@ use ringback_domain::{
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{answer, endpoint, fault::Stop, rows, source, writer::Transaction};
+use super::{answer, endpoint, fault::Stop, oauth, rows, source, writer::Transaction};
 use crate::{ApplicationChange, Listed, NewApplication, Page, ReadError, WriteError, pages::Cut};
 
 /// Creates an application.
@@ -128,6 +128,7 @@ pub(super) fn remove(
     }
     let mut cancel = connection.prepare_cached(include_str!("queries/callbacks_cancel.sql"))?;
     cancel.execute((key, now.millis()))?;
+    oauth::delete_of(connection, key)?;
     let mut delete = connection.prepare_cached(include_str!("queries/application_delete.sql"))?;
     delete.execute((key, now.millis()))?;
     transaction.memory.routes.forget(key);

@@ -35,6 +35,7 @@ mod event_type;
 mod explain;
 mod import;
 mod message;
+mod oauth;
 mod quota;
 mod search;
 mod source;

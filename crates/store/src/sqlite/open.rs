@@ -15,6 +15,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0003_filters.sql"),
     include_str!("migrations/0004_sign_as.sql"),
     include_str!("migrations/0005_callbacks.sql"),
+    include_str!("migrations/0006_oauth.sql"),
 ];
 
 /// The version of that schema.

@@ -35,6 +35,8 @@ const FILLING: &[&str] = &[
     "what_is_refused_is_written_down",
     "callbacks_are_kept",
     "a_message_and_a_callback_that_meet_find_each_other",
+    "connections_are_kept",
+    "authorizations_are_kept",
 ];
 
 /// Runs a case on the embedded store and leaves its rows in the directory.

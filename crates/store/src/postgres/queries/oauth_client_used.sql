@@ -1,0 +1,1 @@
+SELECT EXISTS (SELECT 1 FROM oauth_connection WHERE client = $1)

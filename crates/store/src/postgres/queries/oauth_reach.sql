@@ -1,0 +1,2 @@
+SELECT key FROM {table} WHERE environment = $1 AND {condition} AND key > $2 AND key < $3
+ORDER BY key {direction} LIMIT 1 OFFSET $5
