@@ -75,6 +75,49 @@ pub struct Problem {
     pub message: String,
 }
 
+/// What was supplied of `declared`, with defaults for what was not. `say` is told what is wrong: the
+/// setting, and a message that does not repeat its value.
+pub(crate) fn complete(
+    declared: &[Setting],
+    supplied: &BTreeMap<String, String>,
+    whose: &str,
+    say: &mut dyn FnMut(&str, String),
+) -> BTreeMap<String, String> {
+    let mut complete = BTreeMap::new();
+    for setting in declared {
+        let name = &setting.name;
+        let value = match (supplied.get(name), &setting.default) {
+            (Some(value), _) => Some(value.clone()),
+            (None, Some(default)) => default.render(&seen(&complete)).ok(),
+            (None, None) => None,
+        };
+        match value {
+            None if setting.required => say(name, format!("is missing: {}", setting.label)),
+            None => {}
+            Some(value) if value.is_empty() || value.len() > SETTING => {
+                say(name, format!("has to be 1 to {SETTING} bytes long"));
+            }
+            Some(value) if value.chars().any(|c| c.is_control() && c != '\n') => {
+                say(name, "has a control character".to_owned());
+            }
+            Some(value) if setting.boolean && !["true", "false"].contains(&&*value) => {
+                say(name, "is `true` or `false`".to_owned());
+            }
+            Some(value) => match &setting.pattern {
+                Some(pattern) if !pattern.is_match(&value) => {
+                    say(name, format!("does not look like one: {}", setting.label));
+                }
+                _ => drop(complete.insert(name.clone(), value)),
+            },
+        }
+    }
+    for name in supplied.keys().filter(|name| declared.iter().all(|it| it.name != **name))
+    {
+        say(name, format!("{} knows no such setting", whose));
+    }
+    complete
+}
+
 impl Kind {
     /// Checks what a destination is to be given, and fills in what was left out.
     ///
@@ -86,38 +129,7 @@ impl Kind {
         let mut say = |place: &str, message: String| {
             problems.push(Problem { place: place.to_owned(), message });
         };
-        let mut complete = BTreeMap::new();
-        for setting in &self.settings {
-            let name = &setting.name;
-            let value = match (settings.get(name), &setting.default) {
-                (Some(value), _) => Some(value.clone()),
-                (None, Some(default)) => default.render(&seen(&complete)).ok(),
-                (None, None) => None,
-            };
-            match value {
-                None if setting.required => say(name, format!("is missing: {}", setting.label)),
-                None => {}
-                Some(value) if value.is_empty() || value.len() > SETTING => {
-                    say(name, format!("has to be 1 to {SETTING} bytes long"));
-                }
-                Some(value) if value.chars().any(|c| c.is_control() && c != '\n') => {
-                    say(name, "has a control character".to_owned());
-                }
-                Some(value) if setting.boolean && !["true", "false"].contains(&&*value) => {
-                    say(name, "is `true` or `false`".to_owned());
-                }
-                Some(value) => match &setting.pattern {
-                    Some(pattern) if !pattern.is_match(&value) => {
-                        say(name, format!("does not look like one: {}", setting.label));
-                    }
-                    _ => drop(complete.insert(name.clone(), value)),
-                },
-            }
-        }
-        for name in settings.keys().filter(|name| self.settings.iter().all(|it| it.name != **name))
-        {
-            say(name, format!("{} knows no such setting", self.name));
-        }
+        let complete = complete(&self.settings, settings, &self.name, &mut say);
         if !fields.is_object() {
             say("fields", "has to be an object".to_owned());
         }
