@@ -1,5 +1,5 @@
-//! Builds the files of `providers/`, `destinations/` and `callbacks/` into the binary: writes the tables that the
-//! library reads.
+//! Builds the files of `providers/`, `destinations/`, `callbacks/` and `oauth/` into the binary: writes
+//! the tables that the library reads.
 //!
 //! The folders are listed anew whenever something in them changes, so that adding a provider or a
 //! kind of destination stays adding a file.
@@ -16,6 +16,7 @@ fn main() -> io::Result<()> {
         ("providers", "PROVIDERS", "Provider"),
         ("destinations", "KINDS", "Kind"),
         ("callbacks", "PRESETS", "Preset"),
+        ("oauth", "OAUTH", "oauth::Provider"),
     ] {
         // Seen from this crate's folder.
         let place = format!("../../{folder}");

@@ -1,5 +1,6 @@
-//! The providers of webhooks, the kinds of destinations and the gateways that send browsers back that
-//! Ringback knows: the files of `providers/`, `destinations/` and `callbacks/`, as part of the binary.
+//! The providers of webhooks, the kinds of destinations, the gateways that send browsers back and the
+//! providers of OAuth that Ringback knows: the files of `providers/`, `destinations/`, `callbacks/` and
+//! `oauth/`, as part of the binary.
 //!
 //! A file is parsed when it is first asked for, so that a start costs nothing. The server and the
 //! Rust client share them, so that both say the same of a request.
@@ -17,6 +18,7 @@ use std::sync::{Arc, OnceLock};
 use ringback_domain::{
     callback::redirect::Preset,
     destination::Kind,
+    oauth,
     provider::{Mistake, Provider},
 };
 
@@ -57,10 +59,17 @@ impl Described for Preset {
     }
 }
 
-// `PROVIDERS`, `KINDS` and `PRESETS`, sorted by id: made by `build.rs` from the files.
+impl Described for oauth::Provider {
+    fn read(text: &str) -> Result<Self, Vec<Mistake>> {
+        oauth::Provider::parse(text)
+    }
+}
+
+// `PROVIDERS`, `KINDS`, `PRESETS` and `OAUTH`, sorted by id: made by `build.rs` from the files.
 include!(concat!(env!("OUT_DIR"), "/providers.rs"));
 include!(concat!(env!("OUT_DIR"), "/destinations.rs"));
 include!(concat!(env!("OUT_DIR"), "/callbacks.rs"));
+include!(concat!(env!("OUT_DIR"), "/oauth.rs"));
 
 /// Every provider, sorted by id.
 pub fn providers() -> &'static [BuiltIn<Provider>] {
@@ -92,6 +101,16 @@ pub fn preset(id: &str) -> Option<&'static BuiltIn<Preset>> {
     find(&PRESETS, id)
 }
 
+/// Every provider of OAuth, sorted by id.
+pub fn oauth_providers() -> &'static [BuiltIn<oauth::Provider>] {
+    &OAUTH
+}
+
+/// The file of the provider of OAuth with this id.
+pub fn oauth(id: &str) -> Option<&'static BuiltIn<oauth::Provider>> {
+    find(&OAUTH, id)
+}
+
 fn find<T>(table: &'static [BuiltIn<T>], id: &str) -> Option<&'static BuiltIn<T>> {
     let at = table.binary_search_by(|one| one.id.cmp(id)).ok()?;
     table.get(at)
@@ -110,7 +129,11 @@ impl<T: Described> BuiltIn<T> {
 
 #[cfg(test)]
 mod tests {
-    use ringback_domain::{callback::redirect::Verifier, time::Timestamp};
+    use ringback_domain::{
+        callback::redirect::Verifier,
+        oauth::provider::example::Part,
+        time::Timestamp,
+    };
 
     use super::*;
 
@@ -138,6 +161,41 @@ mod tests {
             let uncertain = found.iter().any(|word| !matches!(*word, "complete" | "fail"));
             assert!(uncertain && (certain || only_waits), "{}: {found:?}", file.id);
         }
+    }
+
+    /// Every file of a provider of OAuth is read, and its examples are as they should be; they show
+    /// each request that the file makes.
+    #[test]
+    fn the_examples_of_oauth_are_known_answers() {
+        let mut wrong = Vec::new();
+        for file in oauth_providers() {
+            let provider = match oauth::Provider::parse(file.text) {
+                Ok(provider) => provider,
+                Err(mistakes) => {
+                    wrong.push(format!("{}: {mistakes:?}", file.id));
+                    continue;
+                }
+            };
+            assert_eq!(provider.id, file.id);
+            for example in &provider.examples {
+                let differences = example.differences(&provider);
+                wrong.extend(differences.iter().map(|it| format!("{}: {it}", file.id)));
+            }
+            let shown = |part| provider.examples.iter().any(|example| example.shows(part));
+            for (part, is_made) in [
+                (Part::Authorize, provider.asks_by_browser()),
+                (Part::Token, true),
+                (Part::Refresh, provider.refresh.none.is_none()),
+                (Part::Revoke, provider.revoke.call.is_some()),
+                (Part::Subscription, provider.subscriptions.iter().any(|it| it.manual.is_none())),
+                (Part::Unproven, provider.callback.verify.is_some()),
+            ] {
+                if is_made && !shown(part) {
+                    wrong.push(format!("{}: no example shows {part:?}", file.id));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     }
 
     /// `CONTRIBUTING.md` shows how a file is added by showing two of them.

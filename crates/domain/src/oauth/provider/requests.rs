@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Account, AuthMethod, Call, Endpoints, Given, Provider, Said, Unmade, Which, found};
+use super::{Account, AuthMethod, Endpoints, Given, Provider, Said, Unmade, Which, found};
 use crate::{
     oauth::{
         Ask,
