@@ -87,6 +87,11 @@ impl Algorithm {
         }
     }
 
+    /// Whether whoever verifies could have signed: HMAC.
+    pub fn is_shared(self) -> bool {
+        self.shared().is_some()
+    }
+
     /// The hash of an algorithm with a shared key.
     pub(crate) fn shared(self) -> Option<Hash> {
         matches!(self, Self::HS256 | Self::HS384 | Self::HS512).then(|| self.hash())

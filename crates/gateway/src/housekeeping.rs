@@ -19,8 +19,8 @@ const FORGET: Duration = Duration::from_secs(3_600);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Keeps house until it is dropped.
-/// `audit` is how long entries of the audit log are kept, `ended` how long callbacks are once they
-/// have ended.
+/// `audit` is how long entries of the audit log are kept, `ended` how long callbacks and
+/// authorizations are once they have ended.
 pub async fn run(
     store: Arc<dyn Store>,
     world: World,
@@ -32,6 +32,7 @@ pub async fn run(
         sweep(&*store, &world),
         forget(&*store, &world, audit),
         forget_callbacks(&*store, &world, ended),
+        settle_authorizations(&*store, &world, ended),
         look(&*store, &world, &metrics)
     );
 }
@@ -44,6 +45,19 @@ async fn forget(store: &dyn Store, world: &World, audit: Duration) {
             false
         });
         sleep(if more { PAUSE } else { FORGET }).await;
+    }
+}
+
+/// Writes deadlines of authorizations down that have passed, so that no code is kept beyond its time,
+/// and forgets those that ended long ago.
+async fn settle_authorizations(store: &dyn Store, world: &World, ended: Duration) {
+    loop {
+        let now = world.clock.now();
+        let more = store.settle_authorizations(now, now - ended).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "authorizations that ended could not be settled yet");
+            false
+        });
+        sleep(if more { PAUSE } else { SWEEP }).await;
     }
 }
 

@@ -17,6 +17,7 @@ pub mod receive;
 pub mod send;
 
 pub mod log;
+pub mod oauth;
 pub mod quota;
 
 pub mod deliver;

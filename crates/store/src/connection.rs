@@ -11,8 +11,8 @@ use ringback_domain::{
 };
 
 use crate::{
-    Append, BoxFuture, Found, Keeping, Listed, NewMessage, Notified, Page, ReadError, Unavailable,
-    WriteError,
+    Answer, Append, BoxFuture, Found, Keeping, Listed, NewMessage, Notified, Page, ReadError,
+    Unavailable, WriteError,
 };
 
 use self::row::Cell;
@@ -30,8 +30,13 @@ pub trait Connections {
     /// Keeps a new client.
     ///
     /// # Errors
-    /// [`WriteError::NotFound`] if the application is not there.
-    fn create_oauth_client(&self, client: Client) -> BoxFuture<'_, Result<(), WriteError>>;
+    /// [`WriteError::NotFound`] if the application is not there, [`WriteError::Repeated`] if another
+    /// request with the same claim was answered: so of all of these.
+    fn create_oauth_client(
+        &self,
+        client: Client,
+        answer: Option<Answer>,
+    ) -> BoxFuture<'_, Result<(), WriteError>>;
 
     /// Replaces what may change of a client: its name, what it proves itself with, settings, scopes.
     ///
@@ -78,6 +83,7 @@ pub trait Connections {
     fn create_authorization(
         &self,
         authorization: Authorization,
+        answer: Option<Answer>,
     ) -> BoxFuture<'_, Result<(), WriteError>>;
 
     /// One flow as it is at `now`.
@@ -126,6 +132,7 @@ pub trait Connections {
     fn create_connection(
         &self,
         connection: Connection,
+        answer: Option<Answer>,
         keeping: Keeping,
     ) -> BoxFuture<'_, Result<Vec<Notified>, WriteError>>;
 

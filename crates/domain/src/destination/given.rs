@@ -113,7 +113,7 @@ pub(crate) fn complete(
     }
     for name in supplied.keys().filter(|name| declared.iter().all(|it| it.name != **name))
     {
-        say(name, format!("{} knows no such setting", whose));
+        say(name, format!("{whose} knows no such setting"));
     }
     complete
 }

@@ -49,9 +49,9 @@ impl Form {
             Self::Vnpay => Some(query_form(request, |name, value| {
                 name.starts_with("vnp_") && !VNPAY_UNSIGNED.contains(&name) && !value.is_empty()
             })),
-            Self::Shopify => Some(query_form(request, |name, _| {
-                !["hmac", "signature"].contains(&name)
-            })),
+            Self::Shopify => {
+                Some(query_form(request, |name, _| !["hmac", "signature"].contains(&name)))
+            }
             Self::Plivo => plivo(request),
             Self::Sns => sns(request.text()?),
             Self::Contentful => contentful(request),

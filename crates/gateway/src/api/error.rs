@@ -39,6 +39,14 @@ pub enum Error {
         /// What the token is for.
         has: Role,
     },
+    /// 403: it may be asked, but not by whoever stands behind it.
+    #[error("{detail}")]
+    Denied {
+        /// For programs.
+        code: &'static str,
+        /// For people.
+        detail: String,
+    },
     /// 404: there is no such thing in the caller's scope.
     #[error("the {0} does not exist")]
     NotFound(&'static str),
@@ -140,6 +148,7 @@ impl Error {
             Error::Refused { code, .. } => (StatusCode::BAD_REQUEST, code),
             Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "authentication_failed"),
             Error::Forbidden { needs, .. } => (StatusCode::FORBIDDEN, needed(*needs)),
+            Error::Denied { code, .. } => (StatusCode::FORBIDDEN, code),
             Error::NotFound(_) | Error::NoRoute => (StatusCode::NOT_FOUND, "not_found"),
             Error::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Error::TimedOut => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),

@@ -15,7 +15,10 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ringback_domain::{
-    id::{AttemptId, CallbackId, CallbackRequestId, Key, Kind, RequestId, TaskId},
+    id::{
+        AttemptId, AuthorizationId, CallbackId, CallbackRequestId, ConnectionId, Key, Kind,
+        OauthClientId, RequestId, TaskId,
+    },
     json::check_depth,
     scope::{Reference, Scope},
     time::Timestamp,
@@ -136,6 +139,12 @@ pub(super) struct Arrived;
 pub(super) struct Callback;
 /// A request that arrived at a callback: id.
 pub(super) struct CallbackRequest;
+/// A client at a provider: id.
+pub(super) struct OauthClient;
+/// A person who is asked: id.
+pub(super) struct Authorization;
+/// What was granted: id.
+pub(super) struct Connection;
 
 impl Nameable for Application {
     type Reference = Reference;
@@ -206,6 +215,30 @@ impl Nameable for CallbackRequest {
     const SEGMENT: &'static str = "callback_request_id";
     fn read(segment: &str) -> Result<CallbackRequestId, Error> {
         segment.parse().map_err(|_| Error::NotFound("callback request"))
+    }
+}
+
+impl Nameable for OauthClient {
+    type Reference = OauthClientId;
+    const SEGMENT: &'static str = "oauth_client_id";
+    fn read(segment: &str) -> Result<OauthClientId, Error> {
+        segment.parse().map_err(|_| Error::NotFound("oauth client"))
+    }
+}
+
+impl Nameable for Authorization {
+    type Reference = AuthorizationId;
+    const SEGMENT: &'static str = "authorization_id";
+    fn read(segment: &str) -> Result<AuthorizationId, Error> {
+        segment.parse().map_err(|_| Error::NotFound("authorization"))
+    }
+}
+
+impl Nameable for Connection {
+    type Reference = ConnectionId;
+    const SEGMENT: &'static str = "connection_id";
+    fn read(segment: &str) -> Result<ConnectionId, Error> {
+        segment.parse().map_err(|_| Error::NotFound("connection"))
     }
 }
 

@@ -117,6 +117,13 @@ impl Problems {
         }
     }
 
+    /// The field must not be there, as it means nothing here.
+    pub(super) fn unwanted<T>(&mut self, field: &str, value: Option<&T>) {
+        if value.is_some() {
+            self.add(field, "it means nothing here");
+        }
+    }
+
     /// One line for people.
     pub(super) fn name(&mut self, field: &str, value: Option<&String>) {
         let Some(value) = value else { return };

@@ -29,6 +29,7 @@ mod event_type;
 mod explain;
 mod health;
 mod message;
+mod oauth;
 mod portal;
 mod quota;
 mod source;
@@ -55,6 +56,7 @@ use crate::{
     auth::Authenticator,
     callback::Callbacks,
     log::Lanes,
+    oauth::Oauth,
     outbound::Hosts,
     quota::Quotas,
     receive::{self, Catalog, Directory},
@@ -99,6 +101,8 @@ pub struct Parts {
     pub sources: receive::Door,
     /// Makes callbacks, and waits for them.
     pub callbacks: Callbacks,
+    /// Asks people for authorizations, and keeps what they grant.
+    pub oauth: Oauth,
     /// Where this server is reached from outside: `https://hooks.example.com`.
     pub public_url: String,
     /// What applications may use.
@@ -152,6 +156,7 @@ pub struct Shared {
     directory: Directory,
     sources: receive::Door,
     callbacks: Callbacks,
+    oauth: Oauth,
     public_url: String,
     keyring: Arc<Keyring>,
     vault: Vault,
@@ -165,6 +170,7 @@ impl Api {
         let Parts { store, world, keyring, auth, lanes, bell, quotas, rules, probes, .. } = parts;
         let (catalog, directory, public_url) = (parts.catalog, parts.directory, parts.public_url);
         let (sources, callbacks, hosts) = (parts.sources, parts.callbacks, parts.hosts);
+        let oauth = parts.oauth;
         let vault = Vault::new(Arc::clone(&keyring), Arc::clone(&world.entropy));
         let (turns, checked) = Default::default();
         Api(Arc::new(Shared {
@@ -181,6 +187,7 @@ impl Api {
             directory,
             sources,
             callbacks,
+            oauth,
             public_url,
             keyring,
             vault,
@@ -203,7 +210,7 @@ impl Deref for Api {
 }
 
 /// The API as it is served. `door` has the routes of the doors (message create), which have their
-/// own state.
-pub fn router(api: Api, door: OpenApiRouter) -> Router {
-    edge::guarded(openapi::assemble(door, api))
+/// own state, and `browsers` those where people come.
+pub fn router(api: Api, door: OpenApiRouter, browsers: Router) -> Router {
+    edge::guarded(openapi::assemble(door, api).merge(browsers))
 }

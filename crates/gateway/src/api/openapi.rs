@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::{
     Api, application, attempt, attempted, audit, callback, endpoint, environment,
     error::{ErrorOut, InvalidOut},
-    event_type, explain, health, message, not_implemented, portal, quota,
+    event_type, explain, health, message, not_implemented, oauth, portal, quota,
     reply::{render, rendered},
     source, statistics, task, usage,
 };
@@ -43,6 +43,9 @@ const SCHEME: &str = "bearer";
         (name = "Message Attempt", description = "How each request to an endpoint went"),
         (name = "Callback", description = "A URL that is handed out, and the answer it waits for"),
         (name = "Callback Request", description = "What arrived at a callback"),
+        (name = "OAuth Client", description = "A registration at a provider"),
+        (name = "Authorization", description = "A person who is asked to connect an account"),
+        (name = "Connection", description = "What was granted, and tokens that stay fresh"),
         (name = "Statistics", description = "What applications use"),
         (name = "Background Task", description = "What takes longer than a request may"),
         (name = "Authentication", description = "Tokens for the portals of applications"),
@@ -93,6 +96,7 @@ fn documented() -> OpenApiRouter<Api> {
         .merge(portal::routes())
         .merge(source::routes())
         .merge(callback::routes())
+        .merge(oauth::routes())
         .merge(environment::routes())
         .merge(audit::routes())
         .merge(health::routes())

@@ -25,6 +25,7 @@ use crate::{
     deliver::{self, Engine, Services},
     http, keyring,
     log::{Lanes, Log, Pressure},
+    oauth::{self, Oauth},
     outbound::{self, Connector, Guard, Hosts, Ports, Tls},
     quota::Quotas,
     receive::{self, Catalog, Directory},
@@ -54,6 +55,7 @@ pub(super) struct Assembled {
     pub(super) quotas: Arc<Quotas>,
     pub(super) callbacks: Callbacks,
     pub(super) errands: Errands,
+    oauth: Oauth,
     services: Arc<Services>,
     door: Door,
     sources: receive::Door,
@@ -146,13 +148,27 @@ pub(super) async fn assemble(
         lanes: Arc::clone(&lanes),
         world: world.clone(),
         keyring: Arc::clone(&keyring),
-        keys: url_keys,
+        keys: url_keys.clone(),
         public_url: public_url.clone(),
         retention: config.retention(),
         // Checked when the configuration was read.
         targets: targets.iter().filter_map(|text| Target::parse(text).ok()).collect(),
     });
     let errands = Errands::new(callbacks.clone(), Arc::clone(&services.connector));
+    let oauth = Oauth::new(oauth::Parts {
+        store: Arc::clone(&store),
+        lanes: Arc::clone(&lanes),
+        world: world.clone(),
+        keyring: Arc::clone(&keyring),
+        keys: url_keys,
+        connector: Arc::clone(&services.connector),
+        providers: Arc::new(|id| ringback_builtin::oauth(id)?.parsed()),
+        public_url: public_url.clone(),
+        targets: targets.iter().filter_map(|text| Target::parse(text).ok()).collect(),
+        retention: config.retention(),
+        require_https: rules.target.require_https,
+        settings: config.oauth.clone(),
+    });
     let sources = receive::Door::new(receive::Parts {
         log: Log::new(Arc::clone(&store), Arc::clone(&lanes)),
         store: Arc::clone(&store),
@@ -197,6 +213,7 @@ pub(super) async fn assemble(
         directory,
         sources: sources.clone(),
         callbacks: callbacks.clone(),
+        oauth: oauth.clone(),
         public_url,
         quotas: Arc::clone(&quotas),
         rules,
@@ -216,6 +233,7 @@ pub(super) async fn assemble(
         quotas,
         callbacks,
         errands,
+        oauth,
         services,
         door,
         sources,
@@ -317,9 +335,10 @@ impl Assembled {
         shared: Handle,
         phase: watch::Receiver<Phase>,
     ) -> io::Result<(Vec<Running>, Dealt)> {
-        let Assembled { services, door, sources, callback_door, api, engine, .. } = self.clone();
+        let Assembled { services, door, sources, callback_door, api, engine, oauth, .. } =
+            self.clone();
         let Assembled { metrics, world, .. } = self;
-        let router = api::router(api, crate::send::routes(door.clone()));
+        let router = api::router(api, crate::send::routes(door.clone()), oauth::routes(oauth));
         let mut running = Vec::new();
         let mut mailboxes = Vec::new();
         let connections = config.limits.connections.div_ceil(engine.mailboxes().len());

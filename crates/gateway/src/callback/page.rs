@@ -130,7 +130,7 @@ fn choice(content_type: Option<&str>, body: &[u8]) -> Option<String> {
 }
 
 /// Whether a browser only prepares for somebody who may come.
-pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
+pub(crate) fn is_prefetch(headers: &HeaderMap) -> bool {
     ["sec-purpose", "purpose", "x-moz", "x-purpose"].iter().any(|name| {
         let value = headers.get(*name).map(|value| value.as_bytes().to_ascii_lowercase());
         value.is_some_and(|value| {
@@ -149,7 +149,8 @@ fn button(main: &mut String, value: &str, label: &str) {
     );
 }
 
-fn html(title: &str, main: &str) -> Response {
+/// A page with this title and these contents, which are HTML.
+pub(crate) fn html(title: &str, main: &str) -> Response {
     let text = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\

@@ -27,7 +27,7 @@ const GUARDS: [(HeaderName, &str); 5] = [
 const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// With the headers that every answer has.
-pub(super) fn guarded(mut response: Response) -> Response {
+pub(crate) fn guarded(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in GUARDS {
         headers.insert(name, HeaderValue::from_static(value));

@@ -28,7 +28,7 @@ pub use file::{File, ReadError};
 pub use layers::Origin;
 pub use secret::{Secret, SecretKey, UrlKeys};
 pub use sections::{
-    Callback, Config, Delivery, Limits, Log, LogFormat, Quota, Retention, Secrets, Store,
+    Callback, Config, Delivery, Limits, Log, LogFormat, Oauth, Quota, Retention, Secrets, Store,
 };
 pub use value::{HostPort, Ports};
 

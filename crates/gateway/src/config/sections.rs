@@ -43,6 +43,8 @@ settings! {
         secrets: Secrets;
         /// Callback URLs.
         callback: Callback;
+        /// Accounts elsewhere that applications connect.
+        oauth: Oauth;
         /// What is logged.
         log: Log;
         /// Where everything is kept.
@@ -203,6 +205,18 @@ settings! {
         /// Requests a second from one address to all URLs; more are answered 429. Behind a proxy
         /// all come from its address. Default 1000.
         requests_per_address: u32 = 1_000, between(1, 10_000_000);
+    }
+}
+
+settings! {
+    /// Accounts elsewhere that applications connect: how their tokens stay fresh.
+    pub struct Oauth in "oauth" {
+        /// An access token is refreshed this long before it ends, in seconds; of one that lives
+        /// shortly, the last quarter of its life. Default 60.
+        refresh_before: Duration = secs(60), between(Duration::ZERO, secs(3_600));
+        /// How long other processes wait for one that refreshes and says nothing, in seconds, before
+        /// they take over. Default 30.
+        refresh_lease: Duration = secs(30), between(secs(1), secs(600));
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     api::Origin,
     callback,
     core::{Mailbox, Phase},
-    receive,
+    oauth, receive,
     seam::Entropy,
     send::{self, OnCore},
     telemetry::{metrics::Metrics, trace::TraceContext},
@@ -159,6 +159,10 @@ async fn respond(front: &Rc<Front>, peer: SocketAddr, request: Request<Incoming>
     if let Some(route) = callback::route(&request) {
         return Box::pin(called_back(Rc::clone(front), route, peer, request)).await;
     }
+    if request.uri().path().starts_with(oauth::PREFIX) {
+        // What stands in its path is a secret: it is in no span.
+        return Box::pin(oauth_door(front, request)).await;
+    }
     let Some(application) = send::route(&request).map(str::to_owned) else {
         // Boxed, so that the hot route does not carry its state around.
         return Box::pin(shared(front, peer, request)).await;
@@ -171,6 +175,16 @@ async fn respond(front: &Rc<Front>, peer: SocketAddr, request: Request<Incoming>
     match span {
         Some(span) => Box::pin(accept.instrument(span)).await,
         None => accept.await,
+    }
+}
+
+/// A browser begins a flow, or comes back. It is carried through: a code comes once.
+async fn oauth_door(front: &Front, request: Request<Incoming>) -> Response {
+    let answer = front.api.clone().oneshot(request.map(Body::new));
+    match front.shared.spawn(answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => failed(),
     }
 }
 

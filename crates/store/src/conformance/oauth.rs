@@ -56,7 +56,7 @@ async fn new_client(bench: &Bench<'_>, scope: Scope) -> Client {
 
 async fn client(bench: &Bench<'_>, scope: Scope) -> Client {
     let client = new_client(bench, scope).await;
-    bench.store.create_oauth_client(client.clone()).await.unwrap();
+    bench.store.create_oauth_client(client.clone(), None).await.unwrap();
     client
 }
 
@@ -87,7 +87,7 @@ fn new_flow(bench: &Bench<'_>, client: &Client) -> Authorization {
 
 async fn flow(bench: &Bench<'_>, client: &Client) -> Authorization {
     let flow = new_flow(bench, client);
-    bench.store.create_authorization(flow.clone()).await.unwrap();
+    bench.store.create_authorization(flow.clone(), None).await.unwrap();
     flow
 }
 
@@ -119,7 +119,7 @@ fn new_connection(bench: &Bench<'_>, client: &Client) -> Connection {
 
 async fn connected(bench: &Bench<'_>, client: &Client) -> Connection {
     let connection = new_connection(bench, client);
-    bench.store.create_connection(connection.clone(), keeping(bench)).await.unwrap();
+    bench.store.create_connection(connection.clone(), None, keeping(bench)).await.unwrap();
     connection
 }
 
@@ -220,7 +220,7 @@ pub(super) async fn clients_are_kept(mut bench: Bench<'_>) {
         sealed: Some(b"\0\xff".to_vec()),
         ..new_client(&bench, scope).await
     };
-    bench.store.create_oauth_client(full.clone()).await.unwrap();
+    bench.store.create_oauth_client(full.clone(), None).await.unwrap();
     let plain = client(&bench, other).await;
     bench.reopen().await;
     let store = &bench.store;
@@ -232,12 +232,12 @@ pub(super) async fn clients_are_kept(mut bench: Bench<'_>) {
     let elsewhere = bench.other_environment().await;
     let missing = ReadError::NotFound("oauth client");
     assert_eq!(store.oauth_client(elsewhere, full.id).await, Err(missing));
-    let again = store.create_oauth_client(full.clone()).await;
+    let again = store.create_oauth_client(full.clone(), None).await;
     assert_eq!(again, Err(WriteError::Conflict("oauth client id")));
     let nobodys = Scope { application: 1, ..scope };
     let lost = Client { scope: nobodys, id: id(&bench, OauthClientId), ..full.clone() };
     assert_eq!(
-        store.create_oauth_client(lost).await,
+        store.create_oauth_client(lost, None).await,
         Err(WriteError::NotFound("application"))
     );
 
@@ -322,7 +322,7 @@ pub(super) async fn authorizations_are_kept(mut bench: Bench<'_>) {
         metadata: [("k".to_owned(), "v".to_owned())].into(),
         ..new_flow(&bench, &ours)
     };
-    bench.store.create_authorization(full.clone()).await.unwrap();
+    bench.store.create_authorization(full.clone(), None).await.unwrap();
     bench.reopen().await;
     assert_eq!(read(&bench, full.id, NOW).await, full);
     assert_eq!(bench.store.authorization_by_id(full.id).await, Ok(Some(full.clone())));
@@ -332,7 +332,7 @@ pub(super) async fn authorizations_are_kept(mut bench: Bench<'_>) {
     let read = bench.store.authorization(elsewhere, full.id, NOW).await;
     assert_eq!(read, Err(ReadError::NotFound("authorization")));
 
-    let again = bench.store.create_authorization(full.clone()).await;
+    let again = bench.store.create_authorization(full.clone(), None).await;
     assert_eq!(again, Err(WriteError::Conflict("authorization id")));
     let new = new_flow(&bench, &ours);
     let nobody = ConnectionId(Id { nonce: 1, ..connection.id.0 });
@@ -342,7 +342,7 @@ pub(super) async fn authorizations_are_kept(mut bench: Bench<'_>) {
         (Authorization { connection: Some(nobody), ..new.clone() }, "connection"),
         (Authorization { connection: Some(connection.id), ..new_flow(&bench, &theirs) }, "connection"),
     ] {
-        let told = bench.store.create_authorization(refused).await;
+        let told = bench.store.create_authorization(refused, None).await;
         assert_eq!(told, Err(WriteError::NotFound(what)));
     }
     assert_eq!(bench.store.authorization_by_id(new.id).await, Ok(None));
@@ -473,7 +473,7 @@ pub(super) async fn an_authorization_renews_a_connection(bench: Bench<'_>) {
     acted(&bench, connection.id, broken, at(1)).await;
     let again = async || {
         let flow = Authorization { connection: Some(connection.id), ..new_flow(&bench, &client) };
-        bench.store.create_authorization(flow.clone()).await.unwrap();
+        bench.store.create_authorization(flow.clone(), None).await.unwrap();
         stepped(&bench, flow.id, returns(), at(1)).await;
         stepped(&bench, flow.id, confirms(), at(2)).await.authorization
     };
@@ -554,7 +554,7 @@ pub(super) async fn authorizations_are_filtered(bench: Bench<'_>) {
     for (index, of) in [0, 0, 1, 2].into_iter().enumerate() {
         let user_ref = if index % 2 == 0 { "even" } else { "odd" }.to_owned();
         let new = Authorization { user_ref, ..new_flow(&bench, &clients[of]) };
-        bench.store.create_authorization(new.clone()).await.unwrap();
+        bench.store.create_authorization(new.clone(), None).await.unwrap();
         ids.push(new.id);
     }
     stepped(&bench, ids[1], returns(), at(1)).await;
@@ -616,7 +616,7 @@ pub(super) async fn a_page_of_authorizations_looks_at_a_bounded_number(bench: Be
     let mut creating = JoinSet::new();
     for _ in 0..LOOK {
         let (store, flow) = (Arc::clone(&bench.store), new_flow(&bench, &client));
-        creating.spawn(async move { store.create_authorization(flow).await.unwrap() });
+        creating.spawn(async move { store.create_authorization(flow, None).await.unwrap() });
     }
     creating.join_all().await;
     let mut query = AuthorizationQuery {
@@ -664,19 +664,19 @@ pub(super) async fn connections_are_kept(mut bench: Bench<'_>) {
         refreshed_at: at(2),
         ..new_connection(&bench, &ours)
     };
-    let told_of = bench.store.create_connection(full.clone(), keeping(&bench)).await.unwrap();
+    let told_of = bench.store.create_connection(full.clone(), None, keeping(&bench)).await.unwrap();
     assert_eq!(told_of.len(), 1);
     bench.reopen().await;
     assert_eq!(kept(&bench, full.id).await, full);
     assert_eq!(told(&bench, scope).await, [("connection.created".to_owned(), full.id.to_string())]);
-    let again = bench.store.create_connection(full.clone(), keeping(&bench)).await;
+    let again = bench.store.create_connection(full.clone(), None, keeping(&bench)).await;
     assert_eq!(again, Err(WriteError::Conflict("connection id")));
     let new = new_connection(&bench, &ours);
     for (refused, what) in [
         (Connection { scope: Scope { application: 1, ..scope }, ..new.clone() }, "application"),
         (Connection { client: theirs.id, ..new.clone() }, "oauth client"),
     ] {
-        let told = bench.store.create_connection(refused, keeping(&bench)).await;
+        let told = bench.store.create_connection(refused, None, keeping(&bench)).await;
         assert_eq!(told, Err(WriteError::NotFound(what)));
     }
 
@@ -779,7 +779,7 @@ pub(super) async fn what_is_refreshed_replaces_what_it_was_made_from(mut bench: 
 pub(super) async fn connections_are_filtered(bench: Bench<'_>) {
     let (scope, other) = (bench.application("one").await, bench.application("two").await);
     let away = Client { provider: "away".to_owned(), ..new_client(&bench, scope).await };
-    bench.store.create_oauth_client(away.clone()).await.unwrap();
+    bench.store.create_oauth_client(away.clone(), None).await.unwrap();
     let clients = [client(&bench, scope).await, away, client(&bench, other).await];
     let mut ids = Vec::new();
     for (index, of) in [0, 0, 1, 2].into_iter().enumerate() {
@@ -789,7 +789,7 @@ pub(super) async fn connections_are_filtered(bench: Bench<'_>) {
         if index >= 2 {
             new.metadata = [("plan\0".to_owned(), format!("p{index}"))].into();
         }
-        bench.store.create_connection(new.clone(), keeping(&bench)).await.unwrap();
+        bench.store.create_connection(new.clone(), None, keeping(&bench)).await.unwrap();
         ids.push(new.id);
     }
     let revoke = connection::Act::Revoke { reason: "application".to_owned() };
@@ -849,9 +849,9 @@ pub(super) async fn connections_end_with_their_application(bench: Bench<'_>) {
     let new = new_connection(&bench, &ours);
     let refused = store.step_authorization(completing(&bench, gone.0.id, new.clone())).await;
     assert_eq!(refused, Err(WriteError::NotFound("application")));
-    let refused = store.create_connection(new, keeping(&bench)).await;
+    let refused = store.create_connection(new, None, keeping(&bench)).await;
     assert_eq!(refused, Err(WriteError::NotFound("application")));
-    let refused = store.create_authorization(new_flow(&bench, &ours)).await;
+    let refused = store.create_authorization(new_flow(&bench, &ours), None).await;
     assert_eq!(refused, Err(WriteError::NotFound("application")));
     assert_eq!(store.oauth_client(bench.environment, theirs.id).await, Ok(theirs));
     assert_eq!(read(&bench, left.0.id, at(6)).await, left.0);
@@ -876,7 +876,7 @@ pub(super) async fn whatever_happens_follows_the_rules(mut bench: Bench<'_>) {
     let (mut flows, mut connections) = (HashMap::new(), HashMap::new());
     for _ in 0..EACH {
         let flow = Authorization { deadline: at(1 + random(20)), ..new_flow(&bench, &client) };
-        bench.store.create_authorization(flow.clone()).await.unwrap();
+        bench.store.create_authorization(flow.clone(), None).await.unwrap();
         flows.insert(flow.id, flow);
         let connection = connected(&bench, &client).await;
         connections.insert(connection.id, connection);

@@ -12,12 +12,12 @@ use ringback_domain::{
 use tokio_postgres::{Error, Row};
 
 use super::{
-    Postgres, append,
+    Postgres, answer, append,
     fault::Stop,
     transaction::{Parameter, Transaction, boolean, bytea, int8, text},
 };
 use crate::{
-    Append, AuthorizationQuery, AuthorizationStep, AuthorizationStepped, BoxFuture,
+    Answer, Append, AuthorizationQuery, AuthorizationStep, AuthorizationStepped, BoxFuture,
     ConnectionQuery, ConnectionStep, ConnectionStepped, Connections, Found, Keeping, Listed,
     Notified, OauthClientQuery, Page, ReadError, Unavailable, WriteError,
     connection::{
@@ -32,11 +32,16 @@ use crate::{
 const BOUND: i64 = 100;
 
 impl Connections for Postgres {
-    fn create_oauth_client(&self, client: Client) -> BoxFuture<'_, Result<(), WriteError>> {
+    fn create_oauth_client(
+        &self,
+        client: Client,
+        answer: Option<Answer>,
+    ) -> BoxFuture<'_, Result<(), WriteError>> {
         self.change(move |transaction| {
             Box::pin(async move {
                 hold_application(transaction, client.scope).await?;
-                insert(transaction, &client).await
+                insert(transaction, &client).await?;
+                answer::keep(transaction, client.created_at, answer.as_ref()).await
             })
         })
     }
@@ -103,6 +108,7 @@ impl Connections for Postgres {
     fn create_authorization(
         &self,
         authorization: Authorization,
+        answer: Option<Answer>,
     ) -> BoxFuture<'_, Result<(), WriteError>> {
         self.change(move |transaction| {
             Box::pin(async move {
@@ -113,7 +119,8 @@ impl Connections for Postgres {
                         .filter(|granted| granted.client == authorization.client)
                         .ok_or(missing::<Connection>())?;
                 }
-                insert(transaction, &authorization).await
+                insert(transaction, &authorization).await?;
+                answer::keep(transaction, authorization.created_at, answer.as_ref()).await
             })
         })
     }
@@ -178,6 +185,7 @@ impl Connections for Postgres {
     fn create_connection(
         &self,
         connection: Connection,
+        answer: Option<Answer>,
         keeping: Keeping,
     ) -> BoxFuture<'_, Result<Vec<Notified>, WriteError>> {
         self.change(move |transaction| {
@@ -185,6 +193,7 @@ impl Connections for Postgres {
                 hold_owner(transaction, connection.scope, connection.client).await?;
                 insert(transaction, &connection).await?;
                 let created = connection.created_at;
+                answer::keep(transaction, created, answer.as_ref()).await?;
                 let message = crate::connection::message(&connection, None, keeping, created);
                 Ok(tell(transaction, Some(message)).await?)
             })

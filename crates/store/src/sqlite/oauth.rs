@@ -11,9 +11,9 @@ use rusqlite::{
     types::{Null, ToSqlOutput},
 };
 
-use super::{Sqlite, append, application, fault::Stop, rows, writer::Transaction};
+use super::{Sqlite, answer, append, application, fault::Stop, rows, writer::Transaction};
 use crate::{
-    Append, AuthorizationQuery, AuthorizationStep, AuthorizationStepped, BoxFuture,
+    Answer, Append, AuthorizationQuery, AuthorizationStep, AuthorizationStepped, BoxFuture,
     ConnectionQuery, ConnectionStep, ConnectionStepped, Connections, Found, Keeping, Listed,
     Notified, OauthClientQuery, Page, ReadError, Unavailable, WriteError,
     connection::{
@@ -28,10 +28,15 @@ use crate::{
 const BOUND: i64 = 250;
 
 impl Connections for Sqlite {
-    fn create_oauth_client(&self, client: Client) -> BoxFuture<'_, Result<(), WriteError>> {
+    fn create_oauth_client(
+        &self,
+        client: Client,
+        answer: Option<Answer>,
+    ) -> BoxFuture<'_, Result<(), WriteError>> {
         self.change(move |transaction| {
             application::check_scope(transaction.connection, client.scope)?;
-            insert(transaction.connection, &client)
+            insert(transaction.connection, &client)?;
+            answer::keep(transaction, client.created_at, answer.as_ref())
         })
     }
 
@@ -93,6 +98,7 @@ impl Connections for Sqlite {
     fn create_authorization(
         &self,
         authorization: Authorization,
+        answer: Option<Answer>,
     ) -> BoxFuture<'_, Result<(), WriteError>> {
         self.change(move |transaction| {
             let connection = transaction.connection;
@@ -102,7 +108,8 @@ impl Connections for Sqlite {
                     .filter(|granted| granted.client == authorization.client)
                     .ok_or(missing::<Grant>())?;
             }
-            insert(connection, &authorization)
+            insert(connection, &authorization)?;
+            answer::keep(transaction, authorization.created_at, answer.as_ref())
         })
     }
 
@@ -158,12 +165,14 @@ impl Connections for Sqlite {
     fn create_connection(
         &self,
         connection: Grant,
+        answer: Option<Answer>,
         keeping: Keeping,
     ) -> BoxFuture<'_, Result<Vec<Notified>, WriteError>> {
         self.change(move |transaction| {
             check_owner(transaction.connection, connection.scope, connection.client)?;
             insert(transaction.connection, &connection)?;
             let created = connection.created_at;
+            answer::keep(transaction, created, answer.as_ref())?;
             let message = crate::connection::message(&connection, None, keeping, created);
             Ok(tell(transaction, Some(&message))?)
         })

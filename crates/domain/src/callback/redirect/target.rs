@@ -45,7 +45,11 @@ impl Target {
     pub fn parse(text: &str) -> Result<Target, NotATarget> {
         let url = Url::parse(text).ok().filter(|_| text.len() <= LENGTH).ok_or(NotATarget::Url)?;
         // What is written otherwise than it is read could be read otherwise by another reader.
-        if url.as_str() != text || !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        let is_page = matches!(url.scheme(), "http" | "https") && url.has_host();
+        // A program's own scheme is the name of a domain of its makers, turned around (RFC 8252,
+        // section 7.1): no browser has one with a dot.
+        let is_program = url.scheme().contains('.') && !url.has_host();
+        if url.as_str() != text || !(is_page || is_program) {
             return Err(NotATarget::Url);
         }
         if !url.username().is_empty() || url.password().is_some() {
@@ -69,6 +73,26 @@ impl Target {
             Some(target) => Ok(target),
             None => Target::parse(text).and(Err(NotATarget::NotListed)),
         }
+    }
+
+    /// Whether `text` is listed. A program listens on whichever port of its own machine is free, so
+    /// what is listed as `http://127.0.0.1/path` or `http://[::1]/path` is so with any port
+    /// (RFC 8252, section 7.3).
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub fn listed(text: &str, listed: &[Target]) -> Result<(), NotATarget> {
+        let Err(not) = Target::of(text, listed) else { return Ok(()) };
+        let portless = |text: &str| {
+            let mut url = Url::parse(text).ok().filter(|url| url.as_str() == text)?;
+            let is_loopback = matches!(url.host_str(), Some("127.0.0.1" | "[::1]"));
+            (url.scheme() == "http" && is_loopback).then_some(())?;
+            url.set_port(None).ok()?;
+            Some(url.to_string())
+        };
+        let is_listed =
+            portless(text).is_some_and(|text| listed.iter().any(|target| target.0 == text));
+        if is_listed && Target::parse(text).is_ok() { Ok(()) } else { Err(not) }
     }
 
     /// As it is written.
@@ -95,6 +119,38 @@ mod tests {
             let listed = [Target::parse(text).unwrap()];
             assert_eq!(Target::of(text, &listed).unwrap().as_str(), text);
         }
+    }
+
+    /// RFC 8252, sections 7.1 and 7.3: programs come back to a port of their own machine, or by a scheme
+    /// of their own.
+    #[test]
+    fn programs_are_targets() {
+        let listed = ["http://127.0.0.1/done", "http://[::1]/done", "com.example.app:/done"]
+            .map(|text| Target::parse(text).unwrap());
+        for text in [
+            "http://127.0.0.1/done",
+            "http://127.0.0.1:51004/done",
+            "http://[::1]:8000/done",
+            "com.example.app:/done",
+        ] {
+            assert_eq!(Target::listed(text, &listed), Ok(()), "{text}");
+        }
+        for text in [
+            "http://127.0.0.1:51004/other",
+            "https://127.0.0.1:51004/done",
+            "http://127.0.0.2:51004/done",
+            "http://localhost:51004/done",
+            "http://127.0.0.1:51004@evil.example/done",
+            "http://127.0.0.1:51004/done#x",
+            "http://127.1:51004/done",
+            "com.example.app:/other",
+            "com.example.evil:/done",
+            "javascript:alert(1)",
+            "file:///done",
+        ] {
+            assert!(Target::listed(text, &listed).is_err(), "{text}");
+        }
+        assert!(Target::parse("javascript:alert(1)").is_err());
     }
 
     /// Ways to write another place as if it were a listed one: none is listed, and none is a target

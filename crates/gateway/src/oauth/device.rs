@@ -1,0 +1,171 @@
+//! Connections without a browser at hand: a person types a code on another device (RFC 8628).
+
+use std::time::Duration;
+
+use ringback_domain::{
+    id::{AuthorizationId, Key},
+    oauth::{
+        Authorization,
+        authorization::{Act, Flow, Stage},
+        device::{self, Device, Poll},
+        provider::For as What,
+        token::{self, Grant as Asked},
+    },
+    seal::Context,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{Confirmed, Oauth, Registration, Trouble};
+
+/// What the device's code is sealed as.
+const PURPOSE: &str = "authorization-device";
+/// Flows whose last question is remembered.
+const MOST: usize = 10_000;
+
+/// A device flow that was begun, and what the person has to do.
+pub struct Begun {
+    /// What the person types.
+    pub user_code: String,
+    /// Where.
+    pub verification_uri: String,
+    /// The same with the code in it, for a picture to scan.
+    pub verification_uri_complete: Option<String>,
+    /// How many seconds lie between two polls.
+    pub interval: u64,
+}
+
+/// What is kept of it.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    device_code: Zeroizing<String>,
+    interval: u64,
+}
+
+impl Oauth {
+    /// Begins a flow on another device. `flow` is not kept yet; what is to be kept is put into it.
+    ///
+    /// # Errors
+    /// Why the provider gives no codes.
+    pub async fn begin(&self, flow: &mut Authorization) -> Result<Begun, Trouble> {
+        let registration = self.registration_of(flow.client).await?;
+        let endpoint = registration.endpoints.device.clone().ok_or_else(|| {
+            Trouble::Misconfigured("the provider has no flow for devices".to_owned())
+        })?;
+        let jti = self.jti();
+        let proof = registration.proof(&jti, self.now())?;
+        let scope = registration.scope(&flow.scopes);
+        let scope = Some(scope.as_str()).filter(|scope| !scope.is_empty());
+        let quirks = registration.provider.quirks(&registration.endpoints, What::Other);
+        let heard = self.ask(device::ask(&endpoint, &proof.auth(), scope, &quirks)).await?;
+        let answer = device::answer(heard.status, heard.content_type.as_deref(), &heard.body)?;
+        let Device { device_code, user_code, verification_uri, .. } = answer;
+        let kept = Kept { device_code, interval: answer.interval };
+        flow.deadline = self.now() + Duration::from_secs(answer.expires_in);
+        flow.sealed = Some(self.seal_device(flow, &kept)?);
+        Ok(Begun {
+            user_code,
+            verification_uri,
+            verification_uri_complete: answer.verification_uri_complete,
+            interval: answer.interval,
+        })
+    }
+
+    /// Asks whether the person has done it.
+    ///
+    /// # Errors
+    /// [`Trouble::Pending`] with the seconds to wait until the next question; what the provider said
+    /// ends the flow.
+    pub async fn poll(&self, environment: Key, id: AuthorizationId) -> Result<Confirmed, Trouble> {
+        let now = self.now();
+        let flow = self.parts().store.authorization(environment, id, now).await?;
+        if flow.flow != Flow::Device {
+            let what = "only a flow on another device is polled".to_owned();
+            return Err(Trouble::Misconfigured(what));
+        }
+        if flow.stage != Stage::Pending {
+            return Err(Trouble::Stage(flow.stage.name()));
+        }
+        let kept = self.open_device(&flow)?;
+        if let Some(wait) = self.too_soon(&flow, kept.interval, now) {
+            return Err(Trouble::Pending(wait));
+        }
+        let registration = self.registration_of(flow.client).await?;
+        let asked = Asked::Device { device_code: &kept.device_code };
+        let Registration { provider, endpoints, .. } = &registration;
+        let quirks = provider.quirks(endpoints, What::Other);
+        let jti = self.jti();
+        let proof = registration.proof(&jti, now)?;
+        let ask = token::ask(&endpoints.token, &proof.auth(), &asked, &quirks);
+        let heard = self.ask(ask).await?;
+        let answer = provider.tokens(heard.status, heard.content_type.as_deref(), &heard.body);
+        let interval = Duration::from_secs(kept.interval);
+        let trouble = match device::poll(answer, interval) {
+            Poll::Granted(tokens) => {
+                let fetched = self.fetched(&flow, &registration, tokens, &[]).await?;
+                return self.complete(&flow, &registration, fetched).await;
+            }
+            Poll::Pending(wait) => {
+                // It may have asked for more patience.
+                self.asked_at(&flow, now + wait.saturating_sub(interval));
+                return Err(Trouble::Pending(wait.as_secs()));
+            }
+            Poll::Denied => refused("access_denied"),
+            Poll::Expired => refused("expired_token"),
+            Poll::Failed(error) => Trouble::from(error),
+        };
+        if !matches!(trouble, Trouble::Away(_)) {
+            self.step(&flow, Act::Fail { reason: trouble.word() }, now).await?;
+        }
+        Err(trouble)
+    }
+
+    /// The seconds to wait, if somebody asks sooner than the provider allows.
+    fn too_soon(&self, flow: &Authorization, interval: u64, now: Timestamp) -> Option<u64> {
+        let mut polled = self.polled();
+        if let Some(last) = polled.get(&flow.id.key()) {
+            let wait = (*last + Duration::from_secs(interval)).since(now);
+            if !wait.is_zero() {
+                return Some(wait.as_secs() + 1);
+            }
+        }
+        if polled.len() >= MOST {
+            polled.clear();
+        }
+        polled.insert(flow.id.key(), now);
+        None
+    }
+
+    fn asked_at(&self, flow: &Authorization, at: Timestamp) {
+        self.polled().insert(flow.id.key(), at);
+    }
+
+    fn polled(&self) -> std::sync::MutexGuard<'_, std::collections::HashMap<Key, Timestamp>> {
+        self.0.polled.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn seal_device(&self, flow: &Authorization, kept: &Kept) -> Result<Vec<u8>, Trouble> {
+        let text = serde_json::to_vec(kept).map(Zeroizing::new);
+        let text = text.map_err(|error| Trouble::internal("a code cannot be kept", error))?;
+        let random = self.parts().world.entropy.bytes();
+        let sealed = self.parts().keyring.seal(random, &place(flow), &text);
+        sealed.map_err(|error| Trouble::internal("a code cannot be sealed", error))
+    }
+
+    fn open_device(&self, flow: &Authorization) -> Result<Kept, Trouble> {
+        let sealed = flow.sealed.as_deref().ok_or(Trouble::Internal)?;
+        let opened = self.parts().keyring.open(&place(flow), sealed);
+        let opened = opened.map_err(|error| Trouble::internal("a code cannot be opened", error))?;
+        serde_json::from_slice(&opened)
+            .map_err(|error| Trouble::internal("a device's code is no longer read", error))
+    }
+}
+
+fn refused(error: &str) -> Trouble {
+    Trouble::Refused { error: error.to_owned(), description: None }
+}
+
+fn place(flow: &Authorization) -> Context<'static> {
+    Context { environment: flow.scope.environment, owner: flow.id.key(), purpose: PURPOSE }
+}
