@@ -130,9 +130,7 @@ impl<T: Described> BuiltIn<T> {
 #[cfg(test)]
 mod tests {
     use ringback_domain::{
-        callback::redirect::Verifier,
-        oauth::provider::example::Part,
-        time::Timestamp,
+        callback::redirect::Verifier, oauth::provider::example::Part, time::Timestamp,
     };
 
     use super::*;

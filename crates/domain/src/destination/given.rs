@@ -111,8 +111,7 @@ pub(crate) fn complete(
             },
         }
     }
-    for name in supplied.keys().filter(|name| declared.iter().all(|it| it.name != **name))
-    {
+    for name in supplied.keys().filter(|name| declared.iter().all(|it| it.name != **name)) {
         say(name, format!("{whose} knows no such setting"));
     }
     complete

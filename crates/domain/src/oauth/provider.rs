@@ -5,11 +5,15 @@
 //! stands for every tenant, shop or installation. [`Provider::resolve`] fills them, and lets no setting
 //! name another host than the file does.
 
-mod call;
-mod check;
 mod endpoints;
 mod requests;
+
+mod call;
+mod check;
 pub mod example;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -19,8 +23,8 @@ use toml::Spanned;
 
 pub use self::call::{Call, Given, Unmade};
 pub use self::endpoints::Endpoints;
-pub use self::requests::{For, Proofs, Who};
 use self::example::Example;
+pub use self::requests::{For, Proofs, Who};
 use super::{ask::Body, field, subscribe::Subscription};
 use crate::{
     callback::redirect::preset::Proof,
@@ -259,6 +263,8 @@ pub struct TokenRules {
     headers: BTreeMap<String, Template>,
     /// Objects of an answer in which the tokens are if it has none itself.
     within: Vec<String>,
+    /// The place of what was granted, if it is not `scope`.
+    scope: Option<String>,
     /// How long an access token lasts, in seconds, where the answer does not say.
     pub lifetime: Option<u64>,
     /// What of the answer is kept beside the tokens: places, none of them a secret.

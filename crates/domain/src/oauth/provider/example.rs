@@ -13,7 +13,9 @@ use url::form_urlencoded;
 use super::{Endpoints, For, Given, Provider, requests::Proofs};
 use crate::{
     oauth::{
-        Ask, pkce,
+        Ask,
+        metadata::Metadata,
+        pkce,
         subscribe::Wanted,
         token::{self, Grant},
     },
@@ -55,6 +57,8 @@ pub struct Example {
     /// Those of the client.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
+    /// What discovery finds.
+    metadata: Option<String>,
     /// What is asked for; without it, what the file says.
     #[serde(default)]
     scopes: Vec<String>,
@@ -152,13 +156,18 @@ impl Example {
     }
 
     fn follow(&self, provider: &Provider, differ: &mut Vec<String>) -> Result<(), String> {
+        let metadata = match (&self.metadata, provider.discovered_from(&self.settings)) {
+            (Some(json), Some(issuer)) => {
+                Some(Metadata::parse(&issuer, json).map_err(|error| error.to_string())?)
+            }
+            _ => None,
+        };
         let endpoints = provider
-            .resolve(&self.settings, None)
+            .resolve(&self.settings, metadata.as_ref())
             .map_err(|problems| format!("it cannot be resolved: {}", problems[0]))?;
         let settings = provider.settings(&self.settings).unwrap_or_default();
         let kept = self.kept.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let given =
-            Given::new(&settings).client(made_up::CLIENT, Some(made_up::SECRET)).kept(kept);
+        let given = Given::new(&settings).client(made_up::CLIENT, Some(made_up::SECRET)).kept(kept);
         self.asking(provider, &endpoints, &given, differ)?;
         self.answering(provider, differ);
         if let Some(query) = &self.callback {
@@ -196,8 +205,7 @@ impl Example {
             .with(made_up::CLIENT, Some(made_up::SECRET))
             .ok_or("its clients have no secret")?;
         let verifier = endpoints.pkce.then_some(made_up::VERIFIER);
-        let code =
-            Grant::Code { code: made_up::CODE, redirect_uri: made_up::REDIRECT, verifier };
+        let code = Grant::Code { code: made_up::CODE, redirect_uri: made_up::REDIRECT, verifier };
         let refresh = Grant::Refresh { refresh_token: made_up::REFRESH, scope: None };
         for (place, expected, url, grant, purpose) in [
             ("token", &self.token, &endpoints.token, code, For::Code),
@@ -353,9 +361,8 @@ fn ordered(text: &str) -> (String, Vec<(String, String)>, Vec<String>, Value) {
     let json: Option<Value> = serde_json::from_str(body).ok();
     let form = if json.is_some() { "" } else { body.trim() };
     let place = place.lines().next().unwrap_or_default().to_owned();
-    let query = form_urlencoded::parse(query.as_bytes()).map(|(name, value)| {
-        (format!("query {name}"), value.into_owned())
-    });
+    let query = form_urlencoded::parse(query.as_bytes())
+        .map(|(name, value)| (format!("query {name}"), value.into_owned()));
     let form = form_urlencoded::parse(form.as_bytes()).into_owned();
     let mut fields: Vec<(String, String)> = query.chain(form).collect();
     fields.sort_unstable();

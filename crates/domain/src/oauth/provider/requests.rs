@@ -91,7 +91,8 @@ impl Provider {
 
     /// Whether an ID token comes with these scopes (OpenID Connect Core, section 3.1.2.1).
     pub fn has_id_tokens(&self, scopes: &[String]) -> bool {
-        self.protocol == super::Protocol::Openid && self.scopes(scopes).iter().any(|it| it == "openid")
+        self.protocol == super::Protocol::Openid
+            && self.scopes(scopes).iter().any(|it| it == "openid")
     }
 
     fn scopes<'a>(&'a self, scopes: &'a [String]) -> &'a [String] {
@@ -115,7 +116,8 @@ impl Provider {
         if let Some(Account { from: Said::Token, id, name, .. }) = &self.account {
             keep.extend(std::iter::once(id).chain(name).cloned());
         }
-        TokenQuirks { keep, invalid_grant: self.token.invalid_grant.clone(), ..TokenQuirks::default() }
+        let (scope, invalid_grant) = (self.token.scope.clone(), self.token.invalid_grant.clone());
+        TokenQuirks { keep, scope, invalid_grant, ..TokenQuirks::default() }
     }
 
     /// Reads what its token endpoint answers.
@@ -146,6 +148,7 @@ impl Provider {
         }
         let mut tokens = read?;
         tokens.expires_in = tokens.expires_in.or(self.token.lifetime);
+        tokens.extra.retain(|_, value| !value.is_null());
         Ok(tokens)
     }
 
@@ -210,7 +213,9 @@ impl Provider {
     /// What of that answer is kept.
     pub fn kept_of_account(&self, said: &Value) -> Map<String, Value> {
         let places = self.account.iter().flat_map(|account| &account.keep);
-        places.filter_map(|place| Some((place.clone(), Value::String(found(said, place)?)))).collect()
+        places
+            .filter_map(|place| Some((place.clone(), Value::String(found(said, place)?))))
+            .collect()
     }
 
     /// Whether what the browser brings is signed as the provider signs it. `query` is without `?`, and
@@ -226,4 +231,3 @@ impl Provider {
         given.filling(|values| verify.verify(&Values { request: &request, ..*values }, now))
     }
 }
-
