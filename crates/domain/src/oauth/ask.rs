@@ -77,3 +77,24 @@ pub(super) fn escaped(text: &str) -> String {
     let escaped: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
     escaped.replace('+', "%20").replace("%7E", "~")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_may_be_secret_is_shown() {
+        let ask = Ask::post("https://a.example/t?token=q-secret", Body::Form, &[("a", "b-secret")]);
+        let shown = format!("{:?}", ask.with("authorization", "Bearer h-secret"));
+        assert!(!shown.contains("secret") && shown.contains("https://a.example/t"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_escaped_is_read_back_by_every_reader() {
+        let text = "a b+c%~*-._/?&=#\u{e9}\n";
+        let written = form(&[(text, text)]);
+        assert!(!written.contains('+') && !written.contains(' '), "{written}");
+        let read: Vec<_> = url::form_urlencoded::parse(written.as_bytes()).collect();
+        assert_eq!(read, [(text.into(), text.into())]);
+    }
+}

@@ -117,3 +117,77 @@ pub fn poll(answer: Result<Tokens, TokenError>, interval: Duration) -> Poll {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(value: &Value) -> Result<Device, TokenError> {
+        answer(200, Some("application/json"), value.to_string().as_bytes())
+    }
+
+    fn good() -> Value {
+        json!({"device_code": "d-secret", "user_code": "WDJB-MJHT",
+            "verification_uri": "https://login.example.com/device", "expires_in": 1800})
+    }
+
+    /// RFC 8628, 3.1 and 3.2.
+    #[test]
+    fn rfc8628_3_2_codes_are_asked_for_and_read() {
+        let auth = ClientAuth::None { id: "me" };
+        let asked = ask("https://a.example/d", &auth, Some("repo gist"), &TokenQuirks::default());
+        assert_eq!(asked.body, b"client_id=me&scope=repo%20gist");
+        let device = read(&good()).unwrap();
+        assert_eq!((device.interval, device.expires_in), (5, 1800));
+        assert!(!format!("{device:?}").contains("secret"));
+        let mut google = good();
+        google["verification_url"] = google["verification_uri"].take();
+        google["interval"] = json!("0");
+        let device = read(&google).unwrap();
+        assert_eq!(device.verification_uri, "https://login.example.com/device");
+        assert_eq!(device.interval, 1, "nobody is asked without a pause");
+    }
+
+    #[test]
+    fn rfc8628_3_2_what_is_missing_is_not_made_up() {
+        for (name, value) in [
+            ("device_code", json!(null)),
+            ("user_code", json!("")),
+            ("verification_uri", json!("javascript:alert(1)")),
+            ("verification_uri", json!(null)),
+            ("expires_in", json!(null)),
+        ] {
+            let mut answer = good();
+            answer[name] = value;
+            assert!(matches!(read(&answer), Err(TokenError::Unreadable { .. })), "{answer}");
+        }
+        let mut answer = good();
+        answer["verification_uri_complete"] = json!("data:text/html,x");
+        assert_eq!(read(&answer).unwrap().verification_uri_complete, None);
+    }
+
+    #[test]
+    fn rfc8628_3_5_what_an_answer_means_for_the_next_question() {
+        let seconds = Duration::from_secs;
+        let refused = |word: &str| {
+            let body = json!({ "error": word }).to_string();
+            token::answer(400, None, body.as_bytes(), &TokenQuirks::default())
+        };
+        for (answer, interval, expect) in [
+            (refused("authorization_pending"), 5, Poll::Pending(seconds(5))),
+            (refused("slow_down"), 5, Poll::Pending(seconds(10))),
+            (refused("slow_down"), 10, Poll::Pending(seconds(15))),
+            (Err(TokenError::Unavailable { status: 503 }), 5, Poll::Pending(seconds(10))),
+            (Err(TokenError::Unavailable { status: 503 }), 45, Poll::Pending(seconds(60))),
+            (refused("access_denied"), 5, Poll::Denied),
+            (refused("expired_token"), 5, Poll::Expired),
+        ] {
+            assert_eq!(poll(answer, seconds(interval)), expect);
+        }
+        assert!(matches!(poll(refused("invalid_client"), seconds(5)), Poll::Failed(_)));
+        let granted = token::answer(200, None, br#"{"access_token":"t"}"#, &TokenQuirks::default());
+        assert_eq!(poll(granted.clone(), seconds(5)), Poll::Granted(granted.unwrap()));
+    }
+}

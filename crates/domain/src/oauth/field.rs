@@ -34,6 +34,17 @@ pub(super) fn texts(value: &Value, path: &str) -> Option<Vec<String>> {
     Some(items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect())
 }
 
+/// A text of somebody else's as it can be stored, logged and shown: without control characters, and not
+/// longer than `most` characters. It is not escaped.
+pub(super) fn shown(text: &str, most: usize) -> String {
+    text.chars().filter(|one| !one.is_control()).take(most).collect()
+}
+
+/// The most characters of the word that says what is wrong.
+pub(super) const WORD: usize = 100;
+/// The most characters of what says the same to people.
+pub(super) const DESCRIPTION: usize = 500;
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -95,10 +95,11 @@ impl Metadata {
             .ok()
             .filter(Value::is_object)
             .ok_or(MetadataError::NotAnObject)?;
-        let found = field::text(&document, "issuer").unwrap_or_default();
+        let found = field::text(&document, "issuer");
         // The same byte for byte: no slash more, no other case.
-        if found != issuer {
-            let (expected, found) = (issuer.to_owned(), found.chars().take(200).collect());
+        if found != Some(issuer) {
+            let found = field::shown(found.unwrap_or_default(), field::DESCRIPTION);
+            let expected = issuer.to_owned();
             return Err(MetadataError::IssuerMismatch { expected, found });
         }
         let is_encrypted = issuer.starts_with("https:");
@@ -150,5 +151,130 @@ impl Metadata {
     pub fn supports_pkce(&self) -> Option<bool> {
         let methods = &self.code_challenge_methods;
         (!methods.is_empty()).then(|| methods.iter().any(|method| method == super::pkce::METHOD))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ISSUER: &str = "https://login.example.com";
+
+    fn parse(issuer: &str, document: &Value) -> Result<Metadata, MetadataError> {
+        Metadata::parse(issuer, &document.to_string())
+    }
+
+    fn good() -> Value {
+        json!({
+            "issuer": ISSUER,
+            "authorization_endpoint": "https://login.example.com/authorize?tenant=1",
+            "token_endpoint": "https://tokens.example.com/token",
+            "jwks_uri": "https://login.example.com/keys",
+            "pushed_authorization_request_endpoint": "https://login.example.com/par",
+            "authorization_response_iss_parameter_supported": true,
+            "code_challenge_methods_supported": ["plain", "S256"],
+            "id_token_signing_alg_values_supported": ["none", "RS256", "ES512", "EdDSA"],
+        })
+    }
+
+    /// RFC 8414, 3.1; Discovery, 4.
+    #[test]
+    fn rfc8414_3_1_where_metadata_is() {
+        let both = |openid: &str, oauth: &str| vec![openid.to_owned(), oauth.to_owned()];
+        for (issuer, expect) in [
+            (
+                "https://example.com",
+                both(
+                    "https://example.com/.well-known/openid-configuration",
+                    "https://example.com/.well-known/oauth-authorization-server",
+                ),
+            ),
+            (
+                "https://example.com:8443/issuer1/",
+                both(
+                    "https://example.com:8443/issuer1/.well-known/openid-configuration",
+                    "https://example.com:8443/.well-known/oauth-authorization-server/issuer1",
+                ),
+            ),
+            ("https://example.com/a?b", Vec::new()),
+            ("https://example.com/a#b", Vec::new()),
+            ("mailto:a@example.com", Vec::new()),
+            ("example.com", Vec::new()),
+        ] {
+            assert_eq!(well_known(issuer), expect, "{issuer}");
+        }
+    }
+
+    /// Case 18: RFC 8414, 3.3; Discovery, 4.3.
+    #[test]
+    fn rfc8414_3_3_metadata_is_that_of_the_issuer_that_was_asked() {
+        for (asked, said, expect) in [
+            (ISSUER, json!(ISSUER), true),
+            (ISSUER, json!("https://evil.example"), false),
+            (ISSUER, json!("https://login.example.com/"), false),
+            (ISSUER, json!("https://LOGIN.example.com"), false),
+            ("https://login.example.com/", json!(ISSUER), false),
+            (ISSUER, json!(null), false),
+            (ISSUER, json!([ISSUER]), false),
+            ("", json!(""), false),
+        ] {
+            let mut document = good();
+            document["issuer"] = said.clone();
+            let parsed = parse(asked, &document);
+            assert_eq!(parsed.is_ok(), expect, "{asked} {said}");
+            let is_mismatch = matches!(parsed, Err(MetadataError::IssuerMismatch { .. }));
+            assert_eq!(is_mismatch, !expect, "{asked} {said}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_is_read_and_the_rest_is_as_the_rfc_says() {
+        let metadata = parse(ISSUER, &good()).unwrap();
+        let authorize = metadata.authorization_endpoint.as_deref();
+        assert_eq!(authorize, Some("https://login.example.com/authorize?tenant=1"));
+        assert_eq!(metadata.par_endpoint.as_deref(), Some("https://login.example.com/par"));
+        assert!(metadata.iss_parameter_supported && !metadata.require_par);
+        assert_eq!(metadata.id_token_algorithms, [Algorithm::RS256, Algorithm::EdDSA]);
+        assert_eq!(metadata.token_auth_methods, ["client_secret_basic"]);
+        assert_eq!(metadata.revocation_endpoint, None);
+        for text in ["", "[]", "null", "{"] {
+            assert_eq!(Metadata::parse(ISSUER, text), Err(MetadataError::NotAnObject), "{text}");
+        }
+    }
+
+    #[test]
+    fn rfc8414_2_endpoints_are_as_safe_as_the_issuer() {
+        for (issuer, endpoint, expect) in [
+            (ISSUER, "https://other.example/token", true),
+            (ISSUER, "http://login.example.com/token", false),
+            (ISSUER, "https://login.example.com/token#x", false),
+            (ISSUER, "javascript:alert(1)", false),
+            (ISSUER, "/token", false),
+            ("http://127.0.0.1:4000", "http://127.0.0.1:4000/token", true),
+        ] {
+            let document = json!({"issuer": issuer, "token_endpoint": endpoint});
+            let parsed = parse(issuer, &document);
+            let endpoint_error = Err(MetadataError::Endpoint("token_endpoint"));
+            assert_eq!(parsed.is_ok(), expect, "{endpoint}");
+            assert!(expect || parsed == endpoint_error, "{endpoint}");
+        }
+    }
+
+    /// Case 21: who can do PKCE, does.
+    #[test]
+    fn rfc9700_4_8_2_whether_pkce_can_be_done_is_known() {
+        for (methods, expect) in [
+            (json!(["S256"]), Some(true)),
+            (json!(["plain", "S256"]), Some(true)),
+            (json!(["plain"]), Some(false)),
+            (json!([]), None),
+            (json!(null), None),
+        ] {
+            let mut document = good();
+            document["code_challenge_methods_supported"] = methods.clone();
+            assert_eq!(parse(ISSUER, &document).unwrap().supports_pkce(), expect, "{methods}");
+        }
     }
 }

@@ -105,3 +105,75 @@ pub fn answer(
             .zip(text("registration_access_token").map(Zeroizing::new)),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registration() -> Registration {
+        Registration {
+            client_name: "Shop".to_owned(),
+            redirect_uris: vec!["https://hooks.example.com/oauth/callback/x".to_owned()],
+            token_endpoint_auth_method: "client_secret_basic".to_owned(),
+            grant_types: vec!["authorization_code".to_owned(), "refresh_token".to_owned()],
+            ..Registration::default()
+        }
+    }
+
+    fn read(value: &Value) -> Result<Registered, TokenError> {
+        answer(&registration(), 201, Some("application/json"), value.to_string().as_bytes())
+    }
+
+    #[test]
+    fn rfc7591_3_1_a_client_is_asked_for() {
+        let document = |ask: &Ask| -> Value { serde_json::from_slice(&ask.body).unwrap() };
+        let asked = ask("https://a.example/register", &registration(), None);
+        let expect = json!({
+            "client_name": "Shop",
+            "redirect_uris": ["https://hooks.example.com/oauth/callback/x"],
+            "token_endpoint_auth_method": "client_secret_basic",
+            "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"],
+        });
+        assert_eq!(document(&asked), expect);
+        assert!(asked.headers.iter().all(|(name, _)| name != "authorization"));
+        let more = Registration {
+            scope: Some("openid".to_owned()),
+            jwks: vec![json!({"kty": "OKP"})],
+            ..registration()
+        };
+        let asked = ask("https://a.example/register", &more, Some("initial"));
+        assert_eq!(document(&asked)["jwks"], json!({"keys": [{"kty": "OKP"}]}));
+        assert_eq!(document(&asked)["scope"], "openid");
+        let bearer = ("authorization".to_owned(), "Bearer initial".to_owned());
+        assert!(asked.headers.contains(&bearer));
+    }
+
+    #[test]
+    fn rfc7591_3_2_1_what_was_made_may_differ_but_for_where_it_comes_back() {
+        let uris = registration().redirect_uris;
+        let full = json!({"client_id": "c", "client_secret": "s-secret",
+            "client_secret_expires_at": 1_800_000_000, "redirect_uris": uris,
+            "token_endpoint_auth_method": "client_secret_post",
+            "registration_client_uri": "https://a.example/register/c",
+            "registration_access_token": "m-secret"});
+        let registered = read(&full).unwrap();
+        assert_eq!(registered.client_secret_expires_at, Some(Timestamp(1_800_000_000_000)));
+        let method = registered.token_endpoint_auth_method.as_deref();
+        assert_eq!(method, Some("client_secret_post"));
+        let (place, token) = registered.management.as_ref().unwrap();
+        assert_eq!((&**place, &***token), ("https://a.example/register/c", "m-secret"));
+        assert!(!format!("{registered:?}").contains("secret\""));
+
+        let never = json!({"client_id": "c", "client_secret_expires_at": 0});
+        assert_eq!(read(&never).unwrap().client_secret_expires_at, None);
+        for wrong in [
+            json!({}),
+            json!({"client_id": "c", "redirect_uris": ["https://evil.example/"]}),
+            json!({"client_id": "c", "redirect_uris": []}),
+            json!({"error": "invalid_redirect_uri"}),
+        ] {
+            assert!(read(&wrong).is_err(), "{wrong}");
+        }
+    }
+}

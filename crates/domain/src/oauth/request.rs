@@ -181,3 +181,189 @@ fn with_query(endpoint: &str, params: &[Pair<'_>]) -> String {
     let parts: Vec<String> = kept.chain([form(params)]).collect();
     format!("{address}?{}", parts.join("&"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::{
+        jose::{Algorithm, JoseError, JwkSet, VerifyKey, published, verify},
+        token::Grant,
+    };
+
+    const ENDPOINT: &str = "https://login.example.com/authorize";
+    const REDIRECT: &str = "https://hooks.example.com/oauth/callback/x?a=%2F&b=ü";
+
+    fn request() -> AuthorizationRequest {
+        AuthorizationRequest {
+            client_id: "client 1".to_owned(),
+            redirect_uri: REDIRECT.to_owned(),
+            scope: "openid user:email".to_owned(),
+            state: "st-te".to_owned(),
+            code_challenge: Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".to_owned()),
+            nonce: Some("n".to_owned()),
+            ..AuthorizationRequest::default()
+        }
+    }
+
+    /// The parameters of a URL, by a reader that is not ours.
+    fn params(url: &str) -> Vec<(String, String)> {
+        url::Url::parse(url).unwrap().query_pairs().into_owned().collect()
+    }
+
+    fn value(params: &[(String, String)], name: &str) -> Option<String> {
+        let mut found = params.iter().filter(|(had, _)| had == name);
+        let first = found.next().map(|(_, value)| value.clone());
+        assert_eq!(found.next(), None, "{name} comes once");
+        first
+    }
+
+    fn form_of(ask: &Ask) -> Vec<(String, String)> {
+        form_urlencoded::parse(&ask.body).into_owned().collect()
+    }
+
+    #[test]
+    fn rfc6749_4_1_1_a_request_says_what_is_asked_for() {
+        let request = request();
+        let url = request.url(ENDPOINT);
+        assert!(url.starts_with("https://login.example.com/authorize?response_type=code&"));
+        assert!(url.contains("&scope=openid%20user%3Aemail&"), "a blank is no plus: {url}");
+        assert_eq!(params(&url), request.params());
+        let none = AuthorizationRequest { scope: String::new(), ..request };
+        assert_eq!(value(&none.params(), "scope"), None);
+    }
+
+    /// Case 20.
+    #[test]
+    fn rfc7636_4_3_a_challenge_says_how_it_was_made() {
+        let params = request().params();
+        assert_eq!(value(&params, "code_challenge_method").as_deref(), Some("S256"));
+        let without = AuthorizationRequest { code_challenge: None, ..request() }.params();
+        assert_eq!(value(&without, "code_challenge"), None);
+        assert_eq!(value(&without, "code_challenge_method"), None);
+    }
+
+    /// RFC 6749, 3.1: what the endpoint has stays, but nothing comes twice.
+    #[test]
+    fn rfc6749_3_1_parameters_of_the_endpoint_stay() {
+        for (endpoint, expect) in [
+            ("https://a.example/o", "https://a.example/o?"),
+            ("https://a.example/o?", "https://a.example/o?"),
+            ("https://a.example/o?x=%2F+y&z", "https://a.example/o?x=%2F+y&z&"),
+            ("https://a.example/o?x=1#part", "https://a.example/o?x=1&"),
+            ("https://a.example/o?state=evil&x=1&st%61te=evil", "https://a.example/o?x=1&"),
+        ] {
+            let url = request().url(endpoint);
+            assert!(url.starts_with(&format!("{expect}response_type=code&")), "{url}");
+            assert_eq!(value(&params(&url), "state").as_deref(), Some("st-te"));
+            assert!(!url.contains('#'));
+        }
+    }
+
+    /// Whoever may add parameters does not get to say who is asked for what.
+    #[test]
+    fn rfc9700_4_5_what_is_added_replaces_nothing() {
+        let mut request = request();
+        for name in RESERVED.into_iter().chain(["prompt"]) {
+            request.extra.push((name.to_owned(), "added".to_owned()));
+        }
+        let params = params(&request.url(ENDPOINT));
+        let added: Vec<&str> = params
+            .iter()
+            .filter(|(_, value)| value == "added")
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(added, ["prompt"]);
+        assert_eq!(value(&params, "redirect_uri").as_deref(), Some(REDIRECT));
+    }
+
+    /// Case 22.
+    #[test]
+    fn rfc6749_4_1_3_the_token_request_has_the_same_redirect_uri() {
+        let request = request();
+        let sent = value(&params(&request.url(ENDPOINT)), "redirect_uri").unwrap();
+        let auth = ClientAuth::None { id: "client 1" };
+        let grant = Grant::Code { code: "c", redirect_uri: &request.redirect_uri, verifier: None };
+        let ask = token::ask(ENDPOINT, &auth, &grant, &TokenQuirks::default());
+        assert_eq!(value(&form_of(&ask), "redirect_uri"), Some(sent.clone()));
+        assert_eq!(sent, REDIRECT);
+    }
+
+    /// Case 34.
+    #[test]
+    fn rfc9126_4_a_pushed_request_leaves_nothing_in_the_url() {
+        let request = request();
+        let auth = ClientAuth::Basic { id: "client 1", secret: "s" };
+        let ask = request.par("https://login.example.com/par", &auth, None);
+        assert_eq!(form_of(&ask), request.params());
+        let body = br#"{"request_uri":"urn:example:bwc4JK-ESC0w8acc191e-Y1LTC2","expires_in":60}"#;
+        let pushed = pushed(201, Some("application/json"), body).unwrap();
+        assert_eq!(pushed.expires_in, 60);
+        let url = request.url_pushed(ENDPOINT, &pushed);
+        assert_eq!(
+            params(&url),
+            [
+                ("client_id".to_owned(), "client 1".to_owned()),
+                ("request_uri".to_owned(), "urn:example:bwc4JK-ESC0w8acc191e-Y1LTC2".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn rfc9126_2_3_a_request_that_is_refused_goes_nowhere() {
+        let refused = br#"{"error":"invalid_request","error_description":"no"}"#;
+        for (status, body, expect) in [
+            (
+                400,
+                &refused[..],
+                TokenError::Refused {
+                    error: "invalid_request".to_owned(),
+                    description: Some("no".to_owned()),
+                    status: 400,
+                },
+            ),
+            (201, b"{}", TokenError::Unreadable { status: 201, what: "has no request uri" }),
+            (503, b"", TokenError::Unavailable { status: 503 }),
+        ] {
+            assert_eq!(pushed(status, None, body).err(), Some(expect));
+        }
+    }
+
+    /// Case 35: signed, for one issuer, for a short while, and nothing else in disguise.
+    #[test]
+    fn rfc9101_10_8_a_request_object_is_nothing_else() {
+        let key = published::ec_key().to_string();
+        let key = SigningKey::parse(&key, Algorithm::ES256).unwrap();
+        let keys = json!({ "keys": [key.public_jwk()] }).to_string();
+        let keys = JwkSet::parse(&keys).unwrap();
+        let request = request();
+        let now = Timestamp(1_800_000_000_000);
+        let object = request.object(&key, "https://login.example.com", now).unwrap();
+        let verified = verify(&object, &[Algorithm::ES256], &VerifyKey::Set(&keys));
+        assert_eq!(verified, Err(JoseError::Type));
+
+        let parts: Vec<&str> = object.split('.').collect();
+        let decode = |part: &str| -> Value {
+            let bytes = data_encoding::BASE64URL_NOPAD.decode(part.as_bytes()).unwrap();
+            serde_json::from_slice(&bytes).unwrap()
+        };
+        assert_eq!(decode(parts[0])["typ"], "oauth-authz-req+jwt");
+        let claims = decode(parts[1]);
+        for (name, value) in request.params() {
+            assert_eq!(claims[&name], *value, "{name}");
+        }
+        assert_eq!(claims["aud"], "https://login.example.com");
+        assert_eq!(claims["iss"], claims["client_id"]);
+        assert_eq!(claims["exp"], now.seconds() + 300);
+        assert_eq!(claims.get("sub"), None, "with a subject it could be a client assertion");
+
+        let url = request.url_with_object(ENDPOINT, &object);
+        let params = params(&url);
+        assert_eq!(value(&params, "request").as_deref(), Some(&*object));
+        assert_eq!(value(&params, "client_id").as_deref(), Some("client 1"));
+        assert_eq!(value(&params, "redirect_uri"), None);
+        let auth = ClientAuth::None { id: "client 1" };
+        let form = form_of(&request.par(ENDPOINT, &auth, Some(&object)));
+        assert_eq!(value(&form, "request").as_deref(), Some(&*object));
+        assert_eq!(value(&form, "state"), None);
+    }
+}

@@ -1,8 +1,6 @@
 //! Revocation (RFC 7009): a provider is told that tokens are needed no more.
 
-use serde::Deserialize;
-
-use super::ask::{Ask, Body};
+use super::ask::Ask;
 use super::token::{self, ClientAuth, TokenError, TokenQuirks};
 
 /// Which token it is.
@@ -14,96 +12,71 @@ pub enum Hint {
     RefreshToken,
 }
 
-/// How a provider's revocation differs from the RFC. The default is: not at all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RevokeQuirks {
-    /// The method, if it is not `POST`.
-    pub method: Method,
-    /// How it takes fields.
-    pub body: Body,
-    /// What it calls the token, if not `token`.
-    pub parameter: Option<String>,
-    /// Whether the token is its own proof, in the `Authorization` header, and the client has none.
-    pub bearer: bool,
-    /// Its words for "this token is unknown or was revoked before" beside `invalid_token`.
-    pub unknown: Vec<String>,
-    /// More headers.
-    pub headers: Vec<(String, String)>,
-}
-
-/// A method of a revocation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Method {
-    /// `POST`, as the RFC says.
-    #[default]
-    Post,
-    /// `DELETE` (GitHub).
-    Delete,
-}
-
 /// The request to forget `token` (RFC 7009, 2.1).
-pub fn ask(
-    endpoint: &str,
-    auth: &ClientAuth<'_>,
-    token: &str,
-    hint: Hint,
-    quirks: &RevokeQuirks,
-) -> Ask {
-    let headers = quirks.headers.clone();
-    let quirks_of_body = TokenQuirks { body: quirks.body, headers, ..TokenQuirks::default() };
-    let mut ask = match (&quirks.parameter, quirks.bearer) {
-        (None, true) => {
-            let mut ask = Ask::post(endpoint, quirks.body, &[]);
-            for (name, value) in &quirks.headers {
-                ask = ask.with(name, value);
-            }
-            ask
-        }
-        (Some(parameter), true) => Ask::post(endpoint, quirks.body, &[(parameter, token)]),
-        (Some(parameter), false) => {
-            token::asked(endpoint, auth, vec![(parameter, token)], &quirks_of_body)
-        }
-        (None, false) => {
-            let hint = match hint {
-                Hint::AccessToken => "access_token",
-                Hint::RefreshToken => "refresh_token",
-            };
-            let fields = vec![("token", token), ("token_type_hint", hint)];
-            token::asked(endpoint, auth, fields, &quirks_of_body)
-        }
+pub fn ask(endpoint: &str, auth: &ClientAuth<'_>, token: &str, hint: Hint) -> Ask {
+    let hint = match hint {
+        Hint::AccessToken => "access_token",
+        Hint::RefreshToken => "refresh_token",
     };
-    if quirks.bearer {
-        ask = ask.with("authorization", format!("Bearer {token}"));
-    }
-    ask.method = match quirks.method {
-        Method::Post => "POST",
-        Method::Delete => "DELETE",
-    };
-    ask
+    let fields = vec![("token", token), ("token_type_hint", hint)];
+    token::asked(endpoint, auth, fields, &TokenQuirks::default())
 }
 
 /// Reads the answer: nothing is wrong if the token is gone, whether or not it was known (RFC 7009,
-/// 2.2).
+/// 2.2). Some say `invalid_token` (Google) for one that was not.
 ///
 /// # Errors
 /// [`TokenError`]; the token may be good still.
-pub fn answer(
-    status: u16,
-    content_type: Option<&str>,
-    body: &[u8],
-    quirks: &RevokeQuirks,
-) -> Result<(), TokenError> {
-    let read = token::read(status, content_type, body);
-    match read {
-        Err(TokenError::Refused { error, .. })
-            if error == "invalid_token" || quirks.unknown.contains(&error) =>
-        {
-            Ok(())
-        }
+pub fn answer(status: u16, content_type: Option<&str>, body: &[u8]) -> Result<(), TokenError> {
+    match token::read(status, content_type, body) {
+        Err(TokenError::Refused { error, .. }) if error == "invalid_token" => Ok(()),
         // What stands in the answer does not matter, and often it is empty.
         Err(TokenError::Unreadable { .. }) if (200..300).contains(&status) => Ok(()),
         other => other.map(drop),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Case 53: RFC 7009, 2.1. Whoever revokes a grant asks twice, the refresh token first.
+    #[test]
+    fn rfc7009_2_1_a_token_is_named_and_the_client_proves_itself() {
+        let auth = ClientAuth::Basic { id: "me", secret: "pw" };
+        for (hint, expect) in
+            [(Hint::RefreshToken, "refresh_token"), (Hint::AccessToken, "access_token")]
+        {
+            let asked = ask("https://a.example/revoke", &auth, "t/1", hint);
+            let body = format!("token=t%2F1&token_type_hint={expect}");
+            assert_eq!(asked.body, body.as_bytes());
+            let authorization = asked.headers.iter().find(|(name, _)| name == "authorization");
+            assert!(authorization.is_some_and(|(_, value)| value.starts_with("Basic ")));
+        }
+    }
+
+    /// Case 53: RFC 7009, 2.2.
+    #[test]
+    fn rfc7009_2_2_a_token_that_is_not_known_is_revoked() {
+        for (status, body, expect) in [
+            (200, "", Ok(())),
+            (200, "{}", Ok(())),
+            (204, "", Ok(())),
+            (200, "<html>ok</html>", Ok(())),
+            (400, r#"{"error":"invalid_token"}"#, Ok(())),
+            (503, "", Err("unavailable")),
+            (429, "", Err("unavailable")),
+            (400, r#"{"error":"unsupported_token_type"}"#, Err("refused")),
+            (401, r#"{"error":"invalid_client"}"#, Err("refused")),
+            (200, r#"{"ok":false,"error":"not_authed"}"#, Err("refused")),
+            (404, "", Err("unreadable")),
+        ] {
+            let found = answer(status, None, body.as_bytes()).map_err(|error| match error {
+                TokenError::Refused { .. } => "refused",
+                TokenError::Unreadable { .. } => "unreadable",
+                TokenError::Unavailable { .. } => "unavailable",
+            });
+            assert_eq!(found, expect, "{status} {body}");
+        }
     }
 }

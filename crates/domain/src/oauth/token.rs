@@ -7,7 +7,6 @@ use std::fmt;
 use std::time::Duration;
 
 use data_encoding::BASE64;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
@@ -169,9 +168,8 @@ impl Grant<'_> {
 
 /// How a provider's token endpoint differs from the RFC. The default is: not at all.
 ///
-/// Places in an answer are written as for [`field::at`](super::field::at).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// Places in an answer are written as for [`field::at`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenQuirks {
     /// How it takes fields.
     pub body: Body,
@@ -403,32 +401,366 @@ fn fields(content_type: Option<&str>, body: &[u8]) -> Option<Value> {
     Some(Value::Object(pairs.map(|(name, value)| (name, value.into())).collect()))
 }
 
-/// What an answer says is wrong: `error` as a text (RFC 6749, 5.2), as an object with a code or type
-/// (Meta, Stripe), or `ok` is false (Slack).
+/// What an answer says is wrong: `error` as a text (RFC 6749, 5.2) or as an object with a code or type
+/// (Meta, Stripe), `ok` that is false (Slack), or another word in an answer that is no success
+/// (HubSpot).
 fn refusal(answer: &Value, status: u16) -> Option<TokenError> {
-    let error = at(answer, "error").filter(|error| !error.is_null());
+    let first = |paths: &[&str]| paths.iter().find_map(|path| field::text(answer, path));
     let is_ok = at(answer, "ok").and_then(Value::as_bool).unwrap_or(true);
-    let word = match error {
-        Some(Value::String(word)) if !word.is_empty() => word.clone(),
-        Some(Value::Object(_)) => ["error.code", "error.type", "error.status"]
-            .into_iter()
-            .find_map(|path| field::text(answer, path))?
-            .to_owned(),
-        _ if !is_ok => "not_ok".to_owned(),
-        _ => return None,
+    let word = match first(&["error", "error.code", "error.type", "error.status"]) {
+        Some(word) => word,
+        None if !is_ok => "not_ok",
+        None if status >= 400 => first(&["code", "status", "type"])?,
+        None => return None,
     };
-    if matches!(word.as_str(), "temporarily_unavailable" | "server_error") {
+    if matches!(word, "temporarily_unavailable" | "server_error") {
         return Some(TokenError::Unavailable { status });
     }
-    let description = ["error_description", "error.message", "message"]
-        .into_iter()
-        .find_map(|path| field::text(answer, path))
-        .map(for_people);
-    Some(TokenError::Refused { error: word, description, status })
+    let description = first(&["error_description", "error.message", "message"])
+        .map(|text| field::shown(text, field::DESCRIPTION));
+    Some(TokenError::Refused { error: field::shown(word, field::WORD), description, status })
 }
 
-/// A text of somebody else's as it can be shown and logged.
-pub(super) fn for_people(text: &str) -> String {
-    const LENGTH: usize = 500;
-    text.chars().filter(|one| !one.is_control()).take(LENGTH).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::jose::{Algorithm, JwkSet, VerifyKey, published, verify};
+
+    const ENDPOINT: &str = "https://login.example.com/token";
+    const JSON: Option<&str> = Some("application/json");
+
+    fn form_of(ask: &Ask) -> Vec<(String, String)> {
+        form_urlencoded::parse(&ask.body).into_owned().collect()
+    }
+
+    fn header<'a>(ask: &'a Ask, name: &str) -> Option<&'a str> {
+        let found: Vec<&str> =
+            ask.headers.iter().filter(|(had, _)| had == name).map(|(_, it)| &**it).collect();
+        assert!(found.len() <= 1, "{name} comes once");
+        found.first().copied()
+    }
+
+    fn default_ask(auth: &ClientAuth<'_>, grant: &Grant<'_>) -> Ask {
+        ask(ENDPOINT, auth, grant, &TokenQuirks::default())
+    }
+
+    fn read_json(value: &Value) -> Result<Tokens, TokenError> {
+        answer(200, JSON, value.to_string().as_bytes(), &TokenQuirks::default())
+    }
+
+    #[test]
+    fn rfc6749_4_1_3_each_grant_says_what_it_is() {
+        let device = "urn:ietf:params:oauth:grant-type:device_code";
+        for (grant, expect) in [
+            (
+                Grant::Code { code: "c", redirect_uri: "https://a.example/", verifier: Some("v") },
+                &[
+                    ("grant_type", "authorization_code"),
+                    ("code", "c"),
+                    ("redirect_uri", "https://a.example/"),
+                    ("code_verifier", "v"),
+                ][..],
+            ),
+            (
+                Grant::Code { code: "c", redirect_uri: "https://a.example/", verifier: None },
+                &[
+                    ("grant_type", "authorization_code"),
+                    ("code", "c"),
+                    ("redirect_uri", "https://a.example/"),
+                ],
+            ),
+            (
+                Grant::Refresh { refresh_token: "r", scope: None },
+                &[("grant_type", "refresh_token"), ("refresh_token", "r")],
+            ),
+            (
+                Grant::ClientCredentials { scope: Some("a b") },
+                &[("grant_type", "client_credentials"), ("scope", "a b")],
+            ),
+            (Grant::Device { device_code: "d" }, &[("grant_type", device), ("device_code", "d")]),
+        ] {
+            let asked = default_ask(&ClientAuth::None { id: "me" }, &grant);
+            let mut expect: Vec<(String, String)> =
+                expect.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+            expect.push(("client_id".to_owned(), "me".to_owned()));
+            assert_eq!(form_of(&asked), expect);
+            assert_eq!((asked.method, &*asked.url), ("POST", ENDPOINT));
+            assert_eq!(header(&asked, "accept"), JSON);
+            let form = Some("application/x-www-form-urlencoded");
+            assert_eq!(header(&asked, "content-type"), form);
+            assert_eq!(header(&asked, "authorization"), None);
+        }
+    }
+
+    /// Case 44. A colon in an id would end it, and what is no ASCII could mean anything.
+    #[test]
+    fn rfc6749_2_3_1_id_and_secret_are_escaped_before_they_are_joined() {
+        let grant = Grant::ClientCredentials { scope: None };
+        for (id, secret, expect) in [
+            // RFC 6749, 2.3.1 has this one.
+            ("s6BhdRkqt3", "7Fjfp0ZBr1KtDRbnfVdmIw", "s6BhdRkqt3:7Fjfp0ZBr1KtDRbnfVdmIw"),
+            ("a:b", "c d", "a%3Ab:c%20d"),
+            ("me", "p%41+/=&é", "me:p%2541%2B%2F%3D%26%C3%A9"),
+            ("me", "a-b_c.d~e", "me:a-b_c.d~e"),
+        ] {
+            let asked = default_ask(&ClientAuth::Basic { id, secret }, &grant);
+            let sent = header(&asked, "authorization").unwrap().strip_prefix("Basic ").unwrap();
+            assert_eq!(BASE64.decode(sent.as_bytes()).unwrap(), expect.as_bytes());
+            assert_eq!(form_of(&asked), [("grant_type".into(), "client_credentials".into())]);
+        }
+        let asked =
+            default_ask(&ClientAuth::Basic { id: "s6BhdRkqt3", secret: "gX1fBat3bV" }, &grant);
+        let example = "Basic czZCaGRSa3F0MzpnWDFmQmF0M2JW";
+        assert_eq!(header(&asked, "authorization"), Some(example), "RFC 6749, 4.4.2");
+    }
+
+    #[test]
+    fn rfc6749_2_3_1_a_secret_in_the_body_is_nowhere_else() {
+        let auth = ClientAuth::Post { id: "me", secret: "p&w" };
+        let asked = default_ask(&auth, &Grant::Refresh { refresh_token: "r", scope: None });
+        assert!(asked.body.ends_with(b"&client_id=me&client_secret=p%26w"));
+        assert_eq!(header(&asked, "authorization"), None);
+        assert!(!format!("{asked:?}").contains("p%26w"));
+    }
+
+    /// RFC 7523, 3.
+    #[test]
+    fn rfc7523_3_an_assertion_is_for_one_request() {
+        let key = published::ed25519_key().to_string();
+        let key = SigningKey::parse(&key, Algorithm::EdDSA).unwrap();
+        let now = Timestamp(1_800_000_000_000);
+        let assertion = assertion(&key, "me", "https://login.example.com", "j-1", now).unwrap();
+        let auth = ClientAuth::PrivateKeyJwt { id: "me", assertion: &assertion };
+        let form = form_of(&default_ask(&auth, &Grant::ClientCredentials { scope: None }));
+        let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        assert!(form.contains(&("client_assertion_type".into(), kind.into())));
+        let sent = form.iter().find(|(name, _)| name == "client_assertion").unwrap();
+        let keys = JwkSet::parse(&json!({"keys": [key.public_jwk()]}).to_string()).unwrap();
+        let verified = verify(&sent.1, &[Algorithm::EdDSA], &VerifyKey::Set(&keys)).unwrap();
+        let expect = json!({"iss": "me", "sub": "me", "aud": "https://login.example.com",
+            "jti": "j-1", "iat": now.seconds(), "exp": now.seconds() + 60});
+        assert_eq!(Value::Object(verified.claims), expect);
+    }
+
+    #[test]
+    fn quirks_add_and_replace_nothing_that_counts() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let quirks = TokenQuirks {
+            body: Body::Json,
+            extra: vec![pair("grant_type", "evil"), pair("audience", "api")],
+            headers: vec![pair("Accept", "text/plain"), pair("notion-version", "2022-06-28")],
+            ..TokenQuirks::default()
+        };
+        let auth = ClientAuth::Basic { id: "me", secret: "pw" };
+        let asked =
+            ask(ENDPOINT, &auth, &Grant::Refresh { refresh_token: "r", scope: None }, &quirks);
+        let body: Value = serde_json::from_slice(&asked.body).unwrap();
+        let expect =
+            json!({"grant_type": "refresh_token", "refresh_token": "r", "audience": "api"});
+        assert_eq!(body, expect);
+        assert_eq!(header(&asked, "accept"), Some("text/plain"));
+        assert_eq!(header(&asked, "notion-version"), Some("2022-06-28"));
+        assert_eq!(header(&asked, "content-type"), JSON);
+        assert!(header(&asked, "authorization").is_some());
+    }
+
+    /// Case 45.
+    #[test]
+    fn rfc6749_5_1_answers_are_read_in_every_way_that_is_used() {
+        let form = Some("application/x-www-form-urlencoded; charset=utf-8");
+        for (content_type, body, expires_in) in [
+            (JSON, r#"{"access_token":"t","token_type":"Bearer","expires_in":3600}"#, Some(3600)),
+            (JSON, r#"{"access_token":"t","token_type":"bearer","expires_in":"3600"}"#, Some(3600)),
+            (JSON, r#"{"access_token":"t","expires_in":3599.5}"#, Some(3599)),
+            (JSON, r#"{"access_token":"t","expires_in":null}"#, None),
+            (JSON, r#"{"access_token":"t","expires_in":0}"#, None),
+            (JSON, r#"{"access_token":"t","expires_in":-1}"#, None),
+            (JSON, r#"{"access_token":"t","expires_in":"soon"}"#, None),
+            (JSON, r#"{"access_token":"t","error":null,"ok":true}"#, None),
+            (JSON, r#"{"access_token":"t","error":""}"#, None),
+            (form, "access_token=t&expires_in=28800&scope=&token_type=bearer", Some(28800)),
+            (Some("text/plain"), "access_token=t&expires_in=5183999", Some(5_183_999)),
+            (Some("text/html"), r#" {"access_token":"t"} "#, None),
+            (None, r#"{"access_token":"t"}"#, None),
+        ] {
+            let tokens = answer(200, content_type, body.as_bytes(), &TokenQuirks::default());
+            let tokens = tokens.unwrap_or_else(|error| panic!("{body}: {error}"));
+            assert_eq!((&**tokens.access_token, &*tokens.token_type), ("t", "Bearer"), "{body}");
+            assert_eq!(tokens.expires_in, expires_in, "{body}");
+        }
+        let other = read_json(&json!({"access_token": "t", "token_type": "bot"})).unwrap();
+        assert_eq!(other.token_type, "bot");
+    }
+
+    /// Case 45: what is no answer is none, and says nothing of the grant.
+    #[test]
+    fn rfc6749_5_1_what_is_no_answer_is_not_guessed() {
+        for (status, content_type, body) in [
+            (200, JSON, ""),
+            (200, JSON, "{}"),
+            (200, JSON, "[]"),
+            (200, JSON, r#"{"access_token":""}"#),
+            (200, JSON, r#"{"access_token":["t"]}"#),
+            (200, JSON, r#"{"access_token":"t""#),
+            (200, Some("text/html"), "<html>access_token=t</html>"),
+            (200, None, "<html>access_token=t</html>"),
+            (200, Some("text/html"), "access_token=t"),
+            (200, None, "access_token"),
+            (302, None, "access_token=t"),
+            (400, None, ""),
+            (400, Some("text/html"), "<h1>Bad Request</h1>"),
+            (401, JSON, r#"{"access_token":"t"}"#),
+            (404, JSON, "{}"),
+        ] {
+            let error =
+                answer(status, content_type, body.as_bytes(), &TokenQuirks::default()).unwrap_err();
+            assert!(matches!(error, TokenError::Unreadable { .. }), "{status} {body}: {error}");
+            assert!(!error.is_invalid_grant(&TokenQuirks::default()));
+        }
+        assert!(answer(200, None, b"\xff", &TokenQuirks::default()).is_err());
+    }
+
+    #[test]
+    fn rfc6749_5_2_a_refusal_is_one_with_any_status() {
+        for (status, body, expect) in [
+            (400, r#"{"error":"invalid_grant","error_description":"over"}"#, "invalid_grant over"),
+            (
+                200,
+                "error=bad_verification_code&error_description=The+code",
+                "bad_verification_code The code",
+            ),
+            (200, r#"{"ok":false,"error":"invalid_code"}"#, "invalid_code "),
+            (200, r#"{"ok":false}"#, "not_ok "),
+            (
+                400,
+                r#"{"error":{"type":"invalid_request_error","message":"no"}}"#,
+                "invalid_request_error no",
+            ),
+            (400, r#"{"error":{"code":190,"type":"OAuthException"}}"#, "OAuthException "),
+            (
+                400,
+                r#"{"status":"BAD_REFRESH_TOKEN","message":"missing"}"#,
+                "BAD_REFRESH_TOKEN missing",
+            ),
+            (401, r#"{"error":"invalid_client"}"#, "invalid_client "),
+            (200, r#"{"access_token":"t","error":"access_denied"}"#, "access_denied "),
+        ] {
+            let error = answer(status, None, body.as_bytes(), &TokenQuirks::default()).unwrap_err();
+            let TokenError::Refused { error, description, status: told } = error else {
+                panic!("{body}: {error}")
+            };
+            let told_text = format!("{error} {}", description.unwrap_or_default());
+            assert_eq!((&*told_text, told), (expect, status));
+        }
+    }
+
+    /// Case 50: only this ends a grant; the RFC's word, or what the provider's file says is the same.
+    #[test]
+    fn rfc6749_5_2_only_an_invalid_grant_ends_it() {
+        let quirks = TokenQuirks {
+            invalid_grant: vec!["bad_refresh_token".to_owned()],
+            ..TokenQuirks::default()
+        };
+        for (word, expect) in [
+            ("invalid_grant", true),
+            ("bad_refresh_token", true),
+            ("invalid_client", false),
+            ("invalid_request", false),
+            ("unauthorized_client", false),
+            ("slow_down", false),
+        ] {
+            let body = json!({ "error": word }).to_string();
+            let error = answer(400, JSON, body.as_bytes(), &quirks).unwrap_err();
+            assert_eq!(error.is_invalid_grant(&quirks), expect, "{word}");
+        }
+    }
+
+    /// Case 51.
+    #[test]
+    fn rfc6749_4_1_2_1_who_is_away_has_revoked_nothing() {
+        let invalid = r#"{"error":"invalid_grant"}"#;
+        for (status, body) in [
+            (500, invalid),
+            (502, "<html>"),
+            (503, ""),
+            (504, ""),
+            (429, invalid),
+            (400, r#"{"error":"temporarily_unavailable"}"#),
+            (400, r#"{"error":"server_error"}"#),
+        ] {
+            let error = answer(status, JSON, body.as_bytes(), &TokenQuirks::default()).unwrap_err();
+            assert_eq!(error, TokenError::Unavailable { status }, "{body}");
+            assert!(!error.is_invalid_grant(&TokenQuirks::default()));
+        }
+    }
+
+    /// Case 46.
+    #[test]
+    fn rfc6749_5_1_less_than_was_asked_for_is_seen() {
+        let asked = ["repo", "user:email", "gist"].map(str::to_owned);
+        for (scope, granted, withheld) in [
+            (json!("repo user:email gist"), Some(3), &[][..]),
+            (json!("repo,gist"), Some(2), &["user:email"]),
+            (json!("repo, gist more"), Some(3), &["user:email"]),
+            (json!(["repo"]), Some(1), &["user:email", "gist"]),
+            (json!(""), Some(0), &["repo", "user:email", "gist"]),
+            (json!(null), None, &[]),
+        ] {
+            let tokens = read_json(&json!({"access_token": "t", "scope": scope})).unwrap();
+            assert_eq!(tokens.scope.as_ref().map(Vec::len), granted, "{scope}");
+            assert_eq!(tokens.withheld(&asked), withheld, "{scope}");
+        }
+        assert_eq!(read_json(&json!({"access_token": "t"})).unwrap().withheld(&asked), [""; 0]);
+    }
+
+    /// Case 52.
+    #[test]
+    fn rfc6749_6_without_a_new_refresh_token_the_old_one_stays() {
+        for (answer, expect) in [
+            (json!({"access_token": "t"}), None),
+            (json!({"access_token": "t", "refresh_token": null}), None),
+            (json!({"access_token": "t", "refresh_token": ""}), None),
+            (json!({"access_token": "t", "refresh_token": "r2"}), Some("r2")),
+        ] {
+            let tokens = read_json(&answer).unwrap();
+            assert_eq!(tokens.refresh_token.as_deref().map(String::as_str), expect, "{answer}");
+        }
+    }
+
+    /// Slack has two tokens; the person's stands deeper.
+    #[test]
+    fn what_a_file_names_is_found_and_kept() {
+        let place = |path: &str| Some(path.to_owned());
+        let quirks = TokenQuirks {
+            access_token: place("authed_user.access_token"),
+            refresh_token: place("authed_user.refresh_token"),
+            expires_in: place("authed_user.expires_in"),
+            refresh_token_expires_in: place("x_refresh_token_expires_in"),
+            scope: place("authed_user.scope"),
+            keep: vec!["team.id".to_owned(), "missing".to_owned()],
+            ..TokenQuirks::default()
+        };
+        let body = json!({"ok": true, "access_token": "bot", "token_type": "bot",
+            "team": {"id": "T1", "secret": "s"}, "x_refresh_token_expires_in": "8726400",
+            "authed_user": {"access_token": "user", "refresh_token": "r", "expires_in": 43200,
+                "scope": "chat:write,users:read"}});
+        let tokens = answer(200, JSON, body.to_string().as_bytes(), &quirks).unwrap();
+        assert_eq!(**tokens.access_token, *"user");
+        assert_eq!(tokens.refresh_token.as_deref().map(String::as_str), Some("r"));
+        assert_eq!(tokens.expires_in, Some(43_200));
+        assert_eq!(tokens.refresh_token_expires_in, Some(8_726_400));
+        assert_eq!(
+            tokens.scope.as_deref(),
+            Some(&["chat:write", "users:read"].map(str::to_owned)[..])
+        );
+        assert_eq!(Value::Object(tokens.extra), json!({"team.id": "T1"}));
+    }
+
+    #[test]
+    fn debug_shows_no_token() {
+        let body = json!({"access_token": "a-secret", "refresh_token": "r-secret",
+            "id_token": "i-secret", "scope": "seen"});
+        let shown = format!("{:?}", read_json(&body).unwrap());
+        assert!(!shown.contains("secret") && shown.contains("seen"), "{shown}");
+    }
 }
