@@ -36,3 +36,6 @@ pub use authorization::Authorization;
 pub use client::Client;
 pub use connection::Connection;
 pub use provider::Provider;
+
+#[cfg(test)]
+mod random;
