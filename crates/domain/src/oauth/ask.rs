@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::provider::percent_encoded;
+
 /// A request of ours to a provider. What is in it may be secret: only where it goes is ever shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Ask {
@@ -65,17 +67,10 @@ impl Ask {
 
 /// Fields as a form or a query, blanks as `%20`, which every reader of either takes.
 pub(super) fn form(fields: &[Pair<'_>]) -> String {
-    let pairs = fields.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value)));
+    let pairs = fields
+        .iter()
+        .map(|(name, value)| format!("{}={}", percent_encoded(name), percent_encoded(value)));
     pairs.collect::<Vec<_>>().join("&")
-}
-
-/// A text as it can stand in a form, a query, or either half of a `Basic` header.
-///
-/// What RFC 3986 calls unreserved stays as it is: to escape it is allowed as well, but some servers
-/// never undo it.
-pub(super) fn escaped(text: &str) -> String {
-    let escaped: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
-    escaped.replace('+', "%20").replace("%7E", "~")
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ pub enum MetadataError {
         /// Who answered.
         found: String,
     },
-    /// An endpoint that is no URL, or less safe than the issuer's.
+    /// An endpoint that is no URL as it goes over the wire, or less safe than the issuer's.
     #[error("`{0}` is no url, has a fragment, or is not encrypted while the issuer is")]
     Endpoint(&'static str),
 }
@@ -110,8 +110,10 @@ impl Metadata {
                 "http" => !is_encrypted,
                 _ => false,
             };
-            let url = Url::parse(text).ok().filter(|url| fits(url) && url.fragment().is_none());
-            match url {
+            // A reader of URLs passes over line ends and blanks, but what is sent has them.
+            let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+            let url = Url::parse(text).ok().filter(|_| is_plain);
+            match url.filter(|url| fits(url) && url.fragment().is_none()) {
                 Some(_) => Ok(Some(text.to_owned())),
                 None => Err(MetadataError::Endpoint(name)),
             }
@@ -250,6 +252,9 @@ mod tests {
             (ISSUER, "https://other.example/token", true),
             (ISSUER, "http://login.example.com/token", false),
             (ISSUER, "https://login.example.com/token#x", false),
+            (ISSUER, "https://login.example.com/to\r\nken", false),
+            (ISSUER, " https://login.example.com/token", false),
+            (ISSUER, "https://login.example.com/\u{e9}", false),
             (ISSUER, "javascript:alert(1)", false),
             (ISSUER, "/token", false),
             ("http://127.0.0.1:4000", "http://127.0.0.1:4000/token", true),

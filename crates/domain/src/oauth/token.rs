@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use super::ask::{Ask, Body, Pair, escaped};
+use super::ask::{Ask, Body, Pair};
 use super::field::{self, at};
 use super::jose::SigningKey;
-use crate::time::Timestamp;
+use crate::{provider::percent_encoded, time::Timestamp};
 
 /// How long an assertion is good for: long enough for clocks that differ a little.
 const ASSERTION: Duration = Duration::from_secs(60);
@@ -79,7 +79,9 @@ impl ClientAuth<'_> {
     /// (RFC 6749, 2.3.1).
     pub(super) fn header(&self) -> Option<String> {
         let Self::Basic { id, secret } = self else { return None };
-        let pair = Zeroizing::new(format!("{}:{}", escaped(id), escaped(secret)));
+        // What RFC 3986 calls unreserved stays as it is: some servers never undo what is escaped.
+        let pair = format!("{}:{}", percent_encoded(id), percent_encoded(secret));
+        let pair = Zeroizing::new(pair);
         Some(format!("Basic {}", BASE64.encode(pair.as_bytes())))
     }
 }

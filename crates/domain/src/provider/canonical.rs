@@ -234,7 +234,7 @@ fn atlassian_qsh(request: &Request<'_>) -> Vec<u8> {
 }
 
 /// Percent-encoding of everything but RFC 3986's unreserved characters.
-pub(super) fn percent_encoded(text: &str) -> String {
+pub(crate) fn percent_encoded(text: &str) -> String {
     use std::fmt::Write as _;
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -44,6 +44,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use canonical::percent_encoded;
 pub use definition::{
     Answer, Detect, Mistake, Proof, Provider, SCHEMA, Sample, SignatureRule, Strength,
 };

@@ -6,7 +6,7 @@ use ringback_domain::{
         Connection,
         connection::{Act, State},
         provider::Which,
-        revoke::{self, Hint, RevokeQuirks},
+        revoke::{self, Hint},
     },
 };
 
@@ -89,15 +89,13 @@ impl Oauth {
         let refresh = sealed.refresh_token.as_deref().map(|it| (it.as_str(), Hint::RefreshToken));
         let refresh = refresh.filter(|_| registration.provider.revoke.token == Which::Refresh);
         let access = (sealed.access_token.as_str(), Hint::AccessToken);
-        let quirks = RevokeQuirks::default();
         let mut told = Told::Revoked;
         for (token, hint) in refresh.into_iter().chain([access]) {
             let jti = self.jti();
             let proof = registration.proof(&jti, self.now())?;
-            let heard =
-                self.ask(revoke::ask(endpoint, &proof.auth(), token, hint, &quirks)).await?;
+            let heard = self.ask(revoke::ask(endpoint, &proof.auth(), token, hint)).await?;
             let content_type = heard.content_type.as_deref();
-            let answer = revoke::answer(heard.status, content_type, &heard.body, &quirks);
+            let answer = revoke::answer(heard.status, content_type, &heard.body);
             if let Err(error) = answer {
                 tracing::warn!(?error, "a token was not revoked");
                 told = Told::Failed;

@@ -7,7 +7,7 @@ use crate::{
     oauth::{
         Ask,
         request::AuthorizationRequest,
-        revoke::{self, Hint, RevokeQuirks},
+        revoke::{self, Hint},
         token::{self, ClientAuth, TokenError, TokenQuirks, Tokens},
     },
     provider::{Reason, Request, Values},
@@ -178,7 +178,7 @@ impl Provider {
             (Which::Refresh, Some(refresh)) => (refresh, Hint::RefreshToken),
             _ => (access, Hint::AccessToken),
         };
-        Some(Ok(revoke::ask(endpoint, auth, token, hint, &RevokeQuirks::default())))
+        Some(Ok(revoke::ask(endpoint, auth, token, hint)))
     }
 
     /// The request that says who granted, if it takes one. `given` as for
