@@ -20,9 +20,6 @@ use zeroize::Zeroizing;
 use crate::jwa::Algorithm;
 use crate::public_key::{der, pem};
 
-/// The shortest modulus, in bytes (RFC 7518, 3.3).
-const MODULUS: usize = 256;
-
 /// What is wrong with the text of a private key; never says what the text was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
@@ -32,12 +29,10 @@ pub enum KeyError {
     /// Neither a private JWK nor a PEM block of a private key without a password.
     #[error("not a private jwk, nor an unencrypted `PRIVATE KEY` or `RSA PRIVATE KEY` in pem")]
     NotAKey,
-    /// It says or is a key for another algorithm, or its numbers do not belong together.
-    #[error("not a key for {}", .0.name())]
+    /// It says or is a key for another algorithm, its numbers do not belong together, or it is an RSA
+    /// key of less than 2048 or more than 8192 bits.
+    #[error("not a key for {}, or too short a one", .0.name())]
     Mismatch(Algorithm),
-    /// An RSA key of less than 2048 bits.
-    #[error("an rsa key has at least 2048 bits")]
-    TooShort,
 }
 
 /// A private key for one algorithm. Cheap to clone.
@@ -107,9 +102,6 @@ impl SigningKey {
             };
             (pair.ok_or(KeyError::Mismatch(algorithm))?, None)
         };
-        if matches!(&pair, Pair::Rsa(pair, _) if pair.public_modulus_len() < MODULUS) {
-            return Err(KeyError::TooShort);
-        }
         let public = pair.public(algorithm).ok_or(KeyError::Mismatch(algorithm))?;
         let kid = kid.unwrap_or_else(|| thumbprint(&public));
         Ok(SigningKey(Arc::new(Key { algorithm, kid, public, pair })))
