@@ -153,10 +153,12 @@ impl Oauth {
         let issuer = registration.issuer_of(&verified.claims).ok_or_else(|| {
             Trouble::Misconfigured("there is no issuer to verify ID tokens with".to_owned())
         })?;
-        // A flow without a browser has no nonce (RFC 8628).
+        // Who was not asked for an ID token has got no nonce, nor has a flow without a browser.
         let nonce = match flow.flow {
-            Flow::Code => self.secret(Purpose::Nonce, flow.id, flow.turn),
-            Flow::Device => None,
+            Flow::Code if registration.is_openid(&flow.scopes) => {
+                self.secret(Purpose::Nonce, flow.id, flow.turn)
+            }
+            Flow::Code | Flow::Device => None,
         };
         let rules = IdTokenRules {
             issuer: &issuer,
