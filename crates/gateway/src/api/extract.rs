@@ -145,6 +145,8 @@ pub(super) struct OauthClient;
 pub(super) struct Authorization;
 /// What was granted: id.
 pub(super) struct Connection;
+/// A webhook that a connection has registered: what the provider calls it.
+pub(super) struct Subscription;
 
 impl Nameable for Application {
     type Reference = Reference;
@@ -239,6 +241,14 @@ impl Nameable for Connection {
     const SEGMENT: &'static str = "connection_id";
     fn read(segment: &str) -> Result<ConnectionId, Error> {
         segment.parse().map_err(|_| Error::NotFound("connection"))
+    }
+}
+
+impl Nameable for Subscription {
+    type Reference = String;
+    const SEGMENT: &'static str = "subscription_id";
+    fn read(segment: &str) -> Result<String, Error> {
+        Ok(segment.to_owned())
     }
 }
 

@@ -31,6 +31,7 @@ mod register;
 mod registration;
 mod revoke;
 mod start;
+mod subscribe;
 mod trouble;
 
 pub use confirm::Confirmed;
@@ -39,6 +40,7 @@ pub use door::routes;
 pub use refresh::Fresh;
 pub use registration::{Registration, Secrets};
 pub use revoke::Told;
+pub use subscribe::{Subscribe, Unsubscribed};
 pub use trouble::Trouble;
 
 use std::{

@@ -188,6 +188,11 @@ impl Registration {
         Ok(Proof { method: self.method, id, secret, assertion })
     }
 
+    /// What the provider has given the client.
+    pub(super) fn client_secret(&self) -> Option<Zeroizing<String>> {
+        self.secrets.client_secret.clone()
+    }
+
     pub(super) fn key(&self) -> Result<SigningKey, Trouble> {
         let key = self.secrets.key().map_err(Trouble::Misconfigured)?;
         key.ok_or_else(|| Trouble::Misconfigured("the client has no signing key".to_owned()))

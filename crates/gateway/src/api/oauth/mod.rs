@@ -3,6 +3,7 @@
 mod authorization;
 mod client;
 mod connection;
+mod subscription;
 
 use axum::http::StatusCode;
 use ringback_domain::{
@@ -27,6 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(client::routes())
         .merge(authorization::routes())
         .merge(connection::routes())
+        .merge(subscription::routes())
 }
 
 /// The application that is named, by id or uid.

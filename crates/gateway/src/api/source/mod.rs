@@ -16,7 +16,8 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use ringback_domain::{
     application::Application,
-    id::{ApplicationId, Kind, SourceId},
+    id::{ApplicationId, Key, Kind, SourceId},
+    provider::Kind as SettingKind,
     scope::{Reference, Scope, check_uid},
     seal::Context,
     source::Source,
@@ -45,6 +46,8 @@ use model::{IngestSourceIn, IngestSourceOut, Wanted};
 const ARMED: Duration = Duration::from_secs(3600);
 /// How long the old URL of a source is good after a rotation, if nobody says.
 const OVERLAP: u32 = 24 * 3600;
+/// The most secrets that a source verifies with at a time, where one is added to them.
+const SECRETS: usize = 4;
 /// Random bytes in a source's URL: 160 bits, nobody guesses them.
 const TOKEN: usize = 20;
 
@@ -317,7 +320,7 @@ fn build(api: &Api, caller: Caller, wanted: Wanted) -> Result<NewSource, Error> 
 /// What of the settings changes: those that are named; a null clears.
 fn settings_change(
     api: &Api,
-    environment: ringback_domain::id::Key,
+    environment: Key,
     current: &Source,
     wanted: &Wanted,
 ) -> Result<Option<SettingsChange>, Error> {
@@ -344,7 +347,7 @@ fn settings_change(
 
 fn opened_settings(
     api: &Api,
-    environment: ringback_domain::id::Key,
+    environment: Key,
     source: &Source,
 ) -> ringback_domain::provider::Settings {
     let opened = source.settings.as_ref().and_then(|sealed| {
@@ -355,7 +358,7 @@ fn opened_settings(
 
 fn seal_settings(
     api: &Api,
-    environment: ringback_domain::id::Key,
+    environment: Key,
     id: SourceId,
     values: &model::Values,
 ) -> Result<Vec<u8>, Error> {
@@ -364,7 +367,7 @@ fn seal_settings(
     api.vault.seal(&place, &plain)
 }
 
-fn token_place(environment: ringback_domain::id::Key, id: SourceId) -> Context<'static> {
+fn token_place(environment: Key, id: SourceId) -> Context<'static> {
     Context { environment, owner: id.key(), purpose: receive::TOKEN }
 }
 
@@ -379,17 +382,78 @@ fn url(api: &Api, token: &str) -> String {
 }
 
 /// The URL that the source is called at; none if it cannot be opened.
-fn ingest_url(api: &Api, environment: ringback_domain::id::Key, source: &Source) -> Option<String> {
+fn ingest_url(api: &Api, environment: Key, source: &Source) -> Option<String> {
     let token = api.vault.open(&token_place(environment, source.id), &source.token).ok()?;
     let token = std::str::from_utf8(&token).ok()?;
     Some(url(api, token))
 }
 
-fn out(api: &Api, environment: ringback_domain::id::Key, source: Source) -> IngestSourceOut {
+fn out(api: &Api, environment: Key, source: Source) -> IngestSourceOut {
     let url = ingest_url(api, environment, &source);
     let settings = opened_settings(api, environment, &source);
     let provider = api.catalog.get(&source.provider);
     IngestSourceOut::new(source, provider.as_deref(), &settings, url)
+}
+
+/// Where and how a source is called.
+pub(super) struct Called {
+    /// Its URL.
+    pub(super) url: String,
+    /// The secret that its messages are signed with, the newest of several.
+    pub(super) secret: Option<String>,
+}
+
+/// What whoever registers a source with its provider needs to know.
+///
+/// # Errors
+/// 500 if what is stored of it cannot be opened.
+pub(super) fn called(api: &Api, environment: Key, source: &Source) -> Result<Called, Error> {
+    let url = ingest_url(api, environment, source).ok_or(Error::Internal)?;
+    let name = secret_of(api, source);
+    let settings = opened_settings(api, environment, source);
+    let mut values = settings.iter().filter(|(found, _)| Some(*found) == name.as_deref());
+    let secret = values.find_map(|(_, values)| Some(values.first()?.to_string()));
+    Ok(Called { url, secret })
+}
+
+/// Lets a source verify with one more secret, which is the newest from now on.
+///
+/// # Errors
+/// 400 where its provider signs with none.
+pub(super) async fn verify_with(
+    api: &Api,
+    Caller { environment, now }: Caller,
+    source: SourceId,
+    secret: &str,
+) -> Result<(), Error> {
+    let reference = Reference::Id(source.0);
+    let source = api.store.source(environment, reference.clone()).await?;
+    let Some(name) = secret_of(api, &source) else {
+        let detail = "what the source's provider sends is not signed with a secret".to_owned();
+        return Err(Error::Refused { code: "no_secret", detail });
+    };
+    let mut values = model::Values::new();
+    for (name, old) in opened_settings(api, environment, &source).iter() {
+        values.insert(name.to_owned(), old.iter().map(|value| value.to_string()).collect());
+    }
+    let held = values.entry(name).or_default();
+    held.retain(|old| old != secret);
+    held.insert(0, secret.to_owned());
+    held.truncate(SECRETS);
+    let sealed = Some(seal_settings(api, environment, source.id, &values)?);
+    let settings = Some(SettingsChange { expected: source.settings, sealed });
+    let change = SourceChange { settings, ..SourceChange::default() };
+    api.store.change_source(environment, reference, change, now).await?;
+    api.directory.forget();
+    Ok(())
+}
+
+/// What the setting is called that messages of a source are verified with.
+fn secret_of(api: &Api, source: &Source) -> Option<String> {
+    let provider = api.catalog.get(&source.provider)?;
+    let mut secrets =
+        provider.settings.iter().filter(|setting| setting.kind == SettingKind::Secret);
+    secrets.next().map(|setting| setting.name.clone())
 }
 
 /// The uid that a PUT creates with: the body's, else the path's.
