@@ -33,17 +33,37 @@ pub struct BuiltIn<T> {
 }
 
 /// What a file describes.
-pub trait Described: Sized {
+pub trait Described: Sized + 'static {
     /// Reads a file.
     ///
     /// # Errors
     /// The mistakes in it.
     fn read(text: &str) -> Result<Self, Vec<Mistake>>;
+
+    /// Whom it describes, which is the file's name.
+    fn id(&self) -> &str;
+
+    /// All that are built in, sorted by id.
+    fn built_in() -> &'static [BuiltIn<Self>];
+
+    /// The built-in one with this id.
+    fn find(id: &str) -> Option<&'static BuiltIn<Self>> {
+        let table = Self::built_in();
+        table.get(table.binary_search_by(|one| one.id.cmp(id)).ok()?)
+    }
 }
 
 impl Described for Provider {
     fn read(text: &str) -> Result<Self, Vec<Mistake>> {
         Provider::parse(text)
+    }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn built_in() -> &'static [BuiltIn<Self>] {
+        &PROVIDERS
     }
 }
 
@@ -51,17 +71,41 @@ impl Described for Kind {
     fn read(text: &str) -> Result<Self, Vec<Mistake>> {
         Kind::parse(text)
     }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn built_in() -> &'static [BuiltIn<Self>] {
+        &KINDS
+    }
 }
 
 impl Described for Preset {
     fn read(text: &str) -> Result<Self, Vec<Mistake>> {
         Preset::parse(text)
     }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn built_in() -> &'static [BuiltIn<Self>] {
+        &PRESETS
+    }
 }
 
 impl Described for oauth::Provider {
     fn read(text: &str) -> Result<Self, Vec<Mistake>> {
         oauth::Provider::parse(text)
+    }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn built_in() -> &'static [BuiltIn<Self>] {
+        &OAUTH
     }
 }
 
@@ -78,7 +122,7 @@ pub fn providers() -> &'static [BuiltIn<Provider>] {
 
 /// The file of the provider with this id.
 pub fn provider(id: &str) -> Option<&'static BuiltIn<Provider>> {
-    find(&PROVIDERS, id)
+    Provider::find(id)
 }
 
 /// Every kind of destination, sorted by id.
@@ -88,7 +132,7 @@ pub fn kinds() -> &'static [BuiltIn<Kind>] {
 
 /// The file of the kind of destination with this id.
 pub fn kind(id: &str) -> Option<&'static BuiltIn<Kind>> {
-    find(&KINDS, id)
+    Kind::find(id)
 }
 
 /// Every gateway that sends browsers back, sorted by id.
@@ -98,7 +142,7 @@ pub fn presets() -> &'static [BuiltIn<Preset>] {
 
 /// The file of the gateway with this id.
 pub fn preset(id: &str) -> Option<&'static BuiltIn<Preset>> {
-    find(&PRESETS, id)
+    Preset::find(id)
 }
 
 /// Every provider of OAuth, sorted by id.
@@ -108,12 +152,7 @@ pub fn oauth_providers() -> &'static [BuiltIn<oauth::Provider>] {
 
 /// The file of the provider of OAuth with this id.
 pub fn oauth(id: &str) -> Option<&'static BuiltIn<oauth::Provider>> {
-    find(&OAUTH, id)
-}
-
-fn find<T>(table: &'static [BuiltIn<T>], id: &str) -> Option<&'static BuiltIn<T>> {
-    let at = table.binary_search_by(|one| one.id.cmp(id)).ok()?;
-    table.get(at)
+    oauth::Provider::find(id)
 }
 
 impl<T: Described> BuiltIn<T> {

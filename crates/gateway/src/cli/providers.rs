@@ -12,7 +12,7 @@ use super::prose::{bytes, wrapped};
 use super::table::table;
 use super::verify::text_of;
 use super::{Failure, data, note, sign};
-use crate::receive::catalog::{Catalog, Entry, Origin};
+use crate::receive::catalog::{self, Catalog, Entry, Origin};
 use crate::terminal::Colours;
 
 /// Grades, the strongest first.
@@ -173,21 +173,24 @@ fn check(directory: &Path) -> Result<(), Failure> {
             note(&format!("{} without a mistake", files(rows.len())));
             Ok(())
         }
-        Err(error) => {
-            error.problems.iter().try_for_each(|problem| data(&problem.to_string()))?;
-            let mut paths: Vec<_> = error.problems.iter().map(|problem| &problem.path).collect();
-            paths.dedup();
-            let (mistakes, paths) = (error.problems.len(), files(paths.len()));
-            note(&match mistakes {
-                1 => format!("1 mistake in {paths}"),
-                many => format!("{many} mistakes in {paths}"),
-            });
-            Err(Failure::Told)
-        }
+        Err(error) => tell(&error),
     }
 }
 
-fn files(number: usize) -> String {
+/// Names the mistakes in files of one's own.
+pub(super) fn tell<T>(error: &catalog::Error) -> Result<T, Failure> {
+    error.problems.iter().try_for_each(|problem| data(&problem.to_string()))?;
+    let mut paths: Vec<_> = error.problems.iter().map(|problem| &problem.path).collect();
+    paths.dedup();
+    let (mistakes, paths) = (error.problems.len(), files(paths.len()));
+    note(&match mistakes {
+        1 => format!("1 mistake in {paths}"),
+        many => format!("{many} mistakes in {paths}"),
+    });
+    Err(Failure::Told)
+}
+
+pub(super) fn files(number: usize) -> String {
     match number {
         1 => "1 file".to_owned(),
         other => format!("{other} files"),

@@ -1,4 +1,5 @@
-//! The catalogue of providers: those that are built in, and an operator's own beside them.
+//! The catalogue of providers: those that are built in, and an operator's own beside them. Providers of
+//! OAuth are kept in the same way.
 //!
 //! A built-in file is parsed when it is first asked for, so that a start of the server costs
 //! nothing. The operator's directory is read at the start, where a broken file is a mistake to be
@@ -20,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use ringback_builtin::BuiltIn;
+use ringback_builtin::{BuiltIn, Described};
 use ringback_domain::provider::Provider;
 
 use self::directory::Directory;
@@ -29,17 +30,32 @@ pub use self::directory::{Error, Problem};
 /// How often an operator's directory is looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// The providers of webhooks.
+pub type Catalog = Known<Provider>;
+
 /// Providers by their ids. Clones share everything.
-#[derive(Clone, Debug, Default)]
-pub struct Catalog {
-    own: Option<Arc<Directory>>,
+#[derive(Debug)]
+pub struct Known<T> {
+    own: Option<Arc<Directory<T>>>,
+}
+
+impl<T> Clone for Known<T> {
+    fn clone(&self) -> Self {
+        Self { own: self.own.clone() }
+    }
+}
+
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self { own: None }
+    }
 }
 
 /// A provider and where it is from.
-#[derive(Clone, Debug)]
-pub struct Entry {
+#[derive(Debug)]
+pub struct Entry<T = Provider> {
     /// The provider.
-    pub provider: Arc<Provider>,
+    pub provider: Arc<T>,
     /// Its file, as it was read.
     pub text: Cow<'static, str>,
     /// Where that is.
@@ -57,7 +73,7 @@ pub enum Origin {
     Instead(PathBuf),
 }
 
-impl Catalog {
+impl<T: Described + Send + Sync> Known<T> {
     /// The built-in providers, and those of `directory` if there is one.
     ///
     /// # Errors
@@ -68,31 +84,31 @@ impl Catalog {
     }
 
     /// The provider with this id.
-    pub fn get(&self, id: &str) -> Option<Arc<Provider>> {
+    pub fn get(&self, id: &str) -> Option<Arc<T>> {
         let own =
             self.own.as_ref().and_then(|own| Some(Arc::clone(&own.files().get(id)?.provider)));
-        own.or_else(|| ringback_builtin::provider(id)?.parsed())
+        own.or_else(|| T::find(id)?.parsed())
     }
 
     /// All providers by their ids. The first call parses every built-in file.
-    pub fn all(&self) -> Vec<Arc<Provider>> {
+    pub fn all(&self) -> Vec<Arc<T>> {
         self.entries().into_iter().map(|entry| entry.provider).collect()
     }
 
     /// The provider with this id, and where it is from.
-    pub fn entry(&self, id: &str) -> Option<Entry> {
+    pub fn entry(&self, id: &str) -> Option<Entry<T>> {
         let own = self.own.as_ref().and_then(|own| own.files().get(id).cloned());
         match own {
             Some(file) => Some(Entry::own(&file)),
-            None => Entry::built_in(ringback_builtin::provider(id)?),
+            None => Entry::built_in(T::find(id)?),
         }
     }
 
     /// All providers by their ids, and where they are from.
-    pub fn entries(&self) -> Vec<Entry> {
+    pub fn entries(&self) -> Vec<Entry<T>> {
         let own = self.own.as_ref().map(|own| own.files()).unwrap_or_default();
-        let built_in = ringback_builtin::providers().iter().filter(|one| !own.contains_key(one.id));
-        let mut by_id: BTreeMap<String, Entry> =
+        let built_in = T::built_in().iter().filter(|one| !own.contains_key(one.id));
+        let mut by_id: BTreeMap<String, Entry<T>> =
             built_in.filter_map(|one| Some((one.id.to_owned(), Entry::built_in(one)?))).collect();
         by_id.extend(own.iter().map(|(id, file)| (id.clone(), Entry::own(file))));
         by_id.into_values().collect()
@@ -110,15 +126,15 @@ impl Catalog {
     }
 }
 
-impl Entry {
-    fn built_in(file: &'static BuiltIn<Provider>) -> Option<Self> {
+impl<T: Described> Entry<T> {
+    fn built_in(file: &'static BuiltIn<T>) -> Option<Self> {
         let text = Cow::Borrowed(file.text);
         Some(Self { provider: file.parsed()?, text, origin: Origin::BuiltIn })
     }
 
-    fn own(file: &directory::File) -> Self {
+    fn own(file: &directory::File<T>) -> Self {
         let path = file.path.clone();
-        let origin = match ringback_builtin::provider(&file.provider.id) {
+        let origin = match T::find(file.provider.id()) {
             Some(_) => Origin::Instead(path),
             None => Origin::Own(path),
         };

@@ -9,7 +9,7 @@ use std::{
     time::SystemTime,
 };
 
-use ringback_domain::provider::Provider;
+use ringback_builtin::Described;
 
 /// Files of one directory.
 const MAX_FILES: usize = 1_000;
@@ -17,22 +17,22 @@ const MAX_FILES: usize = 1_000;
 const MAX_BYTES: u64 = 256 * 1024;
 
 /// The files in force, by the ids of their providers.
-pub(super) type Files = BTreeMap<String, Arc<File>>;
+pub(super) type Files<T> = BTreeMap<String, Arc<File<T>>>;
 
 /// A directory and what was good of it.
 #[derive(Debug)]
-pub(super) struct Directory {
+pub(super) struct Directory<T> {
     path: PathBuf,
-    files: RwLock<Arc<Files>>,
+    files: RwLock<Arc<Files<T>>>,
     seen: Mutex<Seen>,
 }
 
 /// A file that was read and is in force.
 #[derive(Debug)]
-pub(super) struct File {
+pub(super) struct File<T> {
     pub(super) path: PathBuf,
     pub(super) text: String,
-    pub(super) provider: Arc<Provider>,
+    pub(super) provider: Arc<T>,
 }
 
 /// What the last look saw.
@@ -92,7 +92,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl Directory {
+impl<T: Described> Directory<T> {
     /// Reads all of it.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let (path, files) = (path.to_owned(), RwLock::default());
@@ -106,7 +106,7 @@ impl Directory {
     }
 
     /// What is in force.
-    pub(super) fn files(&self) -> Arc<Files> {
+    pub(super) fn files(&self) -> Arc<Files<T>> {
         Arc::clone(&self.files.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -143,7 +143,7 @@ impl Directory {
         seen.unreadable = false;
         let before = self.files();
         let mut files = (*before).clone();
-        let missing = |file: &File| !stamps.contains_key(&file.path);
+        let missing = |file: &File<T>| !stamps.contains_key(&file.path);
         for (id, file) in before.iter().filter(|(_, file)| missing(file)) {
             // Missing twice is gone; once may be the moment between two steps of an editor.
             if !seen.missing.insert(file.path.clone()) {
@@ -156,10 +156,10 @@ impl Directory {
             if seen.stamps.get(path) == Some(stamp) {
                 continue;
             }
-            match File::read(path, *stamp) {
+            match File::<T>::read(path, *stamp) {
                 Ok(file) => {
-                    changes.read.push(file.provider.id.clone());
-                    files.insert(file.provider.id.clone(), Arc::new(file));
+                    changes.read.push(file.provider.id().to_owned());
+                    files.insert(file.provider.id().to_owned(), Arc::new(file));
                 }
                 Err(problems) => changes.problems.extend(problems),
             }
@@ -204,7 +204,7 @@ fn stamps(directory: &Path) -> Result<BTreeMap<PathBuf, Stamp>, Problem> {
     Ok(stamps)
 }
 
-impl File {
+impl<T: Described> File<T> {
     fn read(path: &Path, stamp: Stamp) -> Result<Self, Vec<Problem>> {
         let problem =
             |line: Option<usize>, what: String| Problem { path: path.to_owned(), line, what };
@@ -213,15 +213,16 @@ impl File {
         }
         let text = fs::read_to_string(path)
             .map_err(|error| vec![problem(None, format!("cannot be read: {error}"))])?;
-        let provider = Provider::parse(&text).map_err(|mistakes| {
+        let provider = T::read(&text).map_err(|mistakes| {
             let told = |mistake: ringback_domain::provider::Mistake| {
                 problem(Some(mistake.line), mistake.message)
             };
             mistakes.into_iter().map(told).collect::<Vec<_>>()
         })?;
-        if path.file_stem().is_none_or(|stem| stem != provider.id.as_str()) {
+        if path.file_stem().is_none_or(|stem| stem != provider.id()) {
             let line = text.lines().position(|line| line.trim_start().starts_with("id"));
-            let what = format!("`id` is `{0}`, so the file has to be called {0}.toml", provider.id);
+            let what =
+                format!("`id` is `{0}`, so the file has to be called {0}.toml", provider.id());
             return Err(vec![problem(line.map(|index| index + 1), what)]);
         }
         Ok(Self { path: path.to_owned(), text, provider: Arc::new(provider) })
