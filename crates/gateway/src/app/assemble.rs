@@ -28,7 +28,7 @@ use crate::{
     oauth::{self, Oauth},
     outbound::{self, Connector, Guard, Hosts, Ports, Tls},
     quota::Quotas,
-    receive::{self, Catalog, Directory},
+    receive::{self, Accounts, Catalog, Directory},
     seam::World,
     send::Door,
     tasks::Bell,
@@ -92,7 +92,7 @@ pub(super) async fn assemble(
     data: &Path,
     address: SocketAddr,
     files: u64,
-    catalog: Catalog,
+    (catalog, accounts): (Catalog, Accounts),
 ) -> Result<Assembled, Error> {
     let keyring = Arc::new(keyring::load(&config.secrets, data, &*world.entropy)?);
     let url_keys = callback::keys::load(&config.callback, data, &*world.entropy)?;
@@ -162,7 +162,7 @@ pub(super) async fn assemble(
         keyring: Arc::clone(&keyring),
         keys: url_keys,
         connector: Arc::clone(&services.connector),
-        providers: Arc::new(|id| ringback_builtin::oauth(id)?.parsed()),
+        providers: Arc::new(move |id| accounts.get(id)),
         public_url: public_url.clone(),
         targets: targets.iter().filter_map(|text| Target::parse(text).ok()).collect(),
         retention: config.retention(),

@@ -18,7 +18,7 @@ use crate::{
     core::{Phase, Shared},
     data_lock::{DataLock, LockError},
     dev, fd_limit, housekeeping, http, keyring, outbound,
-    receive::catalog::Catalog,
+    receive::catalog::{self, Accounts, Catalog},
     seam::Listener,
     tasks, telemetry, wiring,
 };
@@ -75,12 +75,14 @@ pub enum Error {
 /// [`Error`] says what is missing. An orderly end is no error.
 pub fn run(config: Config, mode: Mode) -> Result<(), Error> {
     telemetry::logs::init(&config.log).map_err(|error| Error::Setting(error.to_string()))?;
-    let catalog = Catalog::open(config.providers.as_deref())
-        .map_err(|error| Error::Setting(error.to_string()))?;
+    let wrong = |error: catalog::Error| Error::Setting(error.to_string());
+    let catalog = Catalog::open(config.providers.as_deref()).map_err(wrong)?;
+    let accounts = Accounts::open(config.oauth.providers.as_deref()).map_err(wrong)?;
+    let catalogs = (catalog, accounts);
     let files = fd_limit::raise();
     let mut lock = DataLock::acquire(&config.data)?;
     let shared = Shared::start(SHARED_THREADS)?;
-    let result = shared.run(serve(config, mode, catalog, &mut lock, &shared, files));
+    let result = shared.run(serve(config, mode, catalogs, &mut lock, &shared, files));
     shared.stop();
     result
 }
@@ -105,7 +107,7 @@ pub fn control(config: &Config, lock: DataLock, request: Request) -> Result<Resp
 async fn serve(
     config: Config,
     mode: Mode,
-    catalog: Catalog,
+    (catalog, accounts): (Catalog, Accounts),
     lock: &mut DataLock,
     shared: &Shared,
     files: u64,
@@ -115,8 +117,15 @@ async fn serve(
     let (listener, address) = listen(&world, config.listen).await?;
     let control = control::Server::bind(lock.dir())?;
     let (phase, phases) = watch::channel(Phase::Serving);
-    let assembled =
-        assemble::assemble(&config, world, lock.dir(), address, files, catalog.clone()).await?;
+    let assembled = assemble::assemble(
+        &config,
+        world,
+        lock.dir(),
+        address,
+        files,
+        (catalog.clone(), accounts.clone()),
+    )
+    .await?;
     let Assembled { store, world, metrics, engine, tokens, auth, draining, bell, quotas, .. } =
         assembled.clone();
     let (callbacks, errands) = (assembled.callbacks.clone(), assembled.errands.clone());
@@ -135,6 +144,7 @@ async fn serve(
     tasks.spawn(async move { timer.keep_time().await });
     tasks.spawn(async move { errands.run().await });
     tasks.spawn(catalog.keep());
+    tasks.spawn(accounts.keep());
     tasks.spawn(quotas.keep(Arc::clone(&store), world.clone()));
     let (lanes, clock) = (Arc::new(engine.clone()), world.clone());
     let (tasks_store, retention) = (Arc::clone(&store), config.retention());

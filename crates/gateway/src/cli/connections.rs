@@ -19,10 +19,7 @@ use super::providers::{files, tell};
 use super::table::table;
 use super::verify::text_of;
 use super::{Failure, data, note};
-use crate::receive::{
-    Known,
-    catalog::{Entry, Origin},
-};
+use crate::receive::catalog::{Accounts, Entry, Origin};
 use crate::terminal::Colours;
 
 /// What can be asked about connections.
@@ -65,10 +62,10 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    fn known(&self) -> Result<Known<Provider>, Failure> {
+    fn known(&self) -> Result<Accounts, Failure> {
         // A variable that is there and empty sets nothing, as with any setting.
         let given = self.oauth_providers.as_deref().filter(|path| !path.is_empty());
-        Known::open(given.map(Path::new)).map_err(|error| Failure::Usage(error.to_string()))
+        Accounts::open(given.map(Path::new)).map_err(|error| Failure::Usage(error.to_string()))
     }
 }
 
@@ -246,7 +243,7 @@ fn page(entry: &Entry<Provider>, colours: Colours) -> String {
 }
 
 fn check(directory: &Path) -> Result<(), Failure> {
-    let known: Known<Provider> = Known::open(Some(directory)).or_else(|error| tell(&error))?;
+    let known = Accounts::open(Some(directory)).or_else(|error| tell(&error))?;
     let entries = known.entries();
     let own: Vec<_> = entries.iter().filter(|entry| entry.origin != Origin::BuiltIn).collect();
     let mut wrong = 0;
@@ -376,7 +373,7 @@ mod tests {
         let (_, after) = rest.split_once(end).unwrap();
         let head = "| id | provider | protocol | PKCE | settings | tokens | revoking | webhooks |";
         let mut list = format!("\n{head}\n|---|---|---|---|---|---|---|---|\n");
-        for entry in Known::<Provider>::default().entries() {
+        for entry in Accounts::default().entries() {
             let provider = &entry.provider;
             let Provider { id, name, docs, protocol, .. } = &**provider;
             let settings: Vec<String> =
@@ -412,7 +409,7 @@ mod tests {
         let put = |text: &str| fs::write(directory.path().join("linear.toml"), text).unwrap();
         put(built_in);
         check(directory.path()).unwrap();
-        let known: Known<Provider> = Known::open(Some(directory.path())).unwrap();
+        let known = Accounts::open(Some(directory.path())).unwrap();
         assert!(matches!(known.entry("linear").unwrap().origin, Origin::Instead(_)));
         put(&built_in.replace("made-up-code", "another-code"));
         assert!(matches!(check(directory.path()), Err(Failure::Told)));

@@ -217,6 +217,9 @@ settings! {
         /// How long other processes wait for one that refreshes and says nothing, in seconds, before
         /// they take over. Default 30.
         refresh_lease: Duration = secs(30), between(secs(1), secs(600));
+        /// Directory of providers of OAuth of your own, read beside those that are built in, and again
+        /// when a file changes. Default: none.
+        providers: Option<PathBuf> = None;
     }
 }
 

@@ -22,7 +22,7 @@ use std::{
 };
 
 use ringback_builtin::{BuiltIn, Described};
-use ringback_domain::provider::Provider;
+use ringback_domain::{oauth, provider::Provider};
 
 use self::directory::Directory;
 pub use self::directory::{Error, Problem};
@@ -32,6 +32,9 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// The providers of webhooks.
 pub type Catalog = Known<Provider>;
+
+/// The providers of OAuth.
+pub type Accounts = Known<oauth::Provider>;
 
 /// Providers by their ids. Clones share everything.
 #[derive(Debug)]

@@ -41,7 +41,7 @@ mod reply;
 
 pub(crate) use accept::answer;
 pub use accept::{OnCore, PREFIX, route};
-pub use catalog::{Catalog, Known};
+pub use catalog::{Accounts, Catalog};
 pub use config::{Acknowledge, Config, Dedupe, DedupeBy, MAX_BODY, OnViolation, Wrong};
 pub use correlate::{Means, Options as Correlation};
 pub use directory::{Directory, Ready, SETTINGS, TOKEN, open_settings};
