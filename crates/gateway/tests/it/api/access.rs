@@ -80,6 +80,12 @@ GET /audit                                           -
 GET /background-task                                 r
 GET /background-task/{}                              r
 POST /call                                           -
+GET POST /authorization                              GET:r
+POST /authorization/device                           -
+GET /authorization/{}                                r
+POST /authorization/{}/confirm                       -
+POST /authorization/{}/cancel                        -
+POST /authorization/{}/poll                          -
 GET POST /callback                                   GET:r
 POST /callback/cancel                                -
 GET /callback/{}                                     r
@@ -93,6 +99,16 @@ POST /callback/{}/fail                               -
 POST /callback/{}/close                              -
 POST /callback/{}/cancel                             -
 POST /callback/{}/extend                             -
+GET POST /connection                                 GET:r
+GET DELETE /connection/{}                            GET:r
+GET /connection/{}/token                             -
+POST /connection/{}/refresh                          -
+POST /connection/{}/revoke                           -
+POST /connection/{}/reauthorize                      -
+GET POST /connection/{}/subscription                 GET:r
+DELETE /connection/{}/subscription/{}                -
+GET POST /oauth-client                               GET:r
+GET PUT DELETE /oauth-client/{}                      GET:r
 GET POST /connector                                  GET:r
 GET PUT PATCH DELETE /connector/{}                   GET:r
 GET POST /environment                                -

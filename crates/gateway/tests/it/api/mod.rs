@@ -37,6 +37,7 @@ use ringback::{
     callback::{Callbacks, Parts as CallbackParts},
     config::{Config, Secret},
     log::{Lanes, Log},
+    oauth::{self, Oauth},
     outbound::{Connector, Guard, Ports, Tls},
     quota::Quotas,
     receive::{self, Catalog, Directory},
@@ -48,19 +49,20 @@ use ringback::{
 use ringback_domain::{
     access::Grant,
     address::Policy,
-    callback::UrlKeys,
-    id::{ApplicationId, Key, RequestId, SourceId, TokenId},
+    callback::{UrlKeys, redirect::Target},
+    id::{ApplicationId, ConnectionId, Key, RequestId, SourceId, TokenId},
+    oauth::{Connection, connection},
     pace::Wait,
     quota::Quota,
     scope::Scope,
-    seal::{Keyring, MasterKey},
+    seal::{Context, Keyring, MasterKey},
     source::{Fate, Received},
     target,
     time::Timestamp,
     token::Token,
 };
-use ringback_store::{Canceled, Due, NewRequest, NewToken, Store};
-use serde_json::Value;
+use ringback_store::{Canceled, Due, Keeping, NewRequest, NewToken, Store};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
 use utoipa_axum::router::OpenApiRouter;
@@ -69,6 +71,10 @@ use zeroize::Zeroizing;
 use crate::support;
 
 const BODY_LIMIT: usize = 16 * 1024;
+/// What secrets are sealed with.
+const MASTER: [u8; 32] = [7; 32];
+/// Where browsers may be sent on to.
+const PAGE: &str = "https://app.example.com/connected";
 
 /// Everything behind one router, and one environment with a token.
 struct Bench {
@@ -198,23 +204,39 @@ impl Bench {
         };
         let quotas = Arc::new(Quotas::new(defaults));
         let metrics: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(|| "# EOF\n".to_owned());
-        let keyring = Arc::new(Keyring::new(&MasterKey::new([7; 32]), []));
+        let keyring = Arc::new(Keyring::new(&MasterKey::new(MASTER), []));
         let catalog = Catalog::default();
         let directory = Directory::new(store.clone(), keyring.clone(), catalog.clone());
         let public_url = "https://hooks.example.com".to_owned();
         let guard = Guard::new(Policy::default(), Ports::default(), Vec::new());
         let tls = Tls::new([]).unwrap();
         let wait = Duration::from_secs(5);
-        let connector = Connector::new(world.network.clone(), guard, tls, wait);
+        let connector = Arc::new(Connector::new(world.network.clone(), guard, tls, wait));
+        let url_keys = UrlKeys::new([(1, Zeroizing::new([8; 32]))]);
+        let pages = [Target::parse(PAGE).unwrap()];
         let callbacks = Callbacks::new(CallbackParts {
             store: store.clone(),
             lanes: lanes.clone(),
             world: world.clone(),
             keyring: keyring.clone(),
-            keys: UrlKeys::new([(1, Zeroizing::new([8; 32]))]),
+            keys: url_keys.clone(),
             public_url: public_url.clone(),
             retention: rules.retention,
-            targets: Vec::new(),
+            targets: pages.to_vec(),
+        });
+        let oauth = Oauth::new(oauth::Parts {
+            store: store.clone(),
+            lanes: lanes.clone(),
+            world: world.clone(),
+            keyring: keyring.clone(),
+            keys: url_keys,
+            connector: connector.clone(),
+            providers: Arc::new(|id| ringback_builtin::oauth(id)?.parsed()),
+            public_url: public_url.clone(),
+            targets: pages.to_vec(),
+            retention: rules.retention,
+            require_https: true,
+            settings: Default::default(),
         });
         let sources = receive::Door::new(receive::Parts {
             log: Log::new(store.clone(), lanes.clone()),
@@ -222,7 +244,7 @@ impl Bench {
             callbacks: callbacks.clone(),
             directory: directory.clone(),
             world: world.clone(),
-            keys: receive::Keys::new(Arc::new(connector)),
+            keys: receive::Keys::new(connector),
             keyring: keyring.clone(),
             public_url: public_url.clone(),
             spool: data.path().to_owned(),
@@ -242,6 +264,7 @@ impl Bench {
             directory,
             sources,
             callbacks,
+            oauth: oauth.clone(),
             public_url,
             quotas: quotas.clone(),
             rules,
@@ -259,7 +282,7 @@ impl Bench {
             quotas: quotas.clone(),
             metrics: Metrics::new(),
         });
-        let router = api::router(api, send::routes(door.clone()));
+        let router = api::router(api, send::routes(door.clone()), oauth::routes(oauth));
         let parts = Arc::new(move || send::routes(door.clone()));
         let token = String::new();
         let mut bench = Bench {
@@ -367,6 +390,42 @@ impl Bench {
 /// The root of the repository.
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A connection of this client, as if somebody had granted it.
+async fn connection(bench: &Bench, client: &str) -> String {
+    let client = bench.store.oauth_client_by_id(client.parse().unwrap()).await.unwrap().unwrap();
+    let now = bench.clock.now();
+    let id = ringback_store::mint(now, bench.world.entropy.bytes(), ConnectionId);
+    let subscription = json!({"id": "17", "source": SourceId(id.0), "createdAt": now,
+        "target": {"repository": "owner/name"}, "events": ["push"]});
+    let environment = client.scope.environment;
+    let place = Context { environment, owner: id.key(), purpose: "connection-tokens" };
+    let tokens = json!({"accessToken": "made-up", "tokenType": "Bearer"}).to_string();
+    let keyring = Keyring::new(&MasterKey::new(MASTER), []);
+    let sealed = keyring.seal(bench.world.entropy.bytes(), &place, tokens.as_bytes()).unwrap();
+    let connection = Connection {
+        id,
+        scope: client.scope,
+        application: client.application,
+        client: client.id,
+        provider: client.provider,
+        user_ref: "user-1".to_owned(),
+        state: connection::State::Active,
+        reason: None,
+        version: 1,
+        grant: connection::Grant { sealed, ..Default::default() },
+        lease: None,
+        failures: 0,
+        retry_at: None,
+        subscriptions: vec![serde_json::from_value(subscription).unwrap()],
+        metadata: Default::default(),
+        created_at: now,
+        refreshed_at: now,
+    };
+    let keeping = Keeping { nonce: 1, expires_at: now + Duration::from_secs(60) };
+    bench.store.create_connection(connection, None, keeping).await.unwrap();
+    id.to_string()
 }
 
 /// Writes down that something arrived at a source of the token's environment; its id.

@@ -6,7 +6,7 @@ use ringback_domain::source::Fate;
 use serde_json::{Value, json};
 
 use super::{
-    Bench, arrived,
+    Bench, PAGE, arrived,
     document::{filled, operations},
 };
 
@@ -26,6 +26,10 @@ struct Things {
     request: String,
     callback: String,
     callback_request: String,
+    client: String,
+    authorization: String,
+    connection: String,
+    subscription: String,
 }
 
 impl Things {
@@ -54,6 +58,10 @@ impl Things {
             ("request_id", &self.request),
             ("callback_id", &self.callback),
             ("callback_request_id", &self.callback_request),
+            ("oauth_client_id", &self.client),
+            ("authorization_id", &self.authorization),
+            ("connection_id", &self.connection),
+            ("subscription_id", &self.subscription),
         ];
         let found = things.into_iter().find(|(name, _)| *name == parameter);
         found.unwrap_or_else(|| panic!("no value for {parameter}")).1.clone()
@@ -93,6 +101,12 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
     let path = format!("/api/v1/callback/{callback}/request");
     let listed = bench.call_as(token, Method::GET, &path, "").await.expect(200);
     let callback_request = listed["data"][0]["id"].as_str().unwrap().to_owned();
+    let client = json!({"application": app, "provider": "github", "name": name, "clientId": name,
+        "clientSecret": "made-up"});
+    let client = post("/api/v1/oauth-client".to_owned(), client).await;
+    let authorization = json!({"client": client, "userRef": name, "returnTo": PAGE});
+    let authorization = post("/api/v1/authorization".to_owned(), authorization).await;
+    let connection = super::connection(bench, &client).await;
     let slack = json!({"type": "slack",
         "config": {"url": "https://hooks.slack.com/services/T0/B0/made-up"}});
     let path = format!("/ingest/api/v1/source/{source}/destination");
@@ -112,6 +126,10 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
         request,
         callback,
         callback_request,
+        client,
+        authorization,
+        connection,
+        subscription: "17".to_owned(),
     }
 }
 
