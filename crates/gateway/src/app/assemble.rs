@@ -55,7 +55,7 @@ pub(super) struct Assembled {
     pub(super) quotas: Arc<Quotas>,
     pub(super) callbacks: Callbacks,
     pub(super) errands: Errands,
-    oauth: Oauth,
+    pub(super) oauth: Oauth,
     services: Arc<Services>,
     door: Door,
     sources: receive::Door,

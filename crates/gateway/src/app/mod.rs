@@ -129,6 +129,7 @@ async fn serve(
     let Assembled { store, world, metrics, engine, tokens, auth, draining, bell, quotas, .. } =
         assembled.clone();
     let (callbacks, errands) = (assembled.callbacks.clone(), assembled.errands.clone());
+    let oauth = assembled.oauth.clone();
     let (mut cores, mailboxes) = assembled.start_cores(&config, shared.handle(), phases)?;
 
     let mut tasks = JoinSet::new();
@@ -183,6 +184,7 @@ async fn serve(
         for core in &mut cores {
             core.without_clients().await;
         }
+        oauth.land().await;
         engine.drain().await;
     };
     tokio::select! {

@@ -36,6 +36,24 @@ pub(super) struct Flights(Mutex<HashMap<Key, watch::Receiver<Option<Landed>>>>);
 
 type Landed = Result<Connection, Trouble>;
 
+/// A refresh that is under way; whatever becomes of it, it is no longer so afterwards.
+struct Flight {
+    oauth: Oauth,
+    key: Key,
+}
+
+impl Flight {
+    fn of(oauth: &Oauth, connection: &Connection) -> Flight {
+        Flight { oauth: oauth.clone(), key: connection.id.key() }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.oauth.flights().remove(&self.key);
+    }
+}
+
 /// How often a process that waits for another one looks.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long anybody waits for another process at most.
@@ -124,26 +142,40 @@ impl Oauth {
     /// The refresh that is under way, or one that is begun. It goes on if whoever asks goes away: the
     /// provider's answer comes once.
     async fn flight(&self, connection: &Connection) -> Landed {
-        let mut landing = {
+        let (mut landing, lands) = {
             let mut flights = self.flights();
             match flights.get(&connection.id.key()) {
-                Some(landing) => landing.clone(),
+                Some(landing) => (landing.clone(), None),
                 None => {
                     let (lands, landing) = watch::channel(None);
                     flights.insert(connection.id.key(), landing.clone());
-                    let (oauth, connection) = (self.clone(), connection.clone());
-                    Handle::current().spawn(async move {
-                        let landed = oauth.refresh(&connection).await;
-                        oauth.flights().remove(&connection.id.key());
-                        lands.send_replace(Some(landed));
-                    });
-                    landing
+                    (landing, Some(lands))
                 }
             }
         };
+        if let Some(lands) = lands {
+            let (flight, connection) = (Flight::of(self, connection), connection.clone());
+            Handle::current().spawn(async move {
+                let landed = flight.oauth.refresh(&connection).await;
+                drop(flight);
+                lands.send_replace(Some(landed));
+            });
+        }
         match landing.wait_for(Option::is_some).await {
             Ok(landed) => landed.clone().unwrap_or(Err(Trouble::Internal)),
             Err(_) => Err(Trouble::internal("a refresh broke off", connection.id)),
+        }
+    }
+
+    /// Waits until the refreshes that are under way have landed: the process is ending, and what a
+    /// provider answers to them comes once.
+    pub async fn land(&self) {
+        loop {
+            let landing = self.flights().values().next().cloned();
+            let Some(mut landing) = landing else { return };
+            // One that broke off is no longer among them either.
+            let _ = landing.wait_for(Option::is_some).await;
+            tokio::task::yield_now().await;
         }
     }
 
