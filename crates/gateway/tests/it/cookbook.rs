@@ -43,8 +43,13 @@ const SOURCES: (&str, &str) = ("RINGBACK_SOURCES", concat!(env!("CARGO_MANIFEST_
 
 /// Does what the page says, after what the cookbook's own page says about all.
 fn follow(name: &str, own: &[(&'static str, &str)], services: &Receiver) {
-    let targets =
-        ["paid", "sorry", "moment"].map(|page| format!("https://shop.example.com/{page}"));
+    let targets = [
+        "shop.example.com/paid",
+        "shop.example.com/sorry",
+        "shop.example.com/moment",
+        "app.example.com/connected",
+    ]
+    .map(|page| format!("https://{page}"));
     let settings = Settings::default()
         .env("RINGBACK_DELIVERY_DESTINATION_HOSTS", "127.0.0.1:*")
         .env("RINGBACK_CALLBACK_REDIRECT_TARGETS", &targets.join(","));
@@ -197,6 +202,17 @@ async fn long_render() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn payment_two_ways() {
     follow("payment-two-ways.md", &[("STRIPE_SECRET", "whsec_made_up")], &stand_in::services());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connect_an_account() {
+    let authority = stand_in::authority();
+    let own = [
+        ("ISSUER", &*stand_in::url(&authority, "")),
+        ("CLIENT_ID", "made-up"),
+        ("CLIENT_SECRET", "made-up"),
+    ];
+    follow("connect-an-account.md", &own, &stand_in::services());
 }
 
 /// A database's URL as a destination wants it, and the password.

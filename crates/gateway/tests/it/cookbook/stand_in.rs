@@ -1,7 +1,13 @@
 //! Stands in for services that cannot be had here: answers as their documentation says.
 
+use data_encoding::BASE64URL_NOPAD;
 use http::Method;
+use ringback_domain::oauth::{
+    jose::{Algorithm, SigningKey},
+    pkce,
+};
 use serde_json::{Value, json};
+use url::form_urlencoded;
 
 use crate::support::{Answer, Receipt, Receiver};
 
@@ -108,6 +114,87 @@ fn sqs(body: &Value) -> Answer {
         Some(_) => json_answer(200, &answer),
         None => json_answer(400, &json!({ "__type": "com.amazonaws.sqs#MissingParameter" })),
     }
+}
+
+/// A provider of OpenID Connect that asks nobody and says yes, as `oauth2-mock-server` does. Everything
+/// that it has to remember of a request is in the code.
+pub(super) fn authority() -> Receiver {
+    let key = SigningKey::parse(ED25519, Algorithm::EdDSA).unwrap();
+    Receiver::with(move |receipt, _| {
+        println!("{} {}", receipt.method, receipt.path);
+        let issuer = format!("http://{}", receipt.header("host"));
+        let (path, query) = receipt.path.split_once('?').unwrap_or((&receipt.path, ""));
+        match (&receipt.method, path) {
+            (&Method::GET, "/.well-known/openid-configuration") => metadata(&issuer),
+            (&Method::GET, "/jwks") => json_answer(200, &json!({ "keys": [key.public_jwk()] })),
+            (&Method::GET, "/authorize") => authorized(query),
+            (&Method::POST, "/token") => tokens(&issuer, &key, &receipt.body),
+            (&Method::GET, "/userinfo") if receipt.header("authorization") == "Bearer made-up" => {
+                json_answer(200, &json!({ "sub": PERSON }))
+            }
+            (&Method::POST, "/revoke") => Answer::status(200),
+            _ => json_answer(404, &json!({ "error": "not_found" })),
+        }
+    })
+}
+
+/// Who always says yes.
+const PERSON: &str = "johndoe";
+/// RFC 8037, A.1.
+const ED25519: &str = r#"{"kty":"OKP","crv":"Ed25519",
+    "d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+    "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+
+/// <https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderMetadata>
+fn metadata(issuer: &str) -> Answer {
+    let metadata = json!({
+        "issuer": issuer, "authorization_endpoint": format!("{issuer}/authorize"),
+        "token_endpoint": format!("{issuer}/token"), "jwks_uri": format!("{issuer}/jwks"),
+        "userinfo_endpoint": format!("{issuer}/userinfo"),
+        "revocation_endpoint": format!("{issuer}/revoke"),
+        "id_token_signing_alg_values_supported": ["EdDSA"],
+    });
+    json_answer(200, &metadata)
+}
+
+/// RFC 6749, section 4.1.2.
+fn authorized(query: &str) -> Answer {
+    let asked = fields(query.as_bytes());
+    let code = BASE64URL_NOPAD.encode(asked.to_string().as_bytes());
+    let mut back = url::Url::parse(asked["redirect_uri"].as_str().unwrap()).unwrap();
+    let state = asked["state"].as_str().unwrap();
+    back.query_pairs_mut().append_pair("code", &code).append_pair("state", state);
+    Answer::Status(302, vec![("location", back.into())])
+}
+
+/// RFC 6749, section 5; OpenID Connect Core, section 3.1.3.3.
+fn tokens(issuer: &str, key: &SigningKey, body: &[u8]) -> Answer {
+    let form = fields(body);
+    let mut answer = json!({
+        "access_token": "made-up", "token_type": "Bearer", "expires_in": 3600,
+        "refresh_token": "made-up-too",
+    });
+    if let Some(code) = form["code"].as_str() {
+        let code = BASE64URL_NOPAD.decode(code.as_bytes()).unwrap();
+        let asked: Value = serde_json::from_slice(&code).unwrap();
+        let challenge = pkce::challenge(form["code_verifier"].as_str().unwrap()).unwrap();
+        if asked["code_challenge"] != challenge {
+            return json_answer(400, &json!({ "error": "invalid_grant" }));
+        }
+        let claims = json!({
+            "iss": issuer, "aud": asked["client_id"], "nonce": asked["nonce"], "sub": PERSON,
+            // From 2020 to 2100.
+            "iat": 1_577_836_800, "exp": 4_102_444_800_u64,
+        });
+        answer["id_token"] = json!(key.sign("JWT", &claims));
+    }
+    json_answer(200, &answer)
+}
+
+/// A form or a query, as an object.
+fn fields(form: &[u8]) -> Value {
+    let pairs = form_urlencoded::parse(form);
+    pairs.map(|(name, value)| (name.into_owned(), Value::from(value))).collect()
 }
 
 fn text_answer(status: u16, text: &'static str) -> Answer {
