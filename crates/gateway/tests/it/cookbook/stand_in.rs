@@ -123,11 +123,10 @@ pub(super) fn authority() -> Receiver {
     Receiver::with(move |receipt, _| {
         println!("{} {}", receipt.method, receipt.path);
         let issuer = format!("http://{}", receipt.header("host"));
-        let (path, query) = receipt.path.split_once('?').unwrap_or((&receipt.path, ""));
-        match (&receipt.method, path) {
+        match (&receipt.method, &*receipt.path) {
             (&Method::GET, "/.well-known/openid-configuration") => metadata(&issuer),
             (&Method::GET, "/jwks") => json_answer(200, &json!({ "keys": [key.public_jwk()] })),
-            (&Method::GET, "/authorize") => authorized(query),
+            (&Method::GET, "/authorize") => authorized(&receipt.query),
             (&Method::POST, "/token") => tokens(&issuer, &key, &receipt.body),
             (&Method::GET, "/userinfo") if receipt.header("authorization") == "Bearer made-up" => {
                 json_answer(200, &json!({ "sub": PERSON }))

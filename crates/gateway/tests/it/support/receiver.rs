@@ -44,6 +44,7 @@ impl Answer {
 pub(crate) struct Receipt {
     pub(crate) method: Method,
     pub(crate) path: String,
+    pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) at: Instant,
@@ -197,9 +198,14 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let path = parts.uri.path().to_owned();
-    let receipt =
-        Receipt { method: parts.method, path, headers: parts.headers, body, at: Instant::now() };
+    let receipt = Receipt {
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        method: parts.method,
+        headers: parts.headers,
+        body,
+        at: Instant::now(),
+    };
     let before = {
         let mut seen = shared.seen.lock().unwrap();
         let count = seen.by_id.entry(receipt.id().to_owned()).or_default();
