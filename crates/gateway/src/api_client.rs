@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -36,8 +36,17 @@ pub struct ApiClient {
 pub struct Answer {
     /// The status, of whatever class.
     pub status: StatusCode,
+    /// As received.
+    pub headers: HeaderMap,
     /// As received; our API's is JSON or empty.
     pub body: Bytes,
+}
+
+impl Answer {
+    /// The body, null if it is no JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
 }
 
 /// Why there is no answer.
@@ -136,10 +145,10 @@ impl ApiClient {
             http1::handshake(io).await.map_err(|error| broken(error.into()))?;
         let exchange = async {
             let response = sender.send_request(request).await?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), LONGEST_ANSWER).collect().await?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, LONGEST_ANSWER).collect().await?;
             drop(sender);
-            Ok(Answer { status, body: body.to_bytes() })
+            Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
         };
         drive(exchange, connection).await.map_err(broken)
     }

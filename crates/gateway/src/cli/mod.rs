@@ -15,6 +15,7 @@ mod providers;
 mod sample;
 mod send;
 mod serve;
+mod server;
 mod settings;
 mod sign;
 mod table;

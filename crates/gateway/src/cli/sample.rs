@@ -4,7 +4,7 @@ use http::Method;
 use ringback_domain::provider::vector::WireRequest;
 use serde_json::json;
 
-use super::send::{Server, failed, path_segment};
+use super::server::{Server, ask, carried, failed, path_segment};
 use super::{Failure, data, note};
 use crate::api_client::Answer;
 
@@ -20,8 +20,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answer = runtime.block_on(send(&args))?;
+    let answer = carried(send(&args))?;
     let text = String::from_utf8_lossy(&answer.body).into_owned();
     note(&format!("the source answered {}", answer.status));
     if !text.is_empty() {
@@ -34,14 +33,8 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 async fn send(args: &Args) -> Result<Answer, Failure> {
     let api = args.server.client()?;
     let path = format!("/ingest/api/v1/source/{}/sample", path_segment(&args.source));
-    let body = json!({ "event": args.event }).to_string();
-    let made = api.call(Method::POST, &path, Some(body.into())).await;
-    let made = made.map_err(|error| failed(&error))?;
-    if !made.status.is_success() {
-        let text = String::from_utf8_lossy(&made.body);
-        return Err(Failure::Failed(format!("the server answered {}: {text}", made.status)));
-    }
-    let made: WireRequest = serde_json::from_slice(&made.body).map_err(|error| failed(&error))?;
+    let made = ask(&api, Method::POST, &path, Some(&json!({ "event": args.event }))).await?;
+    let made: WireRequest = serde_json::from_value(made).map_err(|error| failed(&error))?;
     let method = made.method.parse::<Method>().map_err(|error| failed(&error))?;
     // By the address that was named: the public one may lead elsewhere, or nowhere from here.
     let url = made.url.as_deref().unwrap_or_default();

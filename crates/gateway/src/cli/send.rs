@@ -1,16 +1,15 @@
 //! `ringback send`: one message through a running server's API.
 
 use std::io::Read as _;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::server::{Server, carried, failed, path_segment, refused};
 use super::{Failure, data, note};
-use crate::api_client::{Answer, ApiClient};
-use crate::outbound::SystemNetwork;
+use crate::api_client::Answer;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -28,31 +27,6 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// A running server, and who asks it.
-#[derive(Debug, clap::Args)]
-pub(super) struct Server {
-    /// The server's address
-    #[arg(long, env = "RINGBACK_URL", default_value = "http://127.0.0.1:8071")]
-    url: String,
-    /// API token; better given by the variable, as arguments are visible to others
-    #[arg(long, env = "RINGBACK_TOKEN", hide_env_values = true)]
-    token: String,
-}
-
-impl Server {
-    /// A client of it, for the runtime at hand.
-    pub(super) fn client(&self) -> Result<ApiClient, Failure> {
-        let runtime = tokio::runtime::Handle::current();
-        let network = SystemNetwork::new(&[], runtime).map_err(|error| failed(&error))?;
-        ApiClient::new(&self.url, self.token.clone(), Arc::new(network))
-            .map_err(|error| Failure::Usage(error.to_string()))
-    }
-}
-
-pub(super) fn failed(error: &dyn std::error::Error) -> Failure {
-    Failure::Failed(error.to_string())
-}
-
 /// The body of a message's creation; the payload keeps its bytes.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -66,8 +40,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         .map_err(|error| Failure::Usage(format!("the payload is not JSON: {error}")))?;
     let message = MessageIn { event_type: &args.event_type, payload };
     let body = serde_json::to_vec(&message).map_err(|error| Failure::Failed(error.to_string()))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answer = runtime.block_on(post(&args, body.into()))?;
+    let answer = carried(post(&args, body.into()))?;
     show(&args, &answer)
 }
 
@@ -83,7 +56,7 @@ fn show(args: &Args, answer: &Answer) -> Result<(), Failure> {
         if args.json {
             data(&text)?;
         }
-        return Err(Failure::Failed(format!("the server answered {}: {text}", answer.status)));
+        return Err(refused(answer));
     }
     if args.json {
         return Ok(data(&text)?);
@@ -105,31 +78,9 @@ fn read(payload: &str) -> Result<String, Failure> {
         .map_err(|error| Failure::Usage(format!("cannot read the payload from {path}: {error}")))
 }
 
-/// Whatever was typed stays one segment of the path.
-pub(super) fn path_segment(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                char::from(byte).to_string()
-            }
-            other => format!("%{other:02X}"),
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_application_is_one_segment() {
-        fn check(typed: &str, expected: &str) {
-            assert_eq!(path_segment(typed), expected);
-        }
-        check("customer-7_a.b", "customer-7_a.b");
-        check("../x?y", "..%2Fx%3Fy");
-        check("é", "%C3%A9");
-    }
 
     #[test]
     fn the_payload_keeps_its_spelling() {

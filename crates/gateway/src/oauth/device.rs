@@ -50,9 +50,8 @@ impl Oauth {
     /// Why the provider gives no codes.
     pub async fn begin(&self, flow: &mut Authorization) -> Result<Begun, Trouble> {
         let registration = self.registration_of(flow.client).await?;
-        let endpoint = registration.endpoints.device.clone().ok_or_else(|| {
-            Trouble::Misconfigured("the provider has no flow for devices".to_owned())
-        })?;
+        let endpoint = registration.endpoints.device.clone();
+        let endpoint = endpoint.ok_or(Trouble::NotSupported("flow for devices"))?;
         let jti = self.jti();
         let proof = registration.proof(&jti, self.now())?;
         let scope = registration.scope(&flow.scopes);

@@ -81,9 +81,8 @@ impl Oauth {
         let registration = self.registration_of(flow.client).await?;
         let Registration { endpoints, .. } = &registration;
         let request = self.authorization_request(flow, &registration)?;
-        let authorize = endpoints.authorize.as_deref().ok_or_else(|| {
-            Trouble::Misconfigured("the provider has no authorization endpoint".to_owned())
-        })?;
+        let authorize = endpoints.authorize.as_deref();
+        let authorize = authorize.ok_or(Trouble::NotSupported("authorization endpoint"))?;
         let object = match registration.signs_requests() {
             true => {
                 let object = request.object(&registration.key()?, registration.audience(), now);

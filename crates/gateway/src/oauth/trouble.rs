@@ -23,6 +23,9 @@ pub enum Trouble {
     /// The client, or the provider's file, does not fit what is asked for.
     #[error("{0}")]
     Misconfigured(String),
+    /// The provider has nothing like it.
+    #[error("the provider has no {0}")]
+    NotSupported(&'static str),
     /// A flow is not where it has to be.
     #[error("the authorization is {0}")]
     Stage(&'static str),
@@ -62,6 +65,7 @@ impl Trouble {
             Trouble::Away(_) => "provider_unavailable".to_owned(),
             Trouble::Unbelievable(_) => "invalid_answer".to_owned(),
             Trouble::Misconfigured(_) => "misconfigured".to_owned(),
+            Trouble::NotSupported(_) => "not_supported".to_owned(),
             _ => "internal".to_owned(),
         }
     }

@@ -77,6 +77,7 @@ impl From<Trouble> for Error {
                 }
             }
             Trouble::Misconfigured(_) => Error::Refused { code: "oauth_misconfigured", detail },
+            Trouble::NotSupported(_) => Error::Refused { code: "not_supported", detail },
             Trouble::Stage(stage) => Error::Conflict { code: stage_code(stage), detail },
             Trouble::WrongUser => Error::Denied { code: "wrong_user", detail },
             Trouble::WrongConfirmation => Error::Denied { code: "wrong_confirmation", detail },
