@@ -12,6 +12,7 @@ use std::{
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use self::assemble::Assembled;
+pub(crate) use self::signals::Signals;
 use crate::{
     config::Config,
     control::{self, Request, Response, tokens::Tokens},
@@ -112,7 +113,7 @@ async fn serve(
     shared: &Shared,
     files: u64,
 ) -> Result<(), Error> {
-    let mut signals = signals::Signals::new()?;
+    let mut signals = Signals::new()?;
     let world = wiring::world(&config.delivery.name_servers, shared.handle())?;
     let (listener, address) = listen(&world, config.listen).await?;
     let control = control::Server::bind(lock.dir())?;

@@ -1,4 +1,6 @@
-//! `ringback connections`: at whom people can be asked for an authorization, and what that takes.
+//! `ringback connections`: what was granted, at whom people can be asked for it, and what that takes.
+
+mod granted;
 
 use std::{
     ffi::OsString,
@@ -25,6 +27,8 @@ use crate::terminal::Colours;
 /// What can be asked about connections.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    #[command(flatten)]
+    Granted(granted::Command),
     /// List the providers of OAuth that accounts can be connected at
     Providers {
         /// Print JSON
@@ -71,6 +75,7 @@ impl Directory {
 
 pub(super) fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Granted(command) => granted::run(command),
         Command::Providers { json, directory } => list(&directory.known()?.entries(), json),
         Command::Provider { id, toml, json, directory } => {
             let entry = directory.known()?.entry(&id.to_lowercase()).ok_or_else(|| {

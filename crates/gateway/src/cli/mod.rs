@@ -5,6 +5,7 @@
 //! process (`EX_TEMPFAIL`: it may work later).
 
 mod audit;
+mod connect;
 mod connections;
 mod destinations;
 mod dev;
@@ -64,7 +65,9 @@ enum Command {
     Providers(providers::Args),
     /// List the kinds of destinations that events can go to, or show one
     Destinations(destinations::Args),
-    /// Show at whom accounts can be connected, and what that takes
+    /// Connect an account at a provider of OAuth, through a running server
+    Connect(connect::Args),
+    /// List connections and use them; show at whom accounts can be connected, and what that takes
     #[command(subcommand)]
     Connections(connections::Command),
     /// Say whether a request comes from its provider, as a source would
@@ -107,6 +110,7 @@ impl Command {
             Self::Sample(args) => sample::run(args),
             Self::Providers(args) => providers::run(args),
             Self::Destinations(args) => destinations::run(args),
+            Self::Connect(args) => connect::run(args),
             Self::Connections(command) => connections::run(command),
             Self::Verify(args) => verify::run(args),
         }

@@ -33,9 +33,7 @@ impl Server {
 }
 
 /// Does what a command has to ask a server, on a runtime of its own.
-pub(super) fn carried<T>(
-    asking: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+pub(super) fn carried<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(asking)
 }
 

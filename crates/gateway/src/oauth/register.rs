@@ -23,7 +23,8 @@ impl Oauth {
     ) -> Result<(), Trouble> {
         let registration = self.resolved(client.clone(), secrets.clone()).await?;
         let endpoint = registration.endpoints.register.clone();
-        let endpoint = endpoint.ok_or(Trouble::NotSupported("registration by clients themselves"))?;
+        let endpoint =
+            endpoint.ok_or(Trouble::NotSupported("registration by clients themselves"))?;
         let key = secrets.key().map_err(Trouble::Misconfigured)?;
         let method = client.auth.clone().unwrap_or_else(|| match &key {
             Some(_) => AuthMethod::PrivateKeyJwt.name().to_owned(),
