@@ -6,8 +6,9 @@ use ringback_store::{ReadError, Unavailable, WriteError};
 /// Why something with a provider could not be done. None of it says anything secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
-    /// The provider said no: its `error`, and what it says to people.
-    #[error("the provider refused: {error}{}", .description.as_deref().map(|it| format!(" ({it})")).unwrap_or_default())]
+    /// The provider said no: its `error`, and what it says to people. That is shown to the application
+    /// alone, as it may repeat what was sent.
+    #[error("the provider refused: {error}")]
     Refused {
         /// `invalid_grant` and the like.
         error: String,

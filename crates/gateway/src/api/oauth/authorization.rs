@@ -250,6 +250,9 @@ impl AuthorizationIn {
         if purpose == Purpose::Login && self.connection.is_some() {
             problems.add("connection", "a login authorizes none");
         }
+        if purpose == Purpose::Login && binding == Some(Binding::Cookie) {
+            problems.add("binding", "who logs in is said when the application confirms");
+        }
         self.check_params(&mut problems);
         let return_to = match flow {
             Flow::Device => {

@@ -10,7 +10,7 @@ use ringback_domain::{
     scope::Scope,
     time::Timestamp,
 };
-use ringback_store::{OauthClientQuery, Order, audit};
+use ringback_store::{OauthClientQuery, Order, WriteError, audit};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -310,6 +310,12 @@ async fn delete(
     caller: Caller,
     Named(client): Named<extract::OauthClient>,
 ) -> Result<Response, Error> {
-    api.store.delete_oauth_client(caller.environment, client).await?;
-    Ok(nothing())
+    match api.store.delete_oauth_client(caller.environment, client).await {
+        Ok(()) => Ok(nothing()),
+        Err(WriteError::Conflict("connections")) => {
+            let detail = "it has connections: delete them first".to_owned();
+            Err(Error::Conflict { code: "has_connections", detail })
+        }
+        Err(error) => Err(error.into()),
+    }
 }

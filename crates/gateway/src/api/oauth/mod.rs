@@ -63,7 +63,10 @@ fn check_user_ref(problems: &mut Problems, user_ref: Option<String>) -> Option<S
 
 impl From<Trouble> for Error {
     fn from(trouble: Trouble) -> Error {
-        let detail = trouble.to_string();
+        let mut detail = trouble.to_string();
+        if let Trouble::Refused { description: Some(description), .. } = &trouble {
+            detail = format!("{detail}: {description}");
+        }
         match trouble {
             Trouble::Refused { .. } | Trouble::Unbelievable(_) => {
                 Error::Conflict { code: "provider_refused", detail }
