@@ -73,6 +73,12 @@ const PARTS: &[Part] = &[
     },
     Part { name: "callbacks-js", on: On::Sqlite, run: |ground| js(ground, "callbacks-js", None) },
     Part { name: "callbacks-browser", on: On::Sqlite, run: callbacks_browser },
+    Part { name: "oauth", on: On::Sqlite, run: oauth },
+    Part {
+        name: "oauth-python",
+        on: On::Sqlite,
+        run: |ground| python(ground, "oauth-python", None),
+    },
     Part { name: "schemathesis", on: On::Sqlite, run: |ground| schemathesis(ground, None) },
     Part { name: "postgres-store", on: On::PostgresOnly, run: postgres_store },
     Part { name: "postgres", on: On::Postgres, run: postgres },
@@ -195,7 +201,9 @@ pub(crate) fn install(root: &Path) -> Result<(), String> {
     tools::js_sdk(root, "destinations-js")?;
     tools::js_sdk(root, "callbacks-js")?;
     tools::python_sdk(root, "localstripe")?;
-    tools::js_sdk(root, "callbacks-browser").map(drop)
+    tools::js_sdk(root, "callbacks-browser")?;
+    tools::js_sdk(root, "oauth")?;
+    tools::python_sdk(root, "oauth-python").map(drop)
 }
 
 /// `cargo deny`, without the advisory database: that one is fetched from the network.
@@ -343,18 +351,28 @@ fn js_with(
     store: Option<&Database>,
     programs: &[(&str, &Path)],
 ) -> Result<Count, String> {
-    let root = ground.root;
+    let mut suite = js_suite(ground.root, name)?;
+    suite.envs(programs.iter().copied());
+    against_server(ground.root, name, store, || Ok(suite))
+}
+
+/// The suite of that name, with its packages and the Node.js of `js`.
+fn js_suite(root: &Path, name: &str) -> Result<Command, String> {
     let node = tools::node(&tools::js_sdk(root, "js")?)?;
     let place = tools::js_sdk(root, name)?;
     // A module finds its packages beside itself, so the suite runs from where they are installed.
     tools::copy_modules(&root.join("tests/sdk").join(name), &place)?;
     tools::copy_modules(&root.join("tests/sdk/harness"), &place.join("harness"))?;
-    let script = place.join("suite.mjs");
-    against_server(root, name, store, || {
-        let mut command = Command::new(&node);
-        command.arg(&script).envs(programs.iter().copied());
-        Ok(command)
-    })
+    let mut suite = Command::new(node);
+    suite.arg(place.join("suite.mjs"));
+    Ok(suite)
+}
+
+/// Authorization servers, honest and hostile, a browser, and servers that the suite starts and kills.
+fn oauth(Ground { root, .. }: Ground<'_>) -> Result<Count, String> {
+    let mut suite = js_suite(root, "oauth")?;
+    let done = stream(suite.env(PROGRAM, built_server(root)?).current_dir(root))?;
+    Ok(report::suite(&done.output).judged(done.success))
 }
 
 fn rust(Ground { root, .. }: Ground<'_>, store: Option<&Database>) -> Result<Count, String> {

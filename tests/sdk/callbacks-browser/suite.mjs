@@ -9,9 +9,9 @@
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { createServer } from "node:http";
-import { chromium } from "playwright-core";
 import Replicate from "replicate";
 import { Webhook } from "standardwebhooks";
+import { launch } from "./harness/browser.mjs";
 import { check, eventually, run } from "./harness/cases.mjs";
 import { payments } from "./payments.mjs";
 
@@ -48,16 +48,7 @@ const app = createServer((request, response) => {
 });
 await new Promise((resolve) => app.listen(0, "127.0.0.1", resolve));
 
-const browser = await chromium.launch({
-  executablePath: process.env.RINGBACK_CHROMIUM ?? "/usr/bin/chromium",
-  // Root has no sandbox; the pages are our own. Those that are made up come from no address, and what
-  // comes from none may not ask this machine.
-  args: [
-    "--no-sandbox",
-    "--disable-features=LocalNetworkAccessChecks",
-    `--host-resolver-rules=MAP app.localhost:80 127.0.0.1:${app.address().port}`,
-  ],
-});
+const browser = await launch({ "app.localhost": app.address().port });
 
 /** A page in a context of its own; whatever it asks for is noted. */
 async function open(options = {}) {
