@@ -138,9 +138,9 @@ async function decide(provider, request, response) {
  * An authorization server on its own site: `host` is an address of loopback.
  *
  * `granted` are the scopes that the person grants of those that are asked for. `life` is for how long
- * access tokens are good, in seconds, and may be changed.
+ * access tokens are good, in seconds, and may be changed. `features` and `configuration` are the library's.
  */
-export async function authority({ host = "127.0.0.2", granted = SCOPES, configuration = {} } = {}) {
+export async function authority({ host = "127.0.0.2", granted = SCOPES, features = {}, configuration = {} } = {}) {
   const made = { life: 3600, seen: [], granted, clients: new Map() };
   let told = {};
 
@@ -192,6 +192,7 @@ export async function authority({ host = "127.0.0.2", granted = SCOPES, configur
       requestObjects: { enabled: true },
       revocation: { enabled: true },
       rpInitiatedLogout: { enabled: false },
+      ...features,
     },
     ...configuration,
   });

@@ -206,6 +206,7 @@ export class Flow {
   async land(person = this.person) {
     const { landed, ...else_ } = await person.go(this.authorization.url);
     assert.ok(landed, `nobody comes home: ${else_.status} ${else_.text}`);
+    assert.equal(landed.searchParams.get("error"), null, landed.href);
     this.confirmation = landed.searchParams.get("confirmation");
     return landed.searchParams;
   }

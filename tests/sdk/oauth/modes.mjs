@@ -92,21 +92,10 @@ check("JARM-2.4 a plain response where a signed one was asked for: refused (case
   await flow.nothingCame();
 });
 
-const PUSHED = { features: { pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true } } };
-
-/** A server with other features than usual. */
-async function featured({ features }) {
-  const common = {
-    devInteractions: { enabled: false },
-    jwtResponseModes: { enabled: true },
-    requestObjects: { enabled: true },
-    rpInitiatedLogout: { enabled: false },
-  };
-  return server({ configuration: { features: { ...common, ...features } } });
-}
+const PUSHED = { pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true } };
 
 check("9126-4 a pushed request: its request_uri is used once, with the client's id (case 34)", async () => {
-  const set = await client({ as: await featured(PUSHED) });
+  const set = await client({ as: await server({ features: PUSHED }) });
   const flow = await Flow.begin(set);
   const first = await flow.person.ask(flow.authorization.url);
   const second = await flow.person.ask(flow.authorization.url);
@@ -125,7 +114,7 @@ check("9126-4 a pushed request: its request_uri is used once, with the client's 
 });
 
 check("9126-2.3 a server that takes no pushed request: nobody is sent anywhere (case 34)", async () => {
-  const as = await featured(PUSHED);
+  const as = await server({ features: PUSHED });
   as.lie("push", instead(400, { error: "invalid_request" }));
   const flow = await Flow.begin(await client({ as }));
   const answer = await flow.person.ask(flow.authorization.url);
@@ -134,7 +123,7 @@ check("9126-2.3 a server that takes no pushed request: nobody is sent anywhere (
   assert.deepEqual(as.requests("authorize"), []);
 });
 
-const SIGNED = { features: { requestObjects: { enabled: true, requireSignedRequestObject: true } } };
+const SIGNED = { requestObjects: { enabled: true, requireSignedRequestObject: true } };
 
 /** A client that signs, at a server that wants it. */
 async function signing(as) {
@@ -153,7 +142,7 @@ async function signing(as) {
 }
 
 check("9101-6.2 a signed request, which the server verifies (case 35)", async () => {
-  const set = await signing(await featured(SIGNED));
+  const set = await signing(await server({ features: SIGNED }));
   const flow = await Flow.begin(set);
   assert.ok(await flow.connect());
   const request = set.as.requests("authorize").find(({ query }) => query.get("request"));
@@ -166,7 +155,7 @@ check("9101-6.2 a signed request, which the server verifies (case 35)", async ()
 });
 
 check("9101-10.8 what proves the client is no signed request, and the other way round (case 35)", async () => {
-  const set = await signing(await featured(SIGNED));
+  const set = await signing(await server({ features: SIGNED }));
   const flow = await Flow.begin(set);
   await flow.connect();
   const assertion = set.as.tokenRequests()[0].form.get("client_assertion");
