@@ -152,7 +152,9 @@ class Authority:
         self._wire(app)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
-    def register(self, client_id, redirect_uri, secret=None, method="client_secret_basic", key=None):
+    def register(
+        self, client_id, redirect_uri, secret=None, method="client_secret_basic", key=None
+    ):
         self.clients[client_id] = Client(client_id, secret, redirect_uri, method, key)
 
     def of(self, grant_type):
@@ -176,7 +178,11 @@ class Authority:
         )
 
         class CodeGrant(grants.AuthorizationCodeGrant):
-            TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+            TOKEN_ENDPOINT_AUTH_METHODS = [
+                "client_secret_basic",
+                "client_secret_post",
+                "private_key_jwt",
+            ]
 
             def save_authorization_code(self, code, request):
                 authority.codes[code] = Code(code, request)
@@ -212,7 +218,9 @@ class Authority:
             INCLUDE_NEW_REFRESH_TOKEN = True
 
             def authenticate_refresh_token(self, refresh_token):
-                known = next((one for one in authority.tokens if one.refresh_token == refresh_token), None)
+                known = next(
+                    (one for one in authority.tokens if one.refresh_token == refresh_token), None
+                )
                 if known and known.used:
                     # Somebody has it who should not: whoever has the newer one loses it, too.
                     for one in authority.tokens:
@@ -233,7 +241,14 @@ class Authority:
 
             def query_token(self, token_string, token_type_hint):
                 names = ("access_token", "refresh_token")
-                return next((one for one in authority.tokens if token_string in [getattr(one, n) for n in names]), None)
+                return next(
+                    (
+                        one
+                        for one in authority.tokens
+                        if token_string in [getattr(one, n) for n in names]
+                    ),
+                    None,
+                )
 
             def revoke_token(self, token, request):
                 token.revoked = True
@@ -256,9 +271,13 @@ class Authority:
 
         class Bearer(BearerTokenValidator):
             def authenticate_token(self, token_string):
-                return next((one for one in authority.tokens if one.access_token == token_string), None)
+                return next(
+                    (one for one in authority.tokens if one.access_token == token_string), None
+                )
 
-        server.register_grant(CodeGrant, [CodeChallenge(required=True), Identity(require_nonce=False)])
+        server.register_grant(
+            CodeGrant, [CodeChallenge(required=True), Identity(require_nonce=False)]
+        )
         server.register_grant(RefreshGrant)
         server.register_grant(Credentials)
         server.register_endpoint(Revocation)
@@ -276,8 +295,12 @@ class Authority:
             # Whoever comes is logged in, and is asked; `login_hint` is who they are.
             grant = server.get_consent_grant(end_user=Person(request.args.get("login_hint", "ada")))
             if request.args.get("login_hint") == "nobody":
-                return server.handle_error_response(grant.request, AccessDeniedError(redirect_uri=grant.redirect_uri))
-            return server.create_authorization_response(grant_user=Person(request.args.get("login_hint", "ada")), grant=grant)
+                return server.handle_error_response(
+                    grant.request, AccessDeniedError(redirect_uri=grant.redirect_uri)
+                )
+            return server.create_authorization_response(
+                grant_user=Person(request.args.get("login_hint", "ada")), grant=grant
+            )
 
         @app.post("/token")
         def token():
@@ -290,12 +313,16 @@ class Authority:
         @app.get("/userinfo")
         @protector("openid")
         def userinfo():
-            return jsonify(sub=current_token.user.name, name=f"The person {current_token.user.name}")
+            return jsonify(
+                sub=current_token.user.name, name=f"The person {current_token.user.name}"
+            )
 
         @app.get("/files")
         @protector("files")
         def files():
-            return jsonify(files=["a.txt"], of=current_token.user.name if current_token.user else None)
+            return jsonify(
+                files=["a.txt"], of=current_token.user.name if current_token.user else None
+            )
 
         @app.get("/keys")
         def keys():
@@ -317,7 +344,11 @@ class Authority:
             response_types_supported=["code"],
             response_modes_supported=["query"],
             grant_types_supported=["authorization_code", "refresh_token", "client_credentials"],
-            token_endpoint_auth_methods_supported=["client_secret_basic", "client_secret_post", "private_key_jwt"],
+            token_endpoint_auth_methods_supported=[
+                "client_secret_basic",
+                "client_secret_post",
+                "private_key_jwt",
+            ],
             token_endpoint_auth_signing_alg_values_supported=["ES256"],
             code_challenge_methods_supported=["S256"],
             subject_types_supported=["public"],

@@ -51,15 +51,21 @@ def client(authority, provider="openid", key=None):
     proof = {"clientSecret": SECRET}
     if key:
         proof = {"clientAuth": "private_key_jwt", "signingKey": key.as_pem(private=True).decode()}
-    made = ask("POST", "/oauth-client", {
-        "application": ask("POST", "/app", {"name": "authlib"})["id"],
-        "provider": provider,
-        "settings": settings[provider],
-        "clientId": next(names),
-        **proof,
-    })
+    made = ask(
+        "POST",
+        "/oauth-client",
+        {
+            "application": ask("POST", "/app", {"name": "authlib"})["id"],
+            "provider": provider,
+            "settings": settings[provider],
+            "clientId": next(names),
+            **proof,
+        },
+    )
     method = proof.get("clientAuth", "client_secret_basic")
-    authority.register(made["clientId"], made["redirectUri"], proof.get("clientSecret"), method, key)
+    authority.register(
+        made["clientId"], made["redirectUri"], proof.get("clientSecret"), method, key
+    )
     return made
 
 
@@ -101,7 +107,9 @@ def refresh(connection):
 
 
 def files(authority, access_token):
-    return httpx.get(f"{authority.issuer}/files", headers={"authorization": f"Bearer {access_token}"})
+    return httpx.get(
+        f"{authority.issuer}/files", headers={"authorization": f"Bearer {access_token}"}
+    )
 
 
 # --- the server is what it says, as Authlib's own client sees it
@@ -112,23 +120,46 @@ def fixture_code_refresh_and_revocation():
     authority = Authority()
     redirect_uri = "http://127.0.0.1:9/callback"
     authority.register("fixture", redirect_uri, SECRET)
-    session = OAuth2Client("fixture", SECRET, redirect_uri=redirect_uri, scope="openid files", code_challenge_method="S256")
+    session = OAuth2Client(
+        "fixture",
+        SECRET,
+        redirect_uri=redirect_uri,
+        scope="openid files",
+        code_challenge_method="S256",
+    )
     verifier = "v" * 43
-    url, state = session.create_authorization_url(f"{authority.issuer}/authorize", code_verifier=verifier, nonce="n")
+    url, state = session.create_authorization_url(
+        f"{authority.issuer}/authorize", code_verifier=verifier, nonce="n"
+    )
     back = httpx.get(url).headers["location"]
     equal(parse_qs(urlsplit(back).query)["iss"], [authority.issuer])
     endpoint = f"{authority.issuer}/token"
-    first = session.fetch_token(endpoint, authorization_response=back, state=state, code_verifier=verifier)
+    first = session.fetch_token(
+        endpoint, authorization_response=back, state=state, code_verifier=verifier
+    )
     claims = jwt.decode(first["id_token"], authority.key, ["ES256"]).claims
     equal((claims["sub"], claims["nonce"], claims["iss"]), ("ada", "n", authority.issuer))
     second = session.refresh_token(endpoint, first["refresh_token"])
     true(second["refresh_token"] != first["refresh_token"], "it rotates")
-    raises(OAuthError, lambda: session.refresh_token(endpoint, first["refresh_token"]), error="invalid_grant")
-    raises(OAuthError, lambda: session.refresh_token(endpoint, second["refresh_token"]), error="invalid_grant")
+    raises(
+        OAuthError,
+        lambda: session.refresh_token(endpoint, first["refresh_token"]),
+        error="invalid_grant",
+    )
+    raises(
+        OAuthError,
+        lambda: session.refresh_token(endpoint, second["refresh_token"]),
+        error="invalid_grant",
+    )
     equal(session.revoke_token(f"{authority.issuer}/revoke", "unknown").status_code, 200)
-    wrong = session.create_authorization_url(f"{authority.issuer}/authorize", code_verifier=verifier)[0]
+    wrong = session.create_authorization_url(
+        f"{authority.issuer}/authorize", code_verifier=verifier
+    )[0]
     back = httpx.get(wrong).headers["location"]
-    raises(OAuthError, lambda: session.fetch_token(endpoint, authorization_response=back, code_verifier="w" * 43))
+    raises(
+        OAuthError,
+        lambda: session.fetch_token(endpoint, authorization_response=back, code_verifier="w" * 43),
+    )
     authority.close()
 
 
@@ -139,7 +170,7 @@ def fixture_code_refresh_and_revocation():
 def rfc6749_code_with_pkce_then_rotation_then_revocation():
     authority = Authority()
     connection = connect(client(authority, "oauth2"), scopes=["files"])
-    (form, status, _), = authority.of("authorization_code")
+    ((form, status, _),) = authority.of("authorization_code")
     equal(status, 200)
     true(43 <= len(form["code_verifier"]) <= 128, "a verifier")
     for _ in range(3):
@@ -165,7 +196,7 @@ def rfc9700_4_14_2_many_reads_of_a_stale_token_refresh_it_once():
     with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(lambda _: token(connection), range(100)))
     equal({answer.status_code for answer in answers}, {200})
-    access_token, = {answer.json()["accessToken"] for answer in answers}
+    (access_token,) = {answer.json()["accessToken"] for answer in answers}
     equal(len(authority.of("refresh_token")), 1)
     equal(files(authority, access_token).json()["of"], "ada")
     authority.close()
@@ -176,12 +207,16 @@ def rfc9700_4_14_2_a_rotated_token_that_somebody_else_uses_ends_the_connection()
     authority = Authority()
     made = client(authority, "oauth2")
     connection = connect(made, scopes=["files"])
-    (_, _, first), = authority.of("authorization_code")
+    ((_, _, first),) = authority.of("authorization_code")
     equal(refresh(connection).status_code, 200)
     # Somebody has found the old refresh token in a backup, and uses it.
     thief = OAuth2Client(made["clientId"], SECRET)
     endpoint = f"{authority.issuer}/token"
-    raises(OAuthError, lambda: thief.refresh_token(endpoint, first["refresh_token"]), error="invalid_grant")
+    raises(
+        OAuthError,
+        lambda: thief.refresh_token(endpoint, first["refresh_token"]),
+        error="invalid_grant",
+    )
     answer = refresh(connection)
     equal(answer.status_code, 409)
     equal(token(connection).json()["code"], "reauthorization_required")
@@ -192,7 +227,12 @@ def rfc9700_4_14_2_a_rotated_token_that_somebody_else_uses_ends_the_connection()
 @case
 def oidc_core_3_1_3_7_login_with_an_id_token_of_es256():
     authority = Authority()
-    flow = begin(client(authority), purpose="login", scopes=["openid", "profile"], params={"login_hint": "grace"})
+    flow = begin(
+        client(authority),
+        purpose="login",
+        scopes=["openid", "profile"],
+        params={"login_hint": "grace"},
+    )
     answer = confirm(flow, follow(flow["url"]))
     equal(answer.status_code, 200)
     claims = answer.json()["claims"]
@@ -226,7 +266,9 @@ def rfc7523_3_private_key_jwt_with_es256():
 def rfc6749_4_4_client_credentials():
     authority = Authority()
     made = client(authority, "oauth2")
-    connection = ask("POST", "/connection", {"client": made["id"], "userRef": "machine", "scopes": ["files"]})
+    connection = ask(
+        "POST", "/connection", {"client": made["id"], "userRef": "machine", "scopes": ["files"]}
+    )
     answer = token(connection).json()
     equal(files(authority, answer["accessToken"]).status_code, 200)
     equal(answer["scopes"], ["files"])

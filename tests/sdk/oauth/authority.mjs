@@ -34,7 +34,11 @@ async function key(alg, kid) {
   return { ...(await exportJWK(privateKey)), alg, kid, use: "sig" };
 }
 /** Made once: the first is the servers' own, the second what they come to after a rotation. */
-export const keys = { RS256: await key("RS256", "first"), rotated: await key("RS256", "second"), stranger: await key("RS256", "first") };
+export const keys = {
+  RS256: await key("RS256", "first"),
+  rotated: await key("RS256", "second"),
+  stranger: await key("RS256", "first"),
+};
 
 /** A compact JWS over the claims, by a private JWK. */
 export const sign = (header, claims, jwk = keys.RS256) =>
@@ -50,7 +54,10 @@ export const unsigned = (claims, alg = "none") => `${encoded({ alg })}.${encoded
 /** A token whose HMAC is made with the public key, as those verify it who take `alg` from the token. */
 export function confused(claims, form, jwk = keys.RS256) {
   const open = createPublicKey({ key: jwk, format: "jwk" });
-  const secret = form === "pem" ? open.export({ type: "spki", format: "pem" }) : JSON.stringify(open.export({ format: "jwk" }));
+  const secret =
+    form === "pem"
+      ? open.export({ type: "spki", format: "pem" })
+      : JSON.stringify(open.export({ format: "jwk" }));
   const signed = `${encoded({ alg: "HS256", kid: jwk.kid })}.${encoded(claims)}`;
   return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
 }
@@ -84,11 +91,13 @@ export const idToken = (make) =>
   });
 
 /** Answers something else. */
-export const instead = (status, body, headers = {}) => (answer) => {
-  answer.status = status;
-  answer.headers = { "content-type": "application/json", ...headers };
-  answer.body = Buffer.from(typeof body === "string" ? body : JSON.stringify(body));
-};
+export const instead =
+  (status, body, headers = {}) =>
+  (answer) => {
+    answer.status = status;
+    answer.headers = { "content-type": "application/json", ...headers };
+    answer.body = Buffer.from(typeof body === "string" ? body : JSON.stringify(body));
+  };
 
 // --- the server
 
@@ -111,7 +120,8 @@ function clientOf({ headers, form, query }) {
   const named = form.get("client_id") ?? query.get("client_id");
   if (named) return named;
   const basic = headers.authorization?.match(/^Basic (.+)$/)?.[1];
-  if (basic) return decodeURIComponent(Buffer.from(basic, "base64").toString().split(":")[0].replaceAll("+", " "));
+  if (basic)
+    return decodeURIComponent(Buffer.from(basic, "base64").toString().split(":")[0].replaceAll("+", " "));
   const assertion = form.get("client_assertion");
   return assertion && opened(assertion).claims.sub;
 }
@@ -130,7 +140,8 @@ async function decide(provider, request, response) {
   const form = new URLSearchParams((await bodyOf(request)).toString());
   const { params } = await provider.interactionDetails(request, response);
   const refusal = { error: "access_denied", error_description: "The person said <b>no</b>" };
-  const result = form.get("decision") === "deny" ? refusal : { login: { accountId: params.login_hint ?? "ada" } };
+  const result =
+    form.get("decision") === "deny" ? refusal : { login: { accountId: params.login_hint ?? "ada" } };
   return provider.interactionFinished(request, response, result);
 }
 
@@ -140,7 +151,12 @@ async function decide(provider, request, response) {
  * `granted` are the scopes that the person grants of those that are asked for. `life` is for how long
  * access tokens are good, in seconds, and may be changed. `features` and `configuration` are the library's.
  */
-export async function authority({ host = "127.0.0.2", granted = SCOPES, features = {}, configuration = {} } = {}) {
+export async function authority({
+  host = "127.0.0.2",
+  granted = SCOPES,
+  features = {},
+  configuration = {},
+} = {}) {
   const made = { life: 3600, seen: [], granted, clients: new Map() };
   let told = {};
 
@@ -156,11 +172,17 @@ export async function authority({ host = "127.0.0.2", granted = SCOPES, features
     cookies: { keys: ["made up"] },
     scopes: SCOPES,
     claims: { openid: ["sub"], profile: ["name"], email: ["email"] },
-    findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, name: `The person ${id}`, email: `${id}@app.localhost` }) }),
+    findAccount: (_, id) => ({
+      accountId: id,
+      claims: () => ({ sub: id, name: `The person ${id}`, email: `${id}@app.localhost` }),
+    }),
     interactions: { policy, url: (_, interaction) => `/interaction/${interaction.uid}` },
     // The person has decided about everything on the one page.
     async loadExistingGrant({ oidc }) {
-      const grant = new oidc.provider.Grant({ accountId: oidc.session.accountId, clientId: oidc.client.clientId });
+      const grant = new oidc.provider.Grant({
+        accountId: oidc.session.accountId,
+        clientId: oidc.client.clientId,
+      });
       for (const scope of oidc.requestParamOIDCScopes) {
         if (made.granted.includes(scope)) grant.addOIDCScope(scope);
         else grant.rejectOIDCScope(scope);
@@ -237,7 +259,9 @@ export async function authority({ host = "127.0.0.2", granted = SCOPES, features
     for await (const chunk of answer.body) {
       if (outgoing.destroyed) return undefined;
       if (!outgoing.write(chunk)) {
-        await Promise.race(["drain", "close"].map((event) => new Promise((wake) => outgoing.once(event, wake))));
+        await Promise.race(
+          ["drain", "close"].map((event) => new Promise((wake) => outgoing.once(event, wake))),
+        );
       }
     }
     return outgoing.end();
@@ -259,7 +283,12 @@ export async function authority({ host = "127.0.0.2", granted = SCOPES, features
       const { client_id = `client-${randomUUID()}` } = metadata;
       const client = {
         client_secret: `made-up-secret-${randomUUID()}`,
-        grant_types: ["authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code"],
+        grant_types: [
+          "authorization_code",
+          "refresh_token",
+          "client_credentials",
+          "urn:ietf:params:oauth:grant-type:device_code",
+        ],
         response_types: ["code"],
         ...metadata,
         client_id,
@@ -269,7 +298,8 @@ export async function authority({ host = "127.0.0.2", granted = SCOPES, features
     },
     /** Forgets every grant and token. */
     forget() {
-      for (const name of store.keys()) if (/^(AccessToken|RefreshToken|Grant):/.test(name)) store.delete(name);
+      for (const name of store.keys())
+        if (/^(AccessToken|RefreshToken|Grant):/.test(name)) store.delete(name);
     },
     close() {
       for (const server of [front, behind]) {

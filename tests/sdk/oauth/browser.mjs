@@ -46,7 +46,9 @@ export const close = async () => {
 
 /** The application, on the gateway's site, gives a browser the cookie that binds it. */
 const bind = (page, { name, value, maxAge }, attributes) =>
-  page.goto(`http://127.0.0.1:${app.address().port}/?${new URLSearchParams({ cookie: `${name}=${value}; Path=/; Max-Age=${maxAge}${attributes}` })}`);
+  page.goto(
+    `http://127.0.0.1:${app.address().port}/?${new URLSearchParams({ cookie: `${name}=${value}; Path=/; Max-Age=${maxAge}${attributes}` })}`,
+  );
 
 /** A client of a server that answers with forms. */
 async function formPost() {
@@ -89,18 +91,24 @@ slow("OAuth-form-post-2 form_post after more than two minutes, bound by confirma
   await close();
 });
 
-for (const [name, attributes] of [["SameSite=Lax", "; HttpOnly; SameSite=Lax"], ["no SameSite", "; HttpOnly"]]) {
-  slow(`OAuth-form-post-2 form_post after more than two minutes, bound by a cookie with ${name} (case 31)`, async () => {
-    const flow = await Flow.begin(await formPost(), { binding: "cookie" });
-    const { page, close } = await open();
-    await bind(page, flow.authorization.cookie, attributes);
-    await page.goto(flow.authorization.url);
-    await new Promise((wake) => setTimeout(wake, LONG));
-    const told = await allow(page);
-    assert.equal(told.get("error"), null);
-    assert.equal(told.get("authorization"), flow.authorization.id);
-    await close();
-  });
+for (const [name, attributes] of [
+  ["SameSite=Lax", "; HttpOnly; SameSite=Lax"],
+  ["no SameSite", "; HttpOnly"],
+]) {
+  slow(
+    `OAuth-form-post-2 form_post after more than two minutes, bound by a cookie with ${name} (case 31)`,
+    async () => {
+      const flow = await Flow.begin(await formPost(), { binding: "cookie" });
+      const { page, close } = await open();
+      await bind(page, flow.authorization.cookie, attributes);
+      await page.goto(flow.authorization.url);
+      await new Promise((wake) => setTimeout(wake, LONG));
+      const told = await allow(page);
+      assert.equal(told.get("error"), null);
+      assert.equal(told.get("authorization"), flow.authorization.id);
+      await close();
+    },
+  );
 }
 
 check("9700-4.7.1 completed in another browser, which has no cookie: refused (case 8)", async () => {
@@ -110,10 +118,14 @@ check("9700-4.7.1 completed in another browser, which has no cookie: refused (ca
     await bind(one.page, flow.authorization.cookie, "; HttpOnly; SameSite=Lax");
     await one.page.goto(flow.authorization.url);
     // What is in the first one's address bar, in the second.
-    const { next } = await flow.person.go(flow.authorization.url, { stop: (url) => url.startsWith(flow.as.issuer) });
+    const { next } = await flow.person.go(flow.authorization.url, {
+      stop: (url) => url.startsWith(flow.as.issuer),
+    });
     await other.page.goto(next);
     await other.page.getByRole("button", { name: "Allow" }).click();
-    await other.page.waitForURL((url) => url.href.startsWith(home) || url.href.startsWith(flow.client.redirectUri));
+    await other.page.waitForURL(
+      (url) => url.href.startsWith(home) || url.href.startsWith(flow.client.redirectUri),
+    );
     await other.page.waitForLoadState("networkidle");
     const at = new URL(other.page.url());
     assert.equal(at.searchParams.get("confirmation"), null);
@@ -123,38 +135,50 @@ check("9700-4.7.1 completed in another browser, which has no cookie: refused (ca
   }
 });
 
-check("update-2.3 completed in another browser, without a cookie: the application refuses (case 9)", async () => {
-  const flow = await Flow.begin();
-  const victim = await open();
-  await victim.page.goto(flow.authorization.url);
-  const confirmation = (await allow(victim.page)).get("confirmation");
-  const answer = await flow.confirm({ userRef: "the victim", confirmation });
-  assert.equal(answer.status, 403, answer.text);
-  await flow.nothingCame();
-  await victim.close();
-});
+check(
+  "update-2.3 completed in another browser, without a cookie: the application refuses (case 9)",
+  async () => {
+    const flow = await Flow.begin();
+    const victim = await open();
+    await victim.page.goto(flow.authorization.url);
+    const confirmation = (await allow(victim.page)).get("confirmation");
+    const answer = await flow.confirm({ userRef: "the victim", confirmation });
+    assert.equal(answer.status, 403, answer.text);
+    await flow.nothingCame();
+    await victim.close();
+  },
+);
 
 check("9700-4.2.4 the application hears nothing of the code from the browser (case 39)", async () => {
   const flow = await Flow.begin();
   const { page, asked, close } = await open();
   await page.goto(flow.authorization.url);
   await allow(page);
-  const arrived = visits.findLast(({ url }) => url.searchParams.get("authorization") === flow.authorization.id);
+  const arrived = visits.findLast(
+    ({ url }) => url.searchParams.get("authorization") === flow.authorization.id,
+  );
   assert.ok(!arrived.referer?.includes("/oauth/callback"), arrived.referer);
   assert.ok(!arrived.url.searchParams.has("code") && !arrived.url.searchParams.has("state"));
   const hosts = new Set(asked.map((request) => new URL(request.url()).host));
   const expected = [shared.url, flow.as.issuer, home].map((url) => new URL(url).host);
-  assert.deepEqual([...hosts].filter((host) => !expected.includes(host)), [], "nobody else is asked");
+  assert.deepEqual(
+    [...hosts].filter((host) => !expected.includes(host)),
+    [],
+    "nobody else is asked",
+  );
   await close();
 });
 
 check("6749-10.14 markup in an error response does nothing in a browser (case 24)", async () => {
   const as = await server();
-  as.lie("authorize", response((params) => {
-    params.set("state", "unknown");
-    params.set("error", MARKUP);
-    params.set("error_description", MARKUP);
-  }));
+  as.lie(
+    "authorize",
+    response((params) => {
+      params.set("state", "unknown");
+      params.set("error", MARKUP);
+      params.set("error_description", MARKUP);
+    }),
+  );
   const flow = await Flow.begin(await client({ as }));
   const { page, asked, close } = await open();
   await page.goto(flow.authorization.url);
@@ -166,7 +190,10 @@ check("6749-10.14 markup in an error response does nothing in a browser (case 24
   assert.ok((await page.locator("main").innerText()).length > 0, "it says something");
   const own = new URL(shared.url).host;
   const after = asked.slice(asked.findIndex((request) => request.url().startsWith(flow.client.redirectUri)));
-  assert.deepEqual(after.map((request) => new URL(request.url()).host).filter((host) => host !== own), []);
+  assert.deepEqual(
+    after.map((request) => new URL(request.url()).host).filter((host) => host !== own),
+    [],
+  );
   await close();
 });
 
@@ -174,7 +201,9 @@ check("9700-4.16 a page in a frame shows nothing (case 40)", async () => {
   const { client: made } = await client();
   const { context, page, close } = await open();
   const body = `<iframe src="${made.redirectUri}"></iframe>`;
-  await context.route("http://evil.localhost/**", (route) => route.fulfill({ contentType: "text/html", body }));
+  await context.route("http://evil.localhost/**", (route) =>
+    route.fulfill({ contentType: "text/html", body }),
+  );
   await page.goto("http://evil.localhost/frame");
   await page.waitForLoadState("networkidle");
   const framed = page.frames().find((frame) => frame !== page.mainFrame());
@@ -186,10 +215,19 @@ check("9700-4.17 a page that opened the flow is told nothing by the gateway's pa
   const flow = await Flow.begin();
   const { context, page, close } = await open();
   const body = `<title>opener</title><script>window.told = []; onmessage = (event) => told.push(event.data)</script>`;
-  await context.route("http://evil.localhost/**", (route) => route.fulfill({ contentType: "text/html", body }));
+  await context.route("http://evil.localhost/**", (route) =>
+    route.fulfill({ contentType: "text/html", body }),
+  );
   await page.goto("http://evil.localhost/");
-  for (const url of [flow.client.redirectUri, `${flow.client.redirectUri}?code=made-up&state=made-up`, flow.authorization.url]) {
-    const [opened] = await Promise.all([context.waitForEvent("page"), page.evaluate((url) => void window.open(url), url)]);
+  for (const url of [
+    flow.client.redirectUri,
+    `${flow.client.redirectUri}?code=made-up&state=made-up`,
+    flow.authorization.url,
+  ]) {
+    const [opened] = await Promise.all([
+      context.waitForEvent("page"),
+      page.evaluate((url) => void window.open(url), url),
+    ]);
     await opened.waitForLoadState("networkidle");
     if (url === flow.authorization.url) await allow(opened);
     else assert.doesNotMatch(await opened.content(), /postMessage|opener/);

@@ -9,21 +9,24 @@ import { changed } from "./state.mjs";
 
 const MARKUP = `<script>document.title='owned'</script><img src=x onerror=alert(1)>"'&`;
 
-check("9700-4.5.3.1 a code injected from another session: the server refuses its verifier (case 19)", async () => {
-  const set = await client();
-  const [victim, attacker] = [await Flow.begin(set), await Flow.begin(set)];
-  const stolen = new URL((await victim.back()).url).searchParams.get("code");
-  const injected = changed(await attacker.back(), (fields) => fields.set("code", stolen));
-  const { landed } = await attacker.bring(injected);
-  attacker.confirmation = landed.searchParams.get("confirmation");
-  const answer = await attacker.confirm();
-  assert.ok(answer.status >= 400, answer.text);
-  await attacker.nothingCame(1);
-  const [refused] = set.as.tokenRequests();
-  assert.equal(refused.answer.status, 400, "the server itself has said no");
-  assert.match(refused.answer.body.toString(), /invalid_grant/);
-  assert.equal(await attacker.status(), "failed");
-});
+check(
+  "9700-4.5.3.1 a code injected from another session: the server refuses its verifier (case 19)",
+  async () => {
+    const set = await client();
+    const [victim, attacker] = [await Flow.begin(set), await Flow.begin(set)];
+    const stolen = new URL((await victim.back()).url).searchParams.get("code");
+    const injected = changed(await attacker.back(), (fields) => fields.set("code", stolen));
+    const { landed } = await attacker.bring(injected);
+    attacker.confirmation = landed.searchParams.get("confirmation");
+    const answer = await attacker.confirm();
+    assert.ok(answer.status >= 400, answer.text);
+    await attacker.nothingCame(1);
+    const [refused] = set.as.tokenRequests();
+    assert.equal(refused.answer.status, 400, "the server itself has said no");
+    assert.match(refused.answer.body.toString(), /invalid_grant/);
+    assert.equal(await attacker.status(), "failed");
+  },
+);
 
 check("7636-4.2 S256 always, a verifier of 43 to 128 characters (case 20)", async () => {
   const set = await client();
@@ -44,7 +47,10 @@ check("7636-4.2 S256 always, a verifier of 43 to 128 characters (case 20)", asyn
 check("9700-4.8.2 a server that offers no PKCE, or only plain, is asked for S256 (case 21)", async () => {
   for (const offered of [undefined, [], ["plain"], ["plain", "S256"]]) {
     const as = await server();
-    as.lie("metadata", json((document) => void (document.code_challenge_methods_supported = offered)));
+    as.lie(
+      "metadata",
+      json((document) => void (document.code_challenge_methods_supported = offered)),
+    );
     const flow = await Flow.begin(await client({ as }));
     assert.ok(await flow.connect());
     assert.equal(flow.asked.get("code_challenge_method"), "S256");
@@ -52,21 +58,30 @@ check("9700-4.8.2 a server that offers no PKCE, or only plain, is asked for S256
   }
 });
 
-check("6749-4.1.3 redirect_uri of the token request is that of the authorization request (case 22)", async () => {
-  const flow = await Flow.begin();
-  await flow.connect();
-  const [exchange] = flow.as.tokenRequests();
-  assert.equal(exchange.form.get("redirect_uri"), flow.asked.get("redirect_uri"));
-  assert.equal(exchange.form.get("redirect_uri"), flow.client.redirectUri);
-  assert.match(exchange.body.toString(), new RegExp(`redirect_uri=${encodeURIComponent(flow.client.redirectUri)}(&|$)`));
-});
+check(
+  "6749-4.1.3 redirect_uri of the token request is that of the authorization request (case 22)",
+  async () => {
+    const flow = await Flow.begin();
+    await flow.connect();
+    const [exchange] = flow.as.tokenRequests();
+    assert.equal(exchange.form.get("redirect_uri"), flow.asked.get("redirect_uri"));
+    assert.equal(exchange.form.get("redirect_uri"), flow.client.redirectUri);
+    assert.match(
+      exchange.body.toString(),
+      new RegExp(`redirect_uri=${encodeURIComponent(flow.client.redirectUri)}(&|$)`),
+    );
+  },
+);
 
 check("6749-4.1.2 unknown parameters are ignored, and kept (case 23)", async () => {
   const as = await server();
-  as.lie("authorize", response((params) => {
-    params.set("realmId", "4620816365");
-    params.set("odd", MARKUP);
-  }));
+  as.lie(
+    "authorize",
+    response((params) => {
+      params.set("realmId", "4620816365");
+      params.set("odd", MARKUP);
+    }),
+  );
   const flow = await Flow.begin(await client({ as }));
   assert.ok(await flow.connect());
   const kept = JSON.stringify(await shared.authorization(flow.authorization.id));
@@ -96,11 +111,14 @@ check("6749-4.1.2.1 an error response ends the attempt (case 24)", async () => {
 
 check("6749-10.14 what an error response says is text (case 24)", async () => {
   const as = await server();
-  as.lie("authorize", response((params) => {
-    params.set("error", MARKUP);
-    params.set("error_description", MARKUP);
-    params.set("error_uri", "javascript:alert(1)");
-  }));
+  as.lie(
+    "authorize",
+    response((params) => {
+      params.set("error", MARKUP);
+      params.set("error_description", MARKUP);
+      params.set("error_uri", "javascript:alert(1)");
+    }),
+  );
   const flow = await Flow.begin(await client({ as }));
   flow.person.decision = "deny";
   const denied = await flow.back();
@@ -122,18 +140,25 @@ check("6749-4.1.2 both code and error: refused, no token request (case 25)", asy
   await flow.nothingCame();
 });
 
-check("9700-2.1.2 tokens in the authorization response: refused, and only codes are asked for (case 26)", async () => {
-  for (const name of ["access_token", "id_token"]) {
-    for (const form of [false, true]) {
-      const flow = await Flow.begin();
-      assert.equal((await flow.back(), flow.asked.get("response_type")), "code");
-      const fields = new URLSearchParams({ state: flow.asked.get("state"), iss: flow.as.issuer, [name]: "made-up" });
-      const url = flow.client.redirectUri;
-      const answer = await flow.bring(form ? { url, form: fields } : { url: `${url}?${fields}` });
-      turnedAway(answer);
-      await flow.nothingCame();
+check(
+  "9700-2.1.2 tokens in the authorization response: refused, and only codes are asked for (case 26)",
+  async () => {
+    for (const name of ["access_token", "id_token"]) {
+      for (const form of [false, true]) {
+        const flow = await Flow.begin();
+        assert.equal((await flow.back(), flow.asked.get("response_type")), "code");
+        const fields = new URLSearchParams({
+          state: flow.asked.get("state"),
+          iss: flow.as.issuer,
+          [name]: "made-up",
+        });
+        const url = flow.client.redirectUri;
+        const answer = await flow.bring(form ? { url, form: fields } : { url: `${url}?${fields}` });
+        turnedAway(answer);
+        await flow.nothingCame();
+      }
     }
-  }
-  const flow = await Flow.begin();
-  page(await flow.bring({ url: flow.client.redirectUri }));
-});
+    const flow = await Flow.begin();
+    page(await flow.bring({ url: flow.client.redirectUri }));
+  },
+);

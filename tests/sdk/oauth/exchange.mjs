@@ -15,7 +15,10 @@ async function trap(host = "127.0.0.3") {
     response.end("{}");
   });
   await new Promise((resolve) => server.listen(0, host, resolve));
-  return Object.assign(made, { url: `http://${host}:${server.address().port}/token`, close: () => server.close() });
+  return Object.assign(made, {
+    url: `http://${host}:${server.address().port}/token`,
+    close: () => server.close(),
+  });
 }
 
 /** A flow whose code is exchanged at a server that answers like this; what the application is told. */
@@ -78,10 +81,18 @@ check("9700-4.11 endpoints are dialled only where the policy allows it (case 43)
   const as = await server();
   const set = await client({ as });
   // Metadata of an honest host may name any endpoint.
-  as.lie("metadata", json((document) => {
-    for (const name of ["token_endpoint", "jwks_uri", "userinfo_endpoint"]) document[name] = inside.url;
-  }));
-  const flow = await shared.call("POST", "/api/v1/authorization", { client: set.client.id, userRef: "ada", scopes: ["openid"], returnTo: "http://app.localhost/connected" });
+  as.lie(
+    "metadata",
+    json((document) => {
+      for (const name of ["token_endpoint", "jwks_uri", "userinfo_endpoint"]) document[name] = inside.url;
+    }),
+  );
+  const flow = await shared.call("POST", "/api/v1/authorization", {
+    client: set.client.id,
+    userRef: "ada",
+    scopes: ["openid"],
+    returnTo: "http://app.localhost/connected",
+  });
   if (flow.status < 300) {
     const begun = new Flow({ ...set, userRef: "ada", authorization: flow.body });
     const answer = await begun.person.go(flow.body.url);
@@ -92,7 +103,13 @@ check("9700-4.11 endpoints are dialled only where the policy allows it (case 43)
   // Nor is an issuer inside asked for its metadata.
   const application = await shared.application();
   const issuer = new URL(inside.url).origin;
-  const made = await shared.call("POST", "/api/v1/oauth-client", { application, provider: "openid", settings: { issuer }, clientId: "x", clientSecret: "y" });
+  const made = await shared.call("POST", "/api/v1/oauth-client", {
+    application,
+    provider: "openid",
+    settings: { issuer },
+    clientId: "x",
+    clientSecret: "y",
+  });
   if (made.status < 300) {
     const wanted = { client: made.body.id, userRef: "ada", returnTo: "http://app.localhost/connected" };
     const begun = await shared.call("POST", "/api/v1/authorization", wanted);
@@ -103,12 +120,19 @@ check("9700-4.11 endpoints are dialled only where the policy allows it (case 43)
 });
 
 check("6749-2.3.1 the id and the secret are form-urlencoded before Basic (case 44)", async () => {
-  const odd = { client_id: `a client: 100% "ü" +&=?${Date.now()}`, secret: "made up: s%cret+with/=é and : and ☃" };
+  const odd = {
+    client_id: `a client: 100% "ü" +&=?${Date.now()}`,
+    secret: "made up: s%cret+with/=é and : and ☃",
+  };
   const as = await server();
   const set = await client({
     as,
     wanted: { clientId: odd.client_id, clientSecret: odd.secret, clientAuth: "client_secret_basic" },
-    metadata: { client_id: odd.client_id, client_secret: odd.secret, token_endpoint_auth_method: "client_secret_basic" },
+    metadata: {
+      client_id: odd.client_id,
+      client_secret: odd.secret,
+      token_endpoint_auth_method: "client_secret_basic",
+    },
   });
   const flow = await connected(set);
   assert.ok(flow.connection);
@@ -129,7 +153,7 @@ check("6749-2.3.1 the secret in the body, where the server wants it there (case 
 });
 
 /** The access token of a connection, as an application is given it. */
-const told = async ({ connection }) => (await shared.ask("GET", `/api/v1/connection/${connection.id}/token`));
+const told = async ({ connection }) => await shared.ask("GET", `/api/v1/connection/${connection.id}/token`);
 
 check("6749-5.1 an answer in form encoding, as GitHub's (case 45)", async () => {
   const as = await server();
@@ -180,7 +204,11 @@ for (const [name, change, within] of [
   ["expires_in as a fraction", (body) => void (body.expires_in = 1800.5), 1800],
   ["no token_type", (body) => void delete body.token_type, 3600],
   ["token_type in capitals", (body) => void (body.token_type = "BEARER"), 3600],
-  ["an empty refresh_token and null scope", (body) => Object.assign(body, { refresh_token: "", scope: null }), 3600],
+  [
+    "an empty refresh_token and null scope",
+    (body) => Object.assign(body, { refresh_token: "", scope: null }),
+    3600,
+  ],
   ["no expires_in", (body) => void delete body.expires_in, undefined],
   ["expires_in null", (body) => void (body.expires_in = null), undefined],
 ]) {
@@ -199,7 +227,10 @@ for (const [name, change, within] of [
 for (const [name, lie] of [
   ["no access_token", json((body) => void delete body.access_token)],
   ["an access_token that is no text", json((body) => void (body.access_token = { a: 1 }))],
-  ["an error in a 200", instead(200, { error: "bad_verification_code", error_description: "The code is incorrect" })],
+  [
+    "an error in a 200",
+    instead(200, { error: "bad_verification_code", error_description: "The code is incorrect" }),
+  ],
   ["a page", instead(200, "<!doctype html><h1>Maintenance</h1>", { "content-type": "text/html" })],
   ["half of its JSON", (answer) => void (answer.body = answer.body.subarray(0, answer.body.length / 2))],
   ["nothing", instead(200, "")],
@@ -229,7 +260,10 @@ check("6749-5.1 fewer scopes than were asked for are shown (case 46)", async () 
 
 check("6749-5.1 no scope in the answer: what was asked for is granted (case 46)", async () => {
   const as = await server();
-  as.lie("token", json((body) => void delete body.scope));
+  as.lie(
+    "token",
+    json((body) => void delete body.scope),
+  );
   const flow = await connected(await client({ as }), { scopes: ["openid", "email"] });
   assert.deepEqual([...(await shared.connection(flow.connection.id)).scopes].sort(), ["email", "openid"]);
 });

@@ -56,7 +56,9 @@ export class Gateway {
     const words = ["serve", "--listen", `127.0.0.1:${this.#port}`, "--data", this.data];
     this.#child = spawn(program, words, { env: this.#environment, stdio: ["ignore", "pipe", log] });
     closeSync(log);
-    const { value, done } = await createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]().next();
+    const { value, done } = await createInterface({ input: this.#child.stdout })
+      [Symbol.asyncIterator]()
+      .next();
     if (done) throw new Error(`the server did not start:\n${this.log.slice(-4000)}`);
     this.url = value.replace("listening on ", "");
     this.#port = new URL(this.url).port;
@@ -83,7 +85,10 @@ export class Gateway {
 
   /** A command of the same program about the same data. */
   command = (...words) =>
-    execFileSync(process.env.RINGBACK_PROGRAM, [...words, "--data", this.data], { env: this.#environment, encoding: "utf8" });
+    execFileSync(process.env.RINGBACK_PROGRAM, [...words, "--data", this.data], {
+      env: this.#environment,
+      encoding: "utf8",
+    });
 
   get log() {
     return readFileSync(this.logFile, "utf8");
@@ -104,7 +109,12 @@ export class Gateway {
     });
     const text = await answer.text();
     const json = answer.headers.get("content-type")?.includes("json");
-    return { status: answer.status, headers: answer.headers, text, body: json && text ? JSON.parse(text) : undefined };
+    return {
+      status: answer.status,
+      headers: answer.headers,
+      text,
+      body: json && text ? JSON.parse(text) : undefined,
+    };
   }
 
   /** One request of the API that succeeds; what is answered. */

@@ -53,19 +53,25 @@ export const LIES = {
   "a signature that was cut off": (_, honest) => honest.replace(/\.[^.]*$/, "."),
   "claims that were changed": (claims, honest) => {
     const [header, , signature] = honest.split(".");
-    return [header, Buffer.from(JSON.stringify({ ...claims, sub: "eve" })).toString("base64url"), signature].join(".");
+    return [
+      header,
+      Buffer.from(JSON.stringify({ ...claims, sub: "eve" })).toString("base64url"),
+      signature,
+    ].join(".");
   },
   "another aud": (claims) => sign({}, { ...claims, aud: "another-client" }),
   "no aud": ({ aud, ...claims }) => sign({}, claims),
   "several aud without azp": (claims) => sign({}, { ...claims, aud: [claims.aud, "another-client"] }),
-  "another azp": (claims) => sign({}, { ...claims, aud: [claims.aud, "another-client"], azp: "another-client" }),
+  "another azp": (claims) =>
+    sign({}, { ...claims, aud: [claims.aud, "another-client"], azp: "another-client" }),
   "another iss": (claims) => sign({}, { ...claims, iss: "https://evil.localhost" }),
   "iss with a slash": (claims) => sign({}, { ...claims, iss: `${claims.iss}/` }),
   "no sub": ({ sub, ...claims }) => sign({}, claims),
   expired: (claims) => sign({}, { ...claims, iat: soon() - 7200, exp: soon() - 3600 }),
   "no exp": ({ exp, ...claims }) => sign({}, claims),
   "not yet valid": (claims) => sign({}, { ...claims, nbf: soon() + 3600 }),
-  "an at_hash of another access token": (claims) => sign({}, { ...claims, at_hash: "AAAAAAAAAAAAAAAAAAAAAA" }),
+  "an at_hash of another access token": (claims) =>
+    sign({}, { ...claims, at_hash: "AAAAAAAAAAAAAAAAAAAAAA" }),
   "no token at all": () => "not.a.token",
 };
 for (const [name, make] of Object.entries(LIES)) {
@@ -74,7 +80,10 @@ for (const [name, make] of Object.entries(LIES)) {
 
 check("OIDC-Core-3.1.3.7 an answer without the ID token that was asked for: refused (case 28)", async () => {
   const as = await server({ host: "127.0.0.3" });
-  as.lie("token", json((body) => void delete body.id_token));
+  as.lie(
+    "token",
+    json((body) => void delete body.id_token),
+  );
   const flow = await Flow.begin(await client({ as }), { purpose: "login" });
   await flow.land();
   const answer = await flow.confirm();
@@ -84,10 +93,16 @@ check("OIDC-Core-3.1.3.7 an answer without the ID token that was asked for: refu
 
 /** From now on the server signs with a key that it publishes only if `published`. */
 function rotate(as, published) {
-  as.lie("token", idToken((claims) => sign({}, claims, keys.rotated)));
+  as.lie(
+    "token",
+    idToken((claims) => sign({}, claims, keys.rotated)),
+  );
   if (!published) return;
   const { d, p, q, dp, dq, qi, ...open } = keys.rotated;
-  as.lie("jwks", json((set) => void (set.keys = [open])));
+  as.lie(
+    "jwks",
+    json((set) => void (set.keys = [open])),
+  );
 }
 
 check("OIDC-Core-10.1.1 keys are rotated: fetched once more, and taken (case 29)", async () => {
@@ -101,24 +116,30 @@ check("OIDC-Core-10.1.1 keys are rotated: fetched once more, and taken (case 29)
   assert.equal(set.as.requests("jwks").length, 2);
 });
 
-check("OIDC-Core-10.1.1 a key that nobody knows: refused, and not asked for each time (case 29)", async () => {
-  const set = await client();
-  await connected(set);
-  rotate(set.as, false);
-  for (let number = 0; number < 5; number += 1) {
-    const flow = await Flow.begin(set);
-    await flow.land();
-    const answer = await flow.confirm();
-    assert.ok(answer.status >= 400, answer.text);
-    assert.equal(await flow.status(), "failed");
-    assert.deepEqual(await flow.connections(), []);
-  }
-  assert.ok(set.as.requests("jwks").length <= 2, "a stranger's tokens make nobody fetch");
-});
+check(
+  "OIDC-Core-10.1.1 a key that nobody knows: refused, and not asked for each time (case 29)",
+  async () => {
+    const set = await client();
+    await connected(set);
+    rotate(set.as, false);
+    for (let number = 0; number < 5; number += 1) {
+      const flow = await Flow.begin(set);
+      await flow.land();
+      const answer = await flow.confirm();
+      assert.ok(answer.status >= 400, answer.text);
+      assert.equal(await flow.status(), "failed");
+      assert.deepEqual(await flow.connections(), []);
+    }
+    assert.ok(set.as.requests("jwks").length <= 2, "a stranger's tokens make nobody fetch");
+  },
+);
 
 check("OIDC-Core-5.3.2 userinfo about somebody else: refused (case 30)", async () => {
   const as = await server({ host: "127.0.0.3" });
-  as.lie("userinfo", json((body) => void (body.sub = "eve")));
+  as.lie(
+    "userinfo",
+    json((body) => void (body.sub = "eve")),
+  );
   const flow = await Flow.begin(await client({ as }), { purpose: "login" });
   await flow.land();
   const answer = await flow.confirm();

@@ -52,7 +52,9 @@ check("9700-4.4 mix-up: a hostile server sends the person to an honest one (case
   // Its code must go to neither: it arrives where the hostile flow is unknown …
   page(await hostile.bring({ url: next }));
   // … and where that flow is known it is from the wrong issuer.
-  turnedAway(await hostile.bring({ url: next.replace(honest.client.redirectUri, hostile.client.redirectUri) }));
+  turnedAway(
+    await hostile.bring({ url: next.replace(honest.client.redirectUri, hostile.client.redirectUri) }),
+  );
   await hostile.nothingCame();
   await honest.nothingCame();
 });
@@ -65,8 +67,14 @@ check("9207-2.4 iss is announced but absent: refused, no token request (case 14)
 
 check("9207-2.4 iss is neither announced nor there: taken (case 14)", async () => {
   const as = await server();
-  as.lie("metadata", json((document) => void delete document.authorization_response_iss_parameter_supported));
-  as.lie("authorize", response((params) => params.delete("iss")));
+  as.lie(
+    "metadata",
+    json((document) => void delete document.authorization_response_iss_parameter_supported),
+  );
+  as.lie(
+    "authorize",
+    response((params) => params.delete("iss")),
+  );
   const flow = await Flow.begin(await client({ as }));
   assert.ok(await flow.connect());
 });
@@ -123,7 +131,10 @@ check("8414-3.3 metadata of another issuer: nobody is sent there (case 18)", asy
   const honest = await server();
   for (const issuer of [honest.issuer, (own) => `${own}/`, (own) => own.replace("http", "HTTP"), undefined]) {
     const as = await server({ host: HOSTILE });
-    as.lie("metadata", json((document) => void (document.issuer = issuer instanceof Function ? issuer(as.issuer) : issuer)));
+    as.lie(
+      "metadata",
+      json((document) => void (document.issuer = issuer instanceof Function ? issuer(as.issuer) : issuer)),
+    );
     const application = await shared.application();
     const made = await shared.call("POST", "/api/v1/oauth-client", {
       application,

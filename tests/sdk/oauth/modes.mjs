@@ -24,7 +24,12 @@ check("OAuth-form-post-2 the response comes as a form (case 31)", async () => {
 
 check("9110-9.3 GET and POST alone, and no prefetch uses anything up (case 32)", async () => {
   const flow = await Flow.begin();
-  for (const headers of [{ "sec-purpose": "prefetch" }, { "sec-purpose": "prefetch;prerender" }, { purpose: "prefetch" }, { "x-moz": "prefetch" }]) {
+  for (const headers of [
+    { "sec-purpose": "prefetch" },
+    { "sec-purpose": "prefetch;prerender" },
+    { purpose: "prefetch" },
+    { "x-moz": "prefetch" },
+  ]) {
     const answer = await fetch(flow.authorization.url, { headers, redirect: "manual" });
     assert.equal(answer.headers.get("location"), null, "nobody is sent to the server");
   }
@@ -36,7 +41,11 @@ check("9110-9.3 GET and POST alone, and no prefetch uses anything up (case 32)",
     assert.equal(answer.headers.get("location"), null, method);
     if (["PUT", "DELETE", "PATCH"].includes(method)) assert.equal(answer.status, 405, method);
   }
-  for (const headers of [{ "sec-purpose": "prefetch;prerender" }, { purpose: "prefetch" }, { "x-moz": "prefetch" }]) {
+  for (const headers of [
+    { "sec-purpose": "prefetch;prerender" },
+    { purpose: "prefetch" },
+    { "x-moz": "prefetch" },
+  ]) {
     const answer = await fetch(response.url, { headers, redirect: "manual" });
     assert.equal(answer.headers.get("location"), null, JSON.stringify(headers));
   }
@@ -64,16 +73,23 @@ const FORGED = {
   "no signature": (claims) => unsigned(claims),
   "another code": (claims, honest) => {
     const [header, , signature] = honest.split(".");
-    return [header, Buffer.from(JSON.stringify({ ...claims, code: "another" })).toString("base64url"), signature].join(".");
+    return [
+      header,
+      Buffer.from(JSON.stringify({ ...claims, code: "another" })).toString("base64url"),
+      signature,
+    ].join(".");
   },
 };
 for (const [name, make] of Object.entries(FORGED)) {
   check(`JARM-2.4 a signed response with ${name}: refused, no token request (case 33)`, async () => {
     const as = await server({ host: "127.0.0.3" });
-    as.lie("authorize", response(async (params) => {
-      const honest = params.get("response");
-      if (honest) params.set("response", await make(opened(honest).claims, honest));
-    }));
+    as.lie(
+      "authorize",
+      response(async (params) => {
+        const honest = params.get("response");
+        if (honest) params.set("response", await make(opened(honest).claims, honest));
+      }),
+    );
     const flow = await Flow.begin(await answering("query.jwt", as));
     turnedAway(await flow.bring(await flow.back()));
     await flow.nothingCame();
@@ -130,7 +146,11 @@ async function signing(as) {
   const { d, p, q, dp, dq, qi, ...open } = keys.rotated;
   return client({
     as,
-    wanted: { clientSecret: undefined, clientAuth: "private_key_jwt", signingKey: JSON.stringify(keys.rotated) },
+    wanted: {
+      clientSecret: undefined,
+      clientAuth: "private_key_jwt",
+      signingKey: JSON.stringify(keys.rotated),
+    },
     metadata: {
       client_secret: undefined,
       token_endpoint_auth_method: "private_key_jwt",
@@ -154,27 +174,40 @@ check("9101-6.2 a signed request, which the server verifies (case 35)", async ()
   assert.equal(request.query.get("state"), null, "what is signed is not said in the open, too");
 });
 
-check("9101-10.8 what proves the client is no signed request, and the other way round (case 35)", async () => {
-  const set = await signing(await server({ features: SIGNED }));
-  const flow = await Flow.begin(set);
-  await flow.connect();
-  const assertion = set.as.tokenRequests()[0].form.get("client_assertion");
-  const object = set.as.requests("authorize").find(({ query }) => query.get("request")).query.get("request");
-  assert.notEqual(opened(assertion).header.typ, opened(object).header.typ);
-  assert.equal(opened(object).claims.sub, undefined, "a request object with sub would prove the client (9101-10.8)");
-  assert.ok(opened(assertion).claims.jti);
-  // The server takes neither for the other.
-  const { client_id } = set.registered;
-  const asked = await fetch(`${set.as.issuer}/auth?${new URLSearchParams({ client_id, request: assertion })}`, { redirect: "manual" });
-  assert.ok(asked.status >= 400, String(asked.status));
-  const form = new URLSearchParams({
-    grant_type: "client_credentials",
-    client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-    client_assertion: object,
-  });
-  const proved = await fetch(`${set.as.issuer}/token`, { method: "POST", body: form });
-  assert.ok(proved.status >= 400, String(proved.status));
-});
+check(
+  "9101-10.8 what proves the client is no signed request, and the other way round (case 35)",
+  async () => {
+    const set = await signing(await server({ features: SIGNED }));
+    const flow = await Flow.begin(set);
+    await flow.connect();
+    const assertion = set.as.tokenRequests()[0].form.get("client_assertion");
+    const object = set.as
+      .requests("authorize")
+      .find(({ query }) => query.get("request"))
+      .query.get("request");
+    assert.notEqual(opened(assertion).header.typ, opened(object).header.typ);
+    assert.equal(
+      opened(object).claims.sub,
+      undefined,
+      "a request object with sub would prove the client (9101-10.8)",
+    );
+    assert.ok(opened(assertion).claims.jti);
+    // The server takes neither for the other.
+    const { client_id } = set.registered;
+    const asked = await fetch(
+      `${set.as.issuer}/auth?${new URLSearchParams({ client_id, request: assertion })}`,
+      { redirect: "manual" },
+    );
+    assert.ok(asked.status >= 400, String(asked.status));
+    const form = new URLSearchParams({
+      grant_type: "client_credentials",
+      client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+      client_assertion: object,
+    });
+    const proved = await fetch(`${set.as.issuer}/token`, { method: "POST", body: form });
+    assert.ok(proved.status >= 400, String(proved.status));
+  },
+);
 
 check("7523-3 private_key_jwt proves the client, each assertion once", async () => {
   const set = await signing(await server());
@@ -196,10 +229,20 @@ check("OAuth-form-post-2 a form that is no authorization response: 400 page (cas
   await flow.back();
   const url = flow.client.redirectUri;
   for (const body of ["", "x".repeat(200_000), '{"code": "made-up"}', "\u0000\u0001"]) {
-    const answer = await fetch(url, { method: "POST", body, headers: { "content-type": "application/x-www-form-urlencoded" }, redirect: "manual" });
+    const answer = await fetch(url, {
+      method: "POST",
+      body,
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+      redirect: "manual",
+    });
     assert.ok(answer.status === 400 || answer.status === 413, String(answer.status));
   }
-  const json = await fetch(url, { method: "POST", body: JSON.stringify({ state: flow.asked.get("state"), code: "made-up" }), headers: { "content-type": "application/json" }, redirect: "manual" });
+  const json = await fetch(url, {
+    method: "POST",
+    body: JSON.stringify({ state: flow.asked.get("state"), code: "made-up" }),
+    headers: { "content-type": "application/json" },
+    redirect: "manual",
+  });
   assert.ok(json.status >= 400 && json.status < 500, String(json.status));
   await flow.nothingCame();
 });

@@ -29,7 +29,11 @@ check("8252-7.3 an application on loopback may have any port (case 56)", async (
     "http://127.0.0.1:99999/native",
     "http://app.localhost:49152/connected",
   ]) {
-    const answer = await shared.call("POST", "/api/v1/authorization", { client: set.client.id, userRef: "ada", returnTo });
+    const answer = await shared.call("POST", "/api/v1/authorization", {
+      client: set.client.id,
+      userRef: "ada",
+      returnTo,
+    });
     assert.equal(answer.status, 422, `${returnTo}: ${answer.text}`);
   }
 });
@@ -37,8 +41,17 @@ check("8252-7.3 an application on loopback may have any port (case 56)", async (
 check("8252-7.1 an application may have a scheme of its own (case 56)", async () => {
   const set = await client();
   await comesHomeTo(set, "com.example.app:/connected");
-  for (const returnTo of ["com.example.app:/other", "com.example.app://connected", "com.example.other:/connected", "javascript:/connected"]) {
-    const answer = await shared.call("POST", "/api/v1/authorization", { client: set.client.id, userRef: "ada", returnTo });
+  for (const returnTo of [
+    "com.example.app:/other",
+    "com.example.app://connected",
+    "com.example.other:/connected",
+    "javascript:/connected",
+  ]) {
+    const answer = await shared.call("POST", "/api/v1/authorization", {
+      client: set.client.id,
+      userRef: "ada",
+      returnTo,
+    });
     assert.equal(answer.status, 422, `${returnTo}: ${answer.text}`);
   }
 });

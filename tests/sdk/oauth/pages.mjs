@@ -36,7 +36,13 @@ check("9700-4.11.1 people are sent on to listed targets, and to no other (case 3
     assert.equal(answer.status, 422, `${JSON.stringify(returnTo)}: ${answer.text}`);
   }
   for (const returnTo of EVIL) {
-    const elsewhere = { returnTo, return_to: returnTo, redirect_uri: returnTo, next: returnTo, url: returnTo };
+    const elsewhere = {
+      returnTo,
+      return_to: returnTo,
+      redirect_uri: returnTo,
+      next: returnTo,
+      url: returnTo,
+    };
     const flow = await Flow.begin(set);
     const start = new URL(flow.authorization.url);
     start.search = new URLSearchParams(elsewhere);
@@ -53,7 +59,14 @@ check("9700-4.11.1 people are sent on to listed targets, and to no other (case 3
 
 check("9700-4.11.1 a path beside the redirect URI leads nowhere (case 36)", async () => {
   const { client: made } = await client();
-  for (const tail of ["/..%2f..%2fevil", "/%0d%0alocation:%20http://evil.localhost", "//evil.localhost", "/@evil.localhost", "%00", "x"]) {
+  for (const tail of [
+    "/..%2f..%2fevil",
+    "/%0d%0alocation:%20http://evil.localhost",
+    "//evil.localhost",
+    "/@evil.localhost",
+    "%00",
+    "x",
+  ]) {
     const answer = await fetch(made.redirectUri + tail, { redirect: "manual" });
     assert.equal(answer.headers.get("location"), null, tail);
     assert.ok(answer.status >= 400, tail);
@@ -98,7 +111,8 @@ check("9700-4.2.4 no page and no redirect tells or keeps its URL (case 39)", asy
   }
   // What goes on is clean: neither the code nor the state.
   const landed = back.headers.get("location");
-  for (const name of ["code", "state"]) assert.ok(!landed.includes(new URL(response.url).searchParams.get(name)));
+  for (const name of ["code", "state"])
+    assert.ok(!landed.includes(new URL(response.url).searchParams.get(name)));
 });
 
 check("9700-4.16 no page is shown in a frame (case 40)", async () => {

@@ -4,7 +4,10 @@
 import assert from "node:assert/strict";
 
 const unescaped = (text) =>
-  text.replace(/&(amp|lt|gt|quot|#39|#x27);/g, (_, name) => ({ amp: "&", lt: "<", gt: ">", quot: '"' })[name] ?? "'");
+  text.replace(
+    /&(amp|lt|gt|quot|#39|#x27);/g,
+    (_, name) => ({ amp: "&", lt: "<", gt: ">", quot: '"' })[name] ?? "'",
+  );
 
 const attribute = (tag, name) => {
   const value = tag.match(new RegExp(`\\b${name}="([^"]*)"`, "i"))?.[1];

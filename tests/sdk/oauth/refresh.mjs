@@ -25,7 +25,7 @@ async function stale(options = {}) {
 
 /** Asks for the token until the gateway no longer says that the server is away; what it says then. */
 async function patiently(flow, within = 60_000) {
-  for (const deadline = Date.now() + within; ; ) {
+  for (const deadline = Date.now() + within; ;) {
     const answer = await flow.token();
     if (answer.status !== 503 || Date.now() > deadline) return answer;
     const after = Number(answer.headers.get("retry-after"));
@@ -43,7 +43,10 @@ function signal() {
 /** All of them have the one token that the server has issued last, and it is good. */
 async function oneToken(flow, answers) {
   const statuses = answers.map(({ status }) => status);
-  assert.ok(statuses.every((status) => status === 200), statuses.join());
+  assert.ok(
+    statuses.every((status) => status === 200),
+    statuses.join(),
+  );
   const tokens = new Set(answers.map(({ body }) => body.accessToken));
   assert.equal(tokens.size, 1, "all have the same");
   const [token] = tokens;
@@ -93,32 +96,35 @@ slow("9700-4.14.2 a token endpoint that is slower than the lease: still one refr
   await gateway.stop();
 });
 
-slow("6749-6 killed after the server has answered: found out, and the person is asked again (case 49)", async () => {
-  const gateway = await new Gateway({ RINGBACK_OAUTH_REFRESH_LEASE: "2s" }).start();
-  const flow = await stale({ gateway });
-  // The server has rotated; the gateway dies before it hears of it.
-  flow.as.lie("token", async (answer) => {
-    await gateway.kill();
-    answer.body = undefined;
-  });
-  await assert.rejects(flow.token());
-  assert.equal(flow.refreshes().length, 1);
-  assert.equal(flow.refreshes()[0].answer.status, 200);
-  flow.as.relent();
-  await gateway.start();
-  const answer = await patiently(flow);
-  assert.equal(answer.status, 409, answer.text);
-  assert.match(answer.text, /reauthorization_required/);
-  assert.equal(await flow.state(), "reauthorization_required");
-  assert.ok(flow.refreshes().length <= 2, "the doubtful one is tried once");
-  for (let turn = 0; turn < 5; turn += 1) assert.equal((await flow.token()).status, 409);
-  assert.ok(flow.refreshes().length <= 2, "and then no more");
-  // It becomes good again in place.
-  const again = await reauthorize(flow);
-  assert.equal(again.id, flow.connection.id);
-  assert.equal((await flow.token()).status, 200);
-  await gateway.stop();
-});
+slow(
+  "6749-6 killed after the server has answered: found out, and the person is asked again (case 49)",
+  async () => {
+    const gateway = await new Gateway({ RINGBACK_OAUTH_REFRESH_LEASE: "2s" }).start();
+    const flow = await stale({ gateway });
+    // The server has rotated; the gateway dies before it hears of it.
+    flow.as.lie("token", async (answer) => {
+      await gateway.kill();
+      answer.body = undefined;
+    });
+    await assert.rejects(flow.token());
+    assert.equal(flow.refreshes().length, 1);
+    assert.equal(flow.refreshes()[0].answer.status, 200);
+    flow.as.relent();
+    await gateway.start();
+    const answer = await patiently(flow);
+    assert.equal(answer.status, 409, answer.text);
+    assert.match(answer.text, /reauthorization_required/);
+    assert.equal(await flow.state(), "reauthorization_required");
+    assert.ok(flow.refreshes().length <= 2, "the doubtful one is tried once");
+    for (let turn = 0; turn < 5; turn += 1) assert.equal((await flow.token()).status, 409);
+    assert.ok(flow.refreshes().length <= 2, "and then no more");
+    // It becomes good again in place.
+    const again = await reauthorize(flow);
+    assert.equal(again.id, flow.connection.id);
+    assert.equal((await flow.token()).status, 200);
+    await gateway.stop();
+  },
+);
 
 slow("6749-6 killed before the server was asked: nothing is lost (case 49)", async () => {
   const gateway = await new Gateway({ RINGBACK_OAUTH_REFRESH_LEASE: "2s" }).start();
@@ -138,29 +144,35 @@ slow("6749-6 killed before the server was asked: nothing is lost (case 49)", asy
 async function reauthorize(flow) {
   const { gateway, userRef } = flow;
   const again = new Flow({ ...flow, person: new Person() });
-  again.authorization = await gateway.ask("POST", `/api/v1/connection/${flow.connection.id}/reauthorize`, { userRef, returnTo: home });
+  again.authorization = await gateway.ask("POST", `/api/v1/connection/${flow.connection.id}/reauthorize`, {
+    userRef,
+    returnTo: home,
+  });
   return again.connect();
 }
 
-check("9700-4.14.2 invalid_grant for a token that is no longer the stored one: the stored one is told (case 50)", async () => {
-  const flow = await stale();
-  const [asked, answered] = [signal(), signal()];
-  flow.as.lie("token", async (answer, { form }) => {
-    if (form.get("grant_type") !== "refresh_token") return;
-    asked.resolve();
-    await answered.promise;
-    instead(400, { error: "invalid_grant" })(answer);
-  });
-  const read = flow.token();
-  await asked.promise;
-  // Meanwhile somebody else has stored newer ones.
-  await reauthorize(flow);
-  answered.resolve();
-  const answer = await read;
-  assert.equal(answer.status, 200, answer.text);
-  assert.ok(await flow.isGood(answer.body.accessToken));
-  assert.equal(await flow.state(), "active");
-});
+check(
+  "9700-4.14.2 invalid_grant for a token that is no longer the stored one: the stored one is told (case 50)",
+  async () => {
+    const flow = await stale();
+    const [asked, answered] = [signal(), signal()];
+    flow.as.lie("token", async (answer, { form }) => {
+      if (form.get("grant_type") !== "refresh_token") return;
+      asked.resolve();
+      await answered.promise;
+      instead(400, { error: "invalid_grant" })(answer);
+    });
+    const read = flow.token();
+    await asked.promise;
+    // Meanwhile somebody else has stored newer ones.
+    await reauthorize(flow);
+    answered.resolve();
+    const answer = await read;
+    assert.equal(answer.status, 200, answer.text);
+    assert.ok(await flow.isGood(answer.body.accessToken));
+    assert.equal(await flow.state(), "active");
+  },
+);
 
 check("6749-5.2 invalid_grant for the stored token: the person has to be asked again (case 50)", async () => {
   const flow = await stale();
@@ -215,9 +227,12 @@ check("6749-5.2 while the server is away, a token that is still good is told (ca
 
 check("6749-6 a response without refresh_token keeps the old one (case 52)", async () => {
   const as = await server({ configuration: { rotateRefreshToken: () => false } });
-  as.lie("token", json((body, { form }) => {
-    if (form.get("grant_type") === "refresh_token") delete body.refresh_token;
-  }));
+  as.lie(
+    "token",
+    json((body, { form }) => {
+      if (form.get("grant_type") === "refresh_token") delete body.refresh_token;
+    }),
+  );
   const { connection } = await connected(await client({ as }));
   for (let turn = 0; turn < 3; turn += 1) {
     assert.equal((await shared.call("POST", `/api/v1/connection/${connection.id}/refresh`)).status, 200);
@@ -235,7 +250,9 @@ check("7009-2.1 revoking ends the refresh token and the access token (case 53)",
   assert.ok(answer.status < 300, answer.text);
   const revoked = flow.as.requests("revoke").map(({ form }) => form.get("token"));
   assert.deepEqual(new Set(revoked), new Set([issued.refresh_token, issued.access_token]));
-  const me = await fetch(`${flow.as.issuer}/me`, { headers: { authorization: `Bearer ${body.accessToken}` } });
+  const me = await fetch(`${flow.as.issuer}/me`, {
+    headers: { authorization: `Bearer ${body.accessToken}` },
+  });
   assert.equal(me.status, 401, "it is good for nothing");
   const read = await shared.token(flow.connection.id);
   assert.equal(read.status, 409);
@@ -251,9 +268,12 @@ check("7009-2.2 a token that the server does not know is revoked, too (case 53)"
   assert.equal((await shared.connection(flow.connection.id)).status, "revoked");
 });
 
-check("7009-2.2.1 a server that cannot revoke now: the connection is over all the same (case 53)", async () => {
-  const flow = await connected(await client());
-  flow.as.lie("revoke", instead(503, { error: "temporarily_unavailable" }));
-  await shared.call("POST", `/api/v1/connection/${flow.connection.id}/revoke`);
-  assert.equal((await shared.token(flow.connection.id)).status, 409);
-});
+check(
+  "7009-2.2.1 a server that cannot revoke now: the connection is over all the same (case 53)",
+  async () => {
+    const flow = await connected(await client());
+    flow.as.lie("revoke", instead(503, { error: "temporarily_unavailable" }));
+    await shared.call("POST", `/api/v1/connection/${flow.connection.id}/revoke`);
+    assert.equal((await shared.token(flow.connection.id)).status, 409);
+  },
+);

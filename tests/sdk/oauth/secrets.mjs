@@ -19,7 +19,18 @@ function everySecret() {
   };
   for (const { seen } of authorities) {
     for (const { form, query, headers, answer } of seen) {
-      for (const name of ["code", "code_verifier", "refresh_token", "client_secret", "client_assertion", "token", "device_code", "state", "nonce"]) note(name, form.get(name));
+      for (const name of [
+        "code",
+        "code_verifier",
+        "refresh_token",
+        "client_secret",
+        "client_assertion",
+        "token",
+        "device_code",
+        "state",
+        "nonce",
+      ])
+        note(name, form.get(name));
       for (const name of ["state", "nonce", "request"]) note(name, query.get(name));
       note("bearer token", headers.authorization?.match(/^Bearer (.+)$/)?.[1]);
       note("basic credentials", headers.authorization?.match(/^Basic (.+)$/)?.[1]);
@@ -27,7 +38,15 @@ function everySecret() {
       if (location) said("signed response", location.searchParams);
       if (!answer?.headers["content-type"]?.includes("json") || !answer.body?.length) continue;
       const body = JSON.parse(answer.body);
-      for (const name of ["access_token", "refresh_token", "id_token", "device_code", "client_secret", "registration_access_token"]) note(name, body[name]);
+      for (const name of [
+        "access_token",
+        "refresh_token",
+        "id_token",
+        "device_code",
+        "client_secret",
+        "registration_access_token",
+      ])
+        note(name, body[name]);
     }
   }
   for (const { authorization, confirmation, registered, person } of flows) {
@@ -45,7 +64,8 @@ function holdsNone(where, bytes, secrets) {
   const text = bytes.toString("latin1");
   const kinds = new Map();
   for (const [secret, kind] of secrets) {
-    if (text.includes(secret)) kinds.set(kind, text.slice(Math.max(0, text.indexOf(secret) - 300), text.indexOf(secret) + 20));
+    if (text.includes(secret))
+      kinds.set(kind, text.slice(Math.max(0, text.indexOf(secret) - 300), text.indexOf(secret) + 20));
   }
   assert.equal(kinds.size, 0, `${where} has ${JSON.stringify([...kinds])}`);
 }
@@ -53,7 +73,17 @@ function holdsNone(where, bytes, secrets) {
 last("6749-10.3 no code, state, verifier or token in logs and metrics (case 42)", async () => {
   const secrets = everySecret();
   const kinds = new Set(secrets.values());
-  for (const kind of ["code", "state", "code_verifier", "access_token", "refresh_token", "id_token", "client_secret", "confirmation", "ticket"]) {
+  for (const kind of [
+    "code",
+    "state",
+    "code_verifier",
+    "access_token",
+    "refresh_token",
+    "id_token",
+    "client_secret",
+    "confirmation",
+    "ticket",
+  ]) {
     assert.ok(kinds.has(kind), `no ${kind} was seen at all: this proves nothing`);
   }
   for (const gateway of gateways) {
@@ -65,7 +95,9 @@ last("6749-10.3 no code, state, verifier or token in logs and metrics (case 42)"
 
 last("6749-10.3 no code, state, verifier or token in messages and in the API (case 42)", async () => {
   const secrets = everySecret();
-  const applications = new Set(flows.filter(({ gateway }) => gateway === shared).map(({ application }) => application));
+  const applications = new Set(
+    flows.filter(({ gateway }) => gateway === shared).map(({ application }) => application),
+  );
   assert.ok(applications.size > 10);
   let messages = 0;
   for (const application of applications) {
@@ -112,7 +144,10 @@ check("6749-10.3 applications are told of connections, without a token (case 42)
 check("6749-10.3 tokens that are put into another row are of no use (case 54)", async () => {
   const gateway = await new Gateway().start();
   const as = await server();
-  const [one, two] = [await connected(await client({ gateway, as })), await connected(await client({ gateway, as }))];
+  const [one, two] = [
+    await connected(await client({ gateway, as })),
+    await connected(await client({ gateway, as })),
+  ];
   await gateway.stop();
   const store = new DatabaseSync(join(gateway.data, "ringback.sqlite"));
   const rows = store.prepare("SELECT rowid, sealed FROM oauth_connection ORDER BY rowid").all();

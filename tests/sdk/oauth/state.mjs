@@ -39,7 +39,11 @@ check("6749-4.1.2 state replayed after success: nothing is exchanged again (case
   const { landed } = await flow.bring(response);
   flow.confirmation = landed.searchParams.get("confirmation");
   const before = await flow.bring(response, new Person());
-  assert.equal(before.landed?.searchParams.get("confirmation") ?? null, null, "another browser is told nothing");
+  assert.equal(
+    before.landed?.searchParams.get("confirmation") ?? null,
+    null,
+    "another browser is told nothing",
+  );
   assert.equal((await flow.confirm()).status, 200);
   const [connection] = await flow.connections();
   for (const person of [flow.person, new Person()]) {
@@ -62,7 +66,10 @@ check("6749-4.1.2 two callbacks at once with one state: exactly one token reques
   const answers = await Promise.all(Array.from({ length: 20 }, () => flow.confirm()));
   const statuses = answers.map(({ status }) => status);
   assert.equal(statuses.filter((status) => status === 200).length, 1, statuses.join());
-  assert.ok(statuses.every((status) => status === 200 || status === 409), statuses.join());
+  assert.ok(
+    statuses.every((status) => status === 200 || status === 409),
+    statuses.join(),
+  );
   assert.equal(flow.exchanges, 1);
   assert.equal((await flow.connections()).length, 1);
 });
@@ -109,7 +116,11 @@ check("9700-4.7.1 callback in a browser without the binding cookie: refused (cas
   const response = await flow.back();
   turnedAway(await flow.bring(response, new Person()));
   const stranger = new Person();
-  stranger.keep(shared.url, name, value.replace(/.$/, (last) => (last === "A" ? "B" : "A")));
+  stranger.keep(
+    shared.url,
+    name,
+    value.replace(/.$/, (last) => (last === "A" ? "B" : "A")),
+  );
   turnedAway(await flow.bring(response, stranger));
   await flow.nothingCame();
 });
@@ -150,20 +161,25 @@ check("update-2.3 a flow of an attacker, finished by the victim: no code is exch
   await refusedForVictim(flow, landed);
 });
 
-check("update-2.3 a link into a flow that an attacker has begun: no code is exchanged (case 10)", async () => {
-  // The attacker has been sent to the server, and hands the victim the server's URL.
-  const begun = await Flow.begin();
-  const attacker = new Person();
-  const { next } = await attacker.go(begun.authorization.url, { stop: (url) => url.startsWith(begun.as.issuer) });
-  const { landed } = await new Person().go(next);
-  await refusedForVictim(begun, landed);
+check(
+  "update-2.3 a link into a flow that an attacker has begun: no code is exchanged (case 10)",
+  async () => {
+    // The attacker has been sent to the server, and hands the victim the server's URL.
+    const begun = await Flow.begin();
+    const attacker = new Person();
+    const { next } = await attacker.go(begun.authorization.url, {
+      stop: (url) => url.startsWith(begun.as.issuer),
+    });
+    const { landed } = await new Person().go(next);
+    await refusedForVictim(begun, landed);
 
-  // The attacker has consented, and hands the victim the way back: the victim would use the attacker's account.
-  const consented = await Flow.begin();
-  const response = await consented.back(attacker);
-  const arrived = await consented.bring(response, new Person());
-  await refusedForVictim(consented, arrived.landed);
-});
+    // The attacker has consented, and hands the victim the way back: the victim would use the attacker's account.
+    const consented = await Flow.begin();
+    const response = await consented.back(attacker);
+    const arrived = await consented.bring(response, new Person());
+    await refusedForVictim(consented, arrived.landed);
+  },
+);
 
 check("6749-10.10 state has 128 bits at least, and says nothing about time (case 11)", async () => {
   const set = await client();
@@ -171,16 +187,24 @@ check("6749-10.10 state has 128 bits at least, and says nothing about time (case
   for (let number = 0; number < 40; number += 1) {
     const flow = await Flow.begin(set);
     await flow.person.go(flow.authorization.url, { stop: (url) => url.startsWith(set.as.issuer) });
-    const { next } = await flow.person.go(flow.authorization.url, { stop: (url) => url.startsWith(set.as.issuer) });
+    const { next } = await flow.person.go(flow.authorization.url, {
+      stop: (url) => url.startsWith(set.as.issuer),
+    });
     states.push(new URL(next).searchParams.get("state"));
     assert.ok(!states.at(-1).includes(flow.authorization.id));
   }
   assert.equal(new Set(states).size, states.length);
-  assert.ok(states.every((state) => /^[\w-]{22,}$/.test(state)), states[0]);
+  assert.ok(
+    states.every((state) => /^[\w-]{22,}$/.test(state)),
+    states[0],
+  );
   assert.notDeepEqual(states, states.toSorted());
   assert.notDeepEqual(states, states.toSorted().reverse());
   // However they are made up, 128 of their bits differ as if thrown: no place keeps its letter.
-  const places = Array.from({ length: states[0].length }, (_, place) => new Set(states.map((state) => state[place])).size);
+  const places = Array.from(
+    { length: states[0].length },
+    (_, place) => new Set(states.map((state) => state[place])).size,
+  );
   const free = places.filter((letters) => letters > 16).length;
   assert.ok(free * 6 >= 128, `${free} places of ${places.length} are free`);
 });
@@ -197,7 +221,14 @@ check("9700-4.7.1 tampered state: 400 page, no token request (case 12)", async (
   // Bits at the end that decode to nothing, and what only looks alike.
   const last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   const beside = last[last.indexOf(state.at(-1)) ^ 1];
-  for (const other of [state.slice(0, -1) + beside, `${state}=`, ` ${state}`, `${state}\n`, state.toUpperCase(), state.slice(0, -1)]) {
+  for (const other of [
+    state.slice(0, -1) + beside,
+    `${state}=`,
+    ` ${state}`,
+    `${state}\n`,
+    state.toUpperCase(),
+    state.slice(0, -1),
+  ]) {
     page(await flow.bring(changed(response, (fields) => fields.set("state", other))));
   }
   await flow.nothingCame();

@@ -28,7 +28,8 @@ const ELSEWHERE = {};
 
 last("every one of the 56 cases is shown", () => {
   const shown = new Set(Object.keys(ELSEWHERE).map(Number));
-  for (const name of names()) for (const [, number] of name.matchAll(/\(case (\d+)\)/g)) shown.add(Number(number));
+  for (const name of names())
+    for (const [, number] of name.matchAll(/\(case (\d+)\)/g)) shown.add(Number(number));
   const missing = Array.from({ length: 56 }, (_, index) => index + 1).filter((number) => !shown.has(number));
   assert.deepEqual(missing, []);
 });
