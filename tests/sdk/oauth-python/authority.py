@@ -23,7 +23,7 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from authlib.oauth2.rfc9207 import IssuerParameter
 from authlib.oidc.core import AuthorizationCodeMixin, UserInfo
 from authlib.oidc.core.grants import OpenIDCode
-from flask import Flask, jsonify, redirect, request
+from flask import Flask, jsonify, request
 from joserfc import jwk
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -172,7 +172,7 @@ class Authority:
     def _wire(self, app):
         authority = self
         server = AuthorizationServer(app, self.clients.get, self._save_token)
-        made_up = lambda **_: generate_token(48)  # noqa: E731
+        made_up = lambda **_: generate_token(48)
         server.register_token_generator(
             "default", BearerTokenGenerator(made_up, made_up, lambda client, grant_type: self.life)
         )
