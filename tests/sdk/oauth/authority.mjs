@@ -210,6 +210,8 @@ export async function authority({
       deviceFlow: { enabled: true },
       introspection: { enabled: true },
       jwtResponseModes: { enabled: true },
+      // What is offered is used: those who want it turn it on.
+      pushedAuthorizationRequests: { enabled: false },
       registration: { enabled: true },
       requestObjects: { enabled: true },
       revocation: { enabled: true },

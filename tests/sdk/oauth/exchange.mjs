@@ -174,7 +174,7 @@ const plain = (as, settings = {}) =>
     as,
     wanted: {
       provider: "oauth2",
-      settings: { authorization_url: `${as.issuer}/auth`, token_url: `${as.issuer}/token`, ...settings },
+      settings: { authorizationUrl: `${as.issuer}/auth`, tokenUrl: `${as.issuer}/token`, ...settings },
     },
   });
 

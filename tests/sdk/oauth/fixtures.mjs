@@ -92,12 +92,19 @@ fixture("code, userinfo, refresh with rotation, revocation", async (as) => {
   await oidc.tokenRevocation(config, "unknown");
 });
 
-fixture("form_post, pushed requests", async (as) => {
-  const config = await independent(as);
-  assert.ok(await tokens(config, { mode: "form_post" }));
-  assert.ok(await tokens(config, { url: oidc.buildAuthorizationUrlWithPAR }));
-  assert.equal(as.requests("push").length, 1);
+fixture("form_post", async (as) => {
+  assert.ok(await tokens(await independent(as), { mode: "form_post" }));
 });
+
+const pushed = { features: { pushedAuthorizationRequests: { enabled: true } } };
+fixture(
+  "pushed requests",
+  async (as) => {
+    assert.ok(await tokens(await independent(as), { url: oidc.buildAuthorizationUrlWithPAR }));
+    assert.equal(as.requests("push").length, 1);
+  },
+  pushed,
+);
 
 fixture("signed responses", async (as) => {
   const config = await independent(as);

@@ -234,7 +234,7 @@ export class Flow {
     await this.land();
     const answer = await this.confirm();
     assert.equal(answer.status, 200, answer.text);
-    return answer.body.connection;
+    return answer.body.granted;
   }
 
   /** How often a code was brought to the server. */
@@ -262,9 +262,10 @@ export async function connected(set, wanted) {
   return flow;
 }
 
-/** A browser that is told that this is nothing: by a page, without being sent anywhere. */
-export function page(answer, status = 400) {
-  assert.equal(answer.status, status, answer.text ?? String(answer.landed));
+/** A browser that is told that this is nothing: by a page of this status, without being sent anywhere. */
+export function page(answer, ...statuses) {
+  const expected = statuses.length ? statuses : [400];
+  assert.ok(expected.includes(answer.status), `${answer.status}: ${answer.text ?? answer.landed}`);
   assert.equal(answer.headers.get("location"), null);
   assert.match(answer.headers.get("content-type"), /^text\/html/);
   return answer;
@@ -272,7 +273,7 @@ export function page(answer, status = 400) {
 
 /** A browser that is turned away: by a page, or at home, where an error is told and nothing else. */
 export function turnedAway(answer) {
-  if (!answer.landed) return page(answer);
+  if (!answer.landed) return page(answer, 400, 410);
   assert.equal(answer.landed.origin + answer.landed.pathname, home);
   assert.ok(answer.landed.searchParams.get("error"), answer.landed.href);
   assert.equal(answer.landed.searchParams.get("confirmation"), null);

@@ -8,7 +8,7 @@ import { changed } from "./state.mjs";
 
 /** A client whose server answers in this way. */
 const answering = (responseMode, as) =>
-  client({ as, wanted: { settings: { issuer: as.issuer, response_mode: responseMode } } });
+  client({ as, wanted: { settings: { issuer: as.issuer, responseMode } } });
 
 check("OAuth-form-post-2 the response comes as a form (case 31)", async () => {
   const flow = await Flow.begin(await answering("form_post", await server()));

@@ -53,7 +53,6 @@ check(
     set.as.life = 1;
     const made = await shared.ask("POST", "/api/v1/connection", {
       client: set.client.id,
-      userRef: "machine",
       scopes: [],
     });
     set.as.life = 3600;

@@ -86,7 +86,7 @@ check("9700-4.11 nobody is sent where they came from (case 37)", async () => {
 
 check("9700-4.12 after a form the browser goes on with GET: 303 (case 38)", async () => {
   const as = await server();
-  const set = await client({ as, wanted: { settings: { issuer: as.issuer, response_mode: "form_post" } } });
+  const set = await client({ as, wanted: { settings: { issuer: as.issuer, responseMode: "form_post" } } });
   const flow = await Flow.begin(set);
   const started = await flow.person.ask(flow.authorization.url);
   assert.equal(started.status, 303);
