@@ -12,7 +12,6 @@ import { response } from "./authority.mjs";
 import { Flow, client, home, server, shared } from "./gateway.mjs";
 
 /** Longer than a browser sends along cookies that are a bit laxer than they say (two minutes). */
-/** … */
 const LONG = 125_000;
 const MARKUP = `<script>document.title='owned'</script><img src=x onerror="document.title='owned'">`;
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { check, slow } from "./harness/cases.mjs";
-import { confused, idToken, json, keys, sign, unsigned } from "./authority.mjs";
+import { confused, idToken, instead, json, keys, sign, unsigned } from "./authority.mjs";
 import { Flow, client, connected, server } from "./gateway.mjs";
 
 /** A flow at a server whose ID tokens are what `make` makes of the honest one's claims. */
@@ -32,6 +32,7 @@ check("OIDC-Core-3.1.3.7 an ID token as it should be: its claims are told (case 
   assert.equal(status, 200, text);
   assert.equal(body.claims.sub, "ada");
   assert.equal(body.claims.iss, flow.as.issuer);
+  assert.equal(body.claims.email, "ada@app.localhost", "of the userinfo endpoint");
   assert.deepEqual(await flow.connections(), [], "a login stores nothing");
   assert.ok(flow.asked.get("nonce"));
   assert.notEqual(flow.asked.get("nonce"), flow.asked.get("state"));
@@ -137,22 +138,25 @@ check(
 );
 
 check("OIDC-Core-5.3.2 userinfo about somebody else: refused (case 30)", async () => {
-  const as = await server({ host: "127.0.0.3" });
-  as.lie(
-    "userinfo",
-    json((body) => void (body.sub = "eve")),
-  );
-  const flow = await Flow.begin(await client({ as }), { purpose: "login" });
-  await flow.land();
-  const answer = await flow.confirm();
-  assert.doesNotMatch(answer.text, /eve/);
-  if (answer.status === 200) {
-    assert.equal(answer.body.claims.sub, "ada");
-    assert.equal(answer.body.claims.email, undefined, "nothing of that answer is taken");
+  for (const purpose of ["connect", "login"]) {
+    const as = await server({ host: "127.0.0.3" });
+    as.lie(
+      "userinfo",
+      json((body) => void (body.sub = "eve")),
+    );
+    const flow = await Flow.begin(await client({ as }), { purpose });
+    await flow.land();
+    const answer = await flow.confirm();
+    assert.ok(answer.status >= 400, answer.text);
+    assert.doesNotMatch(answer.text, /eve/);
+    await flow.nothingCame(1);
+    assert.equal(as.requests("userinfo").length, 1);
   }
-  const connecting = await Flow.begin(await client({ as }));
-  await connecting.land();
-  const made = await connecting.confirm();
-  assert.doesNotMatch(made.text, /eve/);
-  assert.ok(as.requests("userinfo").length > 0, "it was asked");
+});
+
+check("OIDC-Core-5.3.2 userinfo that is away: who it is says the ID token (case 30)", async () => {
+  const as = await server();
+  as.lie("userinfo", instead(503, {}));
+  const { connection } = await connected(await client({ as }));
+  assert.equal(connection.account, "ada");
 });

@@ -217,6 +217,11 @@ impl Oauth {
         claims: Option<&Map<String, Value>>,
     ) -> Result<Option<Value>, Trouble> {
         let Registration { provider, endpoints, .. } = registration;
+        // It is there for those who asked for `openid`, and worth nothing without the ID token's `sub`
+        // (OpenID Connect Core, sections 5.3 and 5.3.2).
+        if registration.is_standard_userinfo() && claims.is_none() {
+            return Ok(None);
+        }
         let given = registration.given(&tokens.extra);
         let ask = provider.account_request(endpoints, &tokens.access_token, &given);
         let ask = ask.transpose().map_err(|it| Trouble::Misconfigured(it.to_string()))?;
