@@ -30,16 +30,25 @@ export async function run() {
   process.exit(passed > 0 && passed === verdicts.length ? 0 : 1);
 }
 
+/** The longest that a check may take, in milliseconds. */
+const PATIENCE = 300_000;
+
 /** Runs one check and tells; whether it passed. */
 async function judge({ name, run }) {
   const started = performance.now();
   let verdict = "ok    ";
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error("it does not end")), PATIENCE);
+  });
   try {
-    await run();
+    await Promise.race([run(), late]);
   } catch (error) {
     // The next check may still tell something. What the SDKs raise has the answer's body.
     console.log(`  ${error.stack}\n  ${JSON.stringify(error.body ?? null)}`);
     verdict = "FAILED";
+  } finally {
+    clearTimeout(timer);
   }
   console.log(`${verdict} ${name} (${((performance.now() - started) / 1000).toFixed(2)} s)`);
   return verdict !== "FAILED";
