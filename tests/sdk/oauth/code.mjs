@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { check } from "./harness/cases.mjs";
 import { json, response } from "./authority.mjs";
-import { Flow, client, page, server, shared, turnedAway } from "./gateway.mjs";
+import { Flow, KEEPING, client, connected, page, server, shared, turnedAway } from "./gateway.mjs";
 import { changed } from "./state.mjs";
 
 const MARKUP = `<script>document.title='owned'</script><img src=x onerror=alert(1)>"'&`;
@@ -82,10 +82,11 @@ check("6749-4.1.2 unknown parameters are ignored, and kept (case 23)", async () 
       params.set("odd", MARKUP);
     }),
   );
-  const flow = await Flow.begin(await client({ as }));
-  assert.ok(await flow.connect());
-  const kept = JSON.stringify(await shared.authorization(flow.authorization.id));
-  assert.ok(kept.includes("4620816365"), kept);
+  assert.ok(await connected(await client({ as })));
+  // What the provider's file names of them is told with the token.
+  const { connection } = await connected(await client({ as, wanted: { provider: KEEPING } }));
+  const { extra } = await shared.ask("GET", `/api/v1/connection/${connection.id}/token`);
+  assert.deepEqual(extra, { realmId: "4620816365" });
 });
 
 check("6749-4.1.2.1 an error response ends the attempt (case 24)", async () => {

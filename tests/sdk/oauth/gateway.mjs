@@ -3,7 +3,16 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { closeSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -15,10 +24,17 @@ const TOKEN = "oauth-suite-made-up-token";
 export const home = "http://app.localhost/connected";
 export const TARGETS = [home, "http://127.0.0.1/native", "com.example.app:/connected"];
 
+/** A provider of the operator's own: as any of OpenID Connect, but that something of the response is kept. */
+export const KEEPING = "keeping";
+const keeping = readFileSync("oauth/openid.toml", "utf8")
+  .replace('id = "openid"', `id = "${KEEPING}"`)
+  .replace("[account]", '[callback]\nkeep = ["realmId"]\n\n[account]');
+
 /** Everything that was started, to look at when all is over. */
 export const gateways = [];
 export const authorities = [];
 export const flows = [];
+process.on("exit", (code) => gateways.forEach((gateway) => gateway.abandon(code)));
 
 /** A server of ringback on SQLite with a directory of its own. */
 export class Gateway {
@@ -29,7 +45,10 @@ export class Gateway {
   constructor(env = {}) {
     this.data = join(this.#place, "data");
     this.logFile = join(this.#place, "log");
-    this.env = env;
+    const providers = join(this.#place, "providers");
+    mkdirSync(providers);
+    writeFileSync(join(providers, `${KEEPING}.toml`), keeping);
+    this.env = { RINGBACK_OAUTH_PROVIDERS: providers, ...env };
     gateways.push(this);
   }
 
@@ -81,7 +100,12 @@ export class Gateway {
     assert.doesNotMatch(this.log, /panicked at/);
   }
 
-  remove = () => rmSync(this.#place, { recursive: true });
+  /** What is left when the suite ends: its log, if there is something to look for. */
+  abandon(code) {
+    this.#child?.kill("SIGKILL");
+    if (code === 0) rmSync(this.#place, { recursive: true });
+    else console.error(`the log of a server: ${this.logFile}`);
+  }
 
   /** A command of the same program about the same data. */
   command = (...words) =>

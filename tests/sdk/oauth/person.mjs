@@ -63,10 +63,10 @@ export class Person {
   }
 
   /**
-   * Goes to a URL and on, until home, until `stop` holds of where they are to go next, or until nothing
-   * leads on. Answers `{landed}`, `{next}` or the last answer.
+   * Goes to a URL and on, until home, until `stop` holds of where they are to go next, `over` of an
+   * answer, or until nothing leads on. Answers `{landed}`, `{next}` or the last answer.
    */
-  async go(url, { stop = () => false, ...request } = {}) {
+  async go(url, { stop = () => false, over = () => false, ...request } = {}) {
     let next = { url, request };
     for (let hop = 0; hop < 20; hop += 1) {
       if (new URL(next.url).origin === this.app) return { landed: new URL(next.url) };
@@ -74,6 +74,7 @@ export class Person {
       const answer = await this.ask(next.url, next.request);
       const location = answer.headers.get("location");
       const form = answer.status < 400 && formOf(answer.text, this.decision);
+      if (over(answer)) return answer;
       if (location) next = { url: new URL(location, next.url).href, request: {} };
       else if (form) next = { url: new URL(form.action, next.url).href, request: { form: form.fields } };
       else return answer;

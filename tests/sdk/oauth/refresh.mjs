@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { check, slow } from "./harness/cases.mjs";
-import { Person } from "./person.mjs";
 import { instead, json } from "./authority.mjs";
 import { Flow, Gateway, client, connected, home, server, shared } from "./gateway.mjs";
 
@@ -143,8 +142,8 @@ slow("6749-6 killed before the server was asked: nothing is lost (case 49)", asy
 
 /** The person consents once more to the same connection. */
 async function reauthorize(flow) {
-  const { gateway, userRef } = flow;
-  const again = new Flow({ ...flow, person: new Person() });
+  const { gateway, as, application, client, registered, userRef } = flow;
+  const again = new Flow({ gateway, as, application, client, registered, userRef });
   again.authorization = await gateway.ask("POST", `/api/v1/connection/${flow.connection.id}/reauthorize`, {
     userRef,
     returnTo: home,

