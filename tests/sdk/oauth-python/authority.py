@@ -14,7 +14,6 @@ os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
 from authlib.common.security import generate_token
 from authlib.integrations.flask_oauth2 import AuthorizationServer, ResourceProtector, current_token
 from authlib.oauth2.rfc6749 import ClientMixin, TokenMixin, grants
-from authlib.oauth2.rfc6749.errors import AccessDeniedError
 from authlib.oauth2.rfc6750 import BearerTokenGenerator, BearerTokenValidator
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
@@ -254,6 +253,8 @@ class Authority:
                 token.revoked = True
 
         class Assertion(JWTBearerClientAssertion):
+            CLIENT_AUTH_METHOD = "private_key_jwt"
+
             def get_audiences(self):
                 return [authority.issuer, f"{authority.issuer}/token"]
 
@@ -292,15 +293,11 @@ class Authority:
 
         @app.get("/authorize")
         def authorize():
-            # Whoever comes is logged in, and is asked; `login_hint` is who they are.
-            grant = server.get_consent_grant(end_user=Person(request.args.get("login_hint", "ada")))
-            if request.args.get("login_hint") == "nobody":
-                return server.handle_error_response(
-                    grant.request, AccessDeniedError(redirect_uri=grant.redirect_uri)
-                )
-            return server.create_authorization_response(
-                grant_user=Person(request.args.get("login_hint", "ada")), grant=grant
-            )
+            # Whoever comes is logged in as `login_hint`, and says yes at once; nobody says no.
+            hint = request.args.get("login_hint", "ada")
+            grant = server.get_consent_grant(end_user=Person(hint))
+            user = None if hint == "nobody" else Person(hint)
+            return server.create_authorization_response(grant_user=user, grant=grant)
 
         @app.post("/token")
         def token():
