@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
-import { check, last } from "./harness/cases.mjs";
+import { check, eventually, last } from "./harness/cases.mjs";
 import { place } from "./harness/receiver.mjs";
 import { Gateway, authorities, client, connected, flows, gateways, server, shared } from "./gateway.mjs";
 
@@ -184,13 +184,22 @@ check("6749-10.3 keys are rotated while the server runs (case 55)", async () => 
     return Buffer.from(sealed).toString("hex");
   };
   const old = sealed();
-  gateway.command("keys", "rotate");
+  const keys = (...words) => JSON.parse(gateway.command("keys", ...words, "--json"));
+  keys("rotate");
+  const listed = await eventually(
+    () => keys("list"),
+    (all) => all.every(({ seals, values }) => seals || values === 0),
+    60_000,
+  );
+  assert.equal(listed.length, 2);
   assert.notEqual(sealed(), old, "it is sealed anew");
+  keys("retire");
   const after = await gateway.token(flow.connection.id);
   assert.equal(after.status, 200, after.text);
   assert.equal(after.body.accessToken, before.body.accessToken);
   await gateway.stop();
   await gateway.start();
   assert.equal((await gateway.token(flow.connection.id)).body?.accessToken, before.body.accessToken);
+  await gateway.ask("POST", `/api/v1/connection/${flow.connection.id}/refresh`);
   await gateway.stop();
 });
