@@ -12,9 +12,13 @@
 //! - A nonce is random and used once. With random 96-bit nonces a key stays safe for 2³² seals
 //!   (NIST SP 800-38D, section 8.3); a secret is sealed when it is set, so no ring gets near that.
 //! - The key id is a fingerprint of the key, so a wrong key is a clear error and not a mystery.
-//! - Rotation: the new key goes to the front of the ring, the old ones stay behind it to open.
+//! - Rotation: the new key goes to the front of the ring, while it is in use; the old ones stay behind
+//!   it to open.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{PoisonError, RwLock, RwLockReadGuard},
+};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, MAX_TAG_LEN, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::digest;
@@ -41,6 +45,11 @@ impl KeyId {
         context.update(key);
         let hash = context.finish();
         Self(std::array::from_fn(|i| hash.as_ref()[i]))
+    }
+
+    /// How everything begins that this key has sealed.
+    pub fn head(self) -> Vec<u8> {
+        [&[VERSION], self.0.as_slice()].concat()
     }
 }
 
@@ -168,34 +177,37 @@ pub struct SealError;
 
 /// The keys of a process: the first seals, all open.
 pub struct Keyring {
-    /// Never empty; the first is the current one.
-    keys: Vec<(KeyId, LessSafeKey)>,
+    /// Never empty; the first is the current one. Behind a lock, because a new one comes to the front
+    /// while everybody seals and opens.
+    keys: RwLock<Vec<(KeyId, LessSafeKey)>>,
 }
 
 impl Keyring {
     /// A ring that seals with `current` and still opens what any of `previous` sealed.
     pub fn new<'a>(current: &MasterKey, previous: impl IntoIterator<Item = &'a MasterKey>) -> Self {
-        let mut ring = Self { keys: Vec::new() };
-        ring.add(current);
-        previous.into_iter().for_each(|key| ring.add(key));
-        ring
+        let previous = previous.into_iter().filter_map(usable);
+        Self { keys: RwLock::new(usable(current).into_iter().chain(previous).collect()) }
     }
 
-    fn add(&mut self, key: &MasterKey) {
-        // The only error is a wrong length, and the type has ruled that out.
-        if let Ok(unbound) = UnboundKey::new(&AES_256_GCM, key.0.as_slice()) {
-            self.keys.push((key.id(), LessSafeKey::new(unbound)));
-        }
+    /// Seals with this key from now on; those that are there still open what they have sealed.
+    pub fn lead(&self, key: &MasterKey) {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        keys.retain(|(id, _)| *id != key.id());
+        keys.splice(0..0, usable(key));
     }
 
-    /// The key that seals, if the ring has one (it always has).
-    fn current(&self) -> Option<&(KeyId, LessSafeKey)> {
-        self.keys.first()
+    /// The keys, the one that seals first.
+    pub fn ids(&self) -> Vec<KeyId> {
+        self.keys().iter().map(|(id, _)| *id).collect()
+    }
+
+    fn keys(&self) -> RwLockReadGuard<'_, Vec<(KeyId, LessSafeKey)>> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether `sealed` was made with the current key; otherwise a rotation still has to reseal it.
     pub fn is_current(&self, sealed: &[u8]) -> bool {
-        self.current().is_some_and(|(id, _)| key_id(sealed).as_ref() == Ok(id))
+        self.keys().first().is_some_and(|(id, _)| key_id(sealed).as_ref() == Ok(id))
     }
 
     /// Seals `plaintext` for its place, with the current key and 12 fresh random bytes.
@@ -208,7 +220,8 @@ impl Keyring {
         context: &Context<'_>,
         plaintext: &[u8],
     ) -> Result<Vec<u8>, SealError> {
-        let (id, key) = self.current().ok_or(SealError)?;
+        let keys = self.keys();
+        let (id, key) = keys.first().ok_or(SealError)?;
         let mut sealed = Vec::with_capacity(HEAD_LEN + plaintext.len() + MAX_TAG_LEN);
         sealed.push(VERSION);
         sealed.extend_from_slice(&id.0);
@@ -235,8 +248,9 @@ impl Keyring {
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let id = key_id(sealed)?;
+        let keys = self.keys();
         let (_, key) =
-            self.keys.iter().find(|(at_hand, _)| *at_hand == id).ok_or_else(|| self.lacks(id))?;
+            keys.iter().find(|(at_hand, _)| *at_hand == id).ok_or_else(|| lacks(&keys, id))?;
         let (head, ciphertext) = sealed.split_at_checked(HEAD_LEN).ok_or(OpenError::Short)?;
         let nonce = head.last_chunk::<NONCE_LEN>().ok_or(OpenError::Short)?;
         let mut plaintext = Zeroizing::new(ciphertext.to_vec());
@@ -251,16 +265,22 @@ impl Keyring {
         plaintext.truncate(len);
         Ok(plaintext)
     }
+}
 
-    fn lacks(&self, sealed_with: KeyId) -> OpenError {
-        let at_hand: Vec<_> = self.keys.iter().map(|(id, _)| id.to_string()).collect();
-        OpenError::UnknownKey { sealed_with, at_hand: at_hand.join(", ") }
-    }
+fn usable(key: &MasterKey) -> Option<(KeyId, LessSafeKey)> {
+    // The only error is a wrong length, and the type has ruled that out.
+    let unbound = UnboundKey::new(&AES_256_GCM, key.0.as_slice()).ok()?;
+    Some((key.id(), LessSafeKey::new(unbound)))
+}
+
+fn lacks(keys: &[(KeyId, LessSafeKey)], sealed_with: KeyId) -> OpenError {
+    let at_hand: Vec<_> = keys.iter().map(|(id, _)| id.to_string()).collect();
+    OpenError::UnknownKey { sealed_with, at_hand: at_hand.join(", ") }
 }
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()
+        f.debug_list().entries(self.ids()).finish()
     }
 }
 

@@ -1,10 +1,19 @@
-//! The key that seals secrets: from the configuration, or made beside the data for a simple start.
+//! The keys that seal secrets: from the configuration, or made beside the data for a simple start.
 
-use std::{fs, io, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
+mod rotation;
+
+use std::{
+    fs, io,
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
 
 use ringback_domain::seal::{Context, Keyring, MasterKey, OpenError, SealError};
 use ringback_store::{Store, Unavailable};
+use zeroize::Zeroizing;
 
+pub use self::rotation::{Refusal, Rotation, Use};
 use crate::{config, seam::Entropy};
 
 /// The file of a key that was made beside the data.
@@ -67,7 +76,7 @@ pub async fn check(
     keyring.open(&context, &kept).map(|_| ()).map_err(Error::Wrong)
 }
 
-/// The keys to seal with.
+/// The keys to seal and to open with, and the file that they come from, if it is one.
 ///
 /// # Errors
 /// [`Error`] says which file or setting holds no key.
@@ -75,18 +84,21 @@ pub fn load(
     settings: &config::Secrets,
     data: &Path,
     entropy: &dyn Entropy,
-) -> Result<Keyring, Error> {
-    let key = if let Some(key) = &settings.key {
-        MasterKey::new(*key.expose())
-    } else if let Some(path) = &settings.key_file {
-        parse(&path.display().to_string(), &read(path)?)?
-    } else {
-        beside(data, entropy)?
+) -> Result<(Keyring, Option<PathBuf>), Error> {
+    let previous: Vec<_> =
+        settings.previous_keys.iter().map(|key| MasterKey::new(*key.expose())).collect();
+    if let Some(key) = &settings.key {
+        return Ok((Keyring::new(&MasterKey::new(*key.expose()), &previous), None));
+    }
+    let path = match &settings.key_file {
+        Some(path) => path.clone(),
+        None => beside(data, entropy)?,
     };
-    Ok(Keyring::new(&key, []))
+    let (first, others) = keys_in(&path)?;
+    Ok((Keyring::new(&first, others.iter().chain(&previous)), Some(path)))
 }
 
-fn beside(data: &Path, entropy: &dyn Entropy) -> Result<MasterKey, Error> {
+fn beside(data: &Path, entropy: &dyn Entropy) -> Result<PathBuf, Error> {
     let path = data.join(FILE);
     if !path.exists() {
         write(&path, &MasterKey::new(entropy.bytes()).to_text())?;
@@ -96,7 +108,7 @@ fn beside(data: &Path, entropy: &dyn Entropy) -> Result<MasterKey, Error> {
         "the key that encrypts secrets lies beside the data it protects: move it elsewhere and name \
          it with RINGBACK_SECRETS_KEY_FILE"
     );
-    parse(&path.display().to_string(), &read(&path)?)
+    Ok(path)
 }
 
 /// Writes a file that only its owner may read; it is there as a whole or not at all.
@@ -124,6 +136,15 @@ pub(crate) fn read(path: &Path) -> Result<String, Error> {
         .map_err(|reason| Error::File { path: path.display().to_string(), reason })
 }
 
-fn parse(origin: &str, text: &str) -> Result<MasterKey, Error> {
-    MasterKey::parse(text.trim()).map_err(|reason| Error::Key { origin: origin.to_owned(), reason })
+/// The keys in a file, one a line: the one that seals, and the others. Empty lines and those that begin
+/// with `#` are passed over.
+fn keys_in(path: &Path) -> Result<(MasterKey, Vec<MasterKey>), Error> {
+    let text = Zeroizing::new(read(path)?);
+    let is_key = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    let mut lines = text.lines().map(str::trim).filter(is_key);
+    // An empty text is no key, and says so.
+    let first = MasterKey::parse(lines.next().unwrap_or_default());
+    let keys =
+        first.and_then(|first| Ok((first, lines.map(MasterKey::parse).collect::<Result<_, _>>()?)));
+    keys.map_err(|reason| Error::Key { origin: path.display().to_string(), reason })
 }

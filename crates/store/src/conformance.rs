@@ -249,4 +249,8 @@ cases! {
         connections_are_filtered
         connections_end_with_their_application
         whatever_happens_follows_the_rules;
+    reseal:
+        whatever_is_sealed_is_found_and_sealed_anew
+        what_is_sealed_anew_is_read
+        answers_that_are_kept_sealed_are_counted;
 }

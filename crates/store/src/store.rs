@@ -57,6 +57,7 @@ pub trait Store:
     + crate::Connections
     + crate::Tasks
     + crate::Replay
+    + crate::Reseal
     + crate::Expunge
     + crate::Imports
     + crate::Quotas

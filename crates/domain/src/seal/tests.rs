@@ -96,6 +96,22 @@ fn rotation() {
 }
 
 #[test]
+fn a_key_comes_to_the_front_of_a_ring_that_is_in_use() {
+    let ring = ring(1, &[]);
+    let old = ring.seal([0; 12], &PLACE, b"secret").unwrap();
+    assert!(old.starts_with(&master(1).id().head()));
+    ring.lead(&master(2));
+    assert_eq!(ring.ids(), [master(2).id(), master(1).id()]);
+    let new = ring.seal([0; 12], &PLACE, b"secret").unwrap();
+    assert!(ring.is_current(&new) && !ring.is_current(&old));
+    for sealed in [&old, &new] {
+        assert_eq!(*ring.open(&PLACE, sealed).unwrap(), b"secret");
+    }
+    ring.lead(&master(1));
+    assert_eq!(ring.ids(), [master(1).id(), master(2).id()], "each is there once");
+}
+
+#[test]
 fn what_was_never_sealed_is_refused() {
     let ring = ring(1, &[]);
     let sealed = ring.seal([0; 12], &PLACE, b"").unwrap();

@@ -209,7 +209,7 @@ struct AuditOut {
     /// Who did it.
     actor: AuditActorOut,
     /// What was done: the `operationId` of this document, or `token.create`, `token.revoke`,
-    /// `endpoint.disable`.
+    /// `key.rotate`, `key.retire`, `endpoint.disable`.
     #[schema(example = "endpoint.patch")]
     operation: String,
     /// Always `success`: what is refused, or fails, changes nothing and has no entry.

@@ -11,12 +11,12 @@ use crate::seam::Entropy;
 pub(super) use ringback_domain::seal::Context;
 
 /// What an endpoint's signing secrets are sealed as: the text of the key (`whsec_…`, `whsk_…`).
-pub(super) const SECRET: &str = "endpoint-secret";
+pub(crate) const SECRET: &str = "endpoint-secret";
 /// What an endpoint's custom headers are sealed as: a JSON object of names and values.
-pub(super) const HEADERS: &str = "endpoint-headers";
+pub(crate) const HEADERS: &str = "endpoint-headers";
 /// What the credentials of an endpoint's URL are sealed as: the value of its `Authorization`
 /// header.
-pub(super) const CREDENTIALS: &str = "endpoint-credentials";
+pub(crate) const CREDENTIALS: &str = "endpoint-credentials";
 
 /// Seals with fresh nonces, and opens.
 #[derive(Clone)]

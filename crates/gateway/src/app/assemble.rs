@@ -20,10 +20,12 @@ use crate::{
     auth::{Authenticator, Bootstrap},
     callback::{self, Callbacks, Errands},
     config::{Config, HostPort},
+    control::DEFAULT_ENVIRONMENT,
     control::tokens::Tokens,
     core::{Core, Mailbox, Phase},
     deliver::{self, Engine, Services},
     http, keyring,
+    keyring::Rotation,
     log::{Lanes, Log, Pressure},
     oauth::{self, Oauth},
     outbound::{self, Connector, Guard, Hosts, Ports, Tls},
@@ -36,8 +38,6 @@ use crate::{
     wiring,
 };
 
-/// The environment of the bootstrap token and of tokens made without naming one.
-const DEFAULT_ENVIRONMENT: &str = "default";
 /// Files kept for the store, logs and the listener, out of what the system allows.
 const OTHER_FILES: u64 = 128;
 
@@ -49,6 +49,7 @@ pub(super) struct Assembled {
     pub(super) metrics: Metrics,
     pub(super) engine: Engine,
     pub(super) tokens: Tokens,
+    pub(super) rotation: Rotation,
     pub(super) auth: Arc<Authenticator>,
     pub(super) draining: Arc<AtomicBool>,
     pub(super) bell: Arc<Bell>,
@@ -94,7 +95,8 @@ pub(super) async fn assemble(
     files: u64,
     (catalog, accounts): (Catalog, Accounts),
 ) -> Result<Assembled, Error> {
-    let keyring = Arc::new(keyring::load(&config.secrets, data, &*world.entropy)?);
+    let (keyring, key_file) = keyring::load(&config.secrets, data, &*world.entropy)?;
+    let keyring = Arc::new(keyring);
     let url_keys = callback::keys::load(&config.callback, data, &*world.entropy)?;
     let metrics = Metrics::new();
     let store = wiring::store(config, data, &metrics)?;
@@ -200,7 +202,8 @@ pub(super) async fn assemble(
         metrics: Arc::new(move || encoded.encode()),
         draining: Arc::clone(&draining),
     };
-    let tokens = Tokens::new(Arc::clone(&store), world.clone());
+    let rotation = Rotation::new(Arc::clone(&keyring), Arc::clone(&store), world.clone(), key_file);
+    let tokens = Tokens::new(Arc::clone(&store), world.clone()).with_keys(rotation.clone());
     let bell = Arc::<Bell>::default();
     let parts = api::Parts {
         store: Arc::clone(&store),
@@ -227,6 +230,7 @@ pub(super) async fn assemble(
         metrics,
         engine,
         tokens,
+        rotation,
         auth,
         draining,
         bell,

@@ -18,7 +18,9 @@ use crate::{
     control::{self, Request, Response, tokens::Tokens},
     core::{Phase, Shared},
     data_lock::{DataLock, LockError},
-    dev, fd_limit, housekeeping, http, keyring, outbound,
+    dev, fd_limit, housekeeping, http, keyring,
+    keyring::Rotation,
+    outbound,
     receive::catalog::{self, Accounts, Catalog},
     seam::Listener,
     tasks, telemetry, wiring,
@@ -97,7 +99,24 @@ pub fn control(config: &Config, lock: DataLock, request: Request) -> Result<Resp
     let response = shared.run(async {
         let world = wiring::world(&[], shared.handle())?;
         let store = wiring::visited(config, lock.dir())?;
-        let response = Tokens::new(Arc::clone(&store), world).handle(request).await;
+        let tokens = Tokens::new(Arc::clone(&store), world.clone());
+        let response = if request == (Request::RotateKeys {}) && config.store.url.is_some() {
+            // A server elsewhere could not read what is sealed from then on.
+            let reason = "with a database, the key is rotated through the server that works on it";
+            Response::Refused { reason: reason.to_owned() }
+        } else if request.is_about_keys() {
+            let (keys, file) = keyring::load(&config.secrets, lock.dir(), &*world.entropy)?;
+            keyring::check(&keys, &*store, &*world.entropy).await?;
+            let keys = Rotation::new(Arc::new(keys), Arc::clone(&store), world, file);
+            let response = tokens.with_keys(keys.clone()).handle(request).await;
+            if let Response::Rotated { .. } = response {
+                // A server does this by itself.
+                keys.reseal().await?;
+            }
+            response
+        } else {
+            tokens.handle(request).await
+        };
         store.close().await;
         Ok(response)
     });
@@ -131,6 +150,7 @@ async fn serve(
         assembled.clone();
     let (callbacks, errands) = (assembled.callbacks.clone(), assembled.errands.clone());
     let oauth = assembled.oauth.clone();
+    let rotation = assembled.rotation.clone();
     let (mut cores, mailboxes) = assembled.start_cores(&config, shared.handle(), phases)?;
 
     let mut tasks = JoinSet::new();
@@ -142,6 +162,7 @@ async fn serve(
         config.audit_retention(),
         config.retention(),
     ));
+    tasks.spawn(async move { rotation.keep().await });
     let timer = callbacks.clone();
     tasks.spawn(async move { timer.keep_time().await });
     tasks.spawn(async move { errands.run().await });

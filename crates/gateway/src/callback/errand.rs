@@ -24,7 +24,7 @@ use super::{Callbacks, call::Call, commit::Parts, redirect::Lookup};
 use crate::outbound::Connector;
 
 /// What an errand is sealed as: [`Work`] as JSON. It may hold credentials of the application.
-const WORK: &str = "callback-errand";
+pub(crate) const WORK: &str = "callback-errand";
 /// Errands that are done beside each other.
 const HANDS: usize = 64;
 /// How long nobody looks, whatever is due next.

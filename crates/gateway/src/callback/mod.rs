@@ -36,7 +36,7 @@ pub(crate) use commit::answer;
 pub use commit::{Callbacks, Parts};
 pub use door::{Door, Doors, PREFIX, Route, WAIT_PREFIX, route};
 pub use errand::Errands;
-pub(crate) use errand::Work;
+pub(crate) use errand::{WORK, Work};
 pub(crate) use page::{html, is_prefetch};
 pub use redirect::{Expect as RedirectExpect, Options as Redirect};
 pub(crate) use reply::guarded;

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use super::Redirect;
 
 /// What the secrets of a callback are sealed as: [`Secrets`] as JSON.
-const SECRETS: &str = "callback-secrets";
+pub(crate) const SECRETS: &str = "callback-secrets";
 /// The longest literal answer, in bytes.
 const ACKNOWLEDGEMENT: usize = 16 * 1024;
 /// The longest words of a page, in characters: its title, its text, and its buttons.

@@ -10,6 +10,7 @@ mod connections;
 mod destinations;
 mod dev;
 mod environment;
+mod keys;
 mod migrate;
 mod prose;
 mod providers;
@@ -52,6 +53,9 @@ enum Command {
     /// Create and list environments
     #[command(subcommand)]
     Environment(environment::Command),
+    /// List and replace the keys that encrypt secrets
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Show who changed what, newest first
     Audit(audit::Args),
     /// Move an installation from one store to another
@@ -104,6 +108,7 @@ impl Command {
             Self::Dev(args) => dev::run(args),
             Self::Token(command) => token::run(command),
             Self::Environment(command) => environment::run(command),
+            Self::Keys(command) => keys::run(command),
             Self::Audit(args) => audit::run(args),
             Self::Migrate(command) => migrate::run(command),
             Self::Send(args) => send::run(args),

@@ -120,15 +120,18 @@ fn show(response: &Response) -> Result<(), Failure> {
         Response::Environments(environments) => {
             environments.iter().try_for_each(|one| data(&one.name))?;
         }
-        // Of another command.
-        Response::Audit(_) => {}
+        // Of other commands.
+        Response::Audit(_)
+        | Response::Keys(_)
+        | Response::Rotated { .. }
+        | Response::Retired { .. } => {}
         Response::Revoked(info) => note(&format!("revoked {} ({})", info.id, info.hint)),
         Response::Refused { reason } => note(reason),
     }
     Ok(())
 }
 
-fn show_json(response: &Response) -> Result<(), Failure> {
+pub(super) fn show_json(response: &Response) -> Result<(), Failure> {
     let json = match response {
         Response::Created { token, info } => {
             let mut object = serde_json::json!(info);
@@ -139,6 +142,9 @@ fn show_json(response: &Response) -> Result<(), Failure> {
         Response::Environments(environments) => serde_json::json!(environments),
         Response::Audit(entries) => serde_json::json!(entries),
         Response::Revoked(info) => serde_json::json!(info),
+        Response::Keys(keys) => serde_json::json!(keys),
+        Response::Rotated { id } => serde_json::json!({ "id": id }),
+        Response::Retired { ids } => serde_json::json!({ "ids": ids }),
         Response::Refused { reason } => serde_json::json!({ "detail": reason }),
     };
     Ok(data(&json.to_string())?)

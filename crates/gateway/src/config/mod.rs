@@ -26,7 +26,7 @@ use std::time::Duration;
 
 pub use file::{File, ReadError};
 pub use layers::Origin;
-pub use secret::{Secret, SecretKey, UrlKeys};
+pub use secret::{Secret, SecretKey, SecretKeys, UrlKeys};
 pub use sections::{
     Callback, Config, Delivery, Limits, Log, LogFormat, Oauth, Quota, Retention, Secrets, Store,
 };

@@ -61,6 +61,35 @@ impl fmt::Debug for SecretKey {
     }
 }
 
+/// Keys that encrypted secrets at rest before.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SecretKeys(Vec<SecretKey>);
+
+impl SecretKeys {
+    pub(super) fn read<'a>(items: impl Iterator<Item = &'a str>) -> Result<Self, String> {
+        let keys: Option<_> = items.map(SecretKey::parse).collect();
+        let expected = "must be keys of 32 bytes as base64 or 64 hexadecimal digits";
+        keys.map(Self).ok_or_else(|| expected.to_owned())
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The keys.
+    pub fn iter(&self) -> impl Iterator<Item = &SecretKey> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Debug for SecretKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
 /// Keys of 32 bytes by their versions, the oldest first.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct UrlKeys(BTreeMap<u8, SecretKey>);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::{IpNet, Ipv6Net};
 
-use super::secret::{Secret, SecretKey, UrlKeys, database_shape, token_shape};
+use super::secret::{Secret, SecretKey, SecretKeys, UrlKeys, database_shape, token_shape};
 use super::setting::settings;
 use super::value::{
     HostPort, Ports, at_least, between, bytes, list_of, nat64_length, origin_shape,
@@ -179,8 +179,12 @@ settings! {
     pub struct Secrets in "secrets" {
         /// The key itself: 32 bytes as base64 or 64 hexadecimal digits. Default: none.
         key: Option<SecretKey> = None;
-        /// File outside the data directory that holds the key. Default: none.
+        /// File outside the data directory that holds the key; of several, one a line, the first
+        /// encrypts and the others only decrypt. Default: none.
         key_file: Option<PathBuf> = None;
+        /// Keys that encrypted before and still have to decrypt. What they encrypted is encrypted
+        /// anew. Default: none.
+        previous_keys: SecretKeys = SecretKeys::default();
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use ringback_domain::callback::redirect::Target;
 
-use super::secret::{Secret, SecretKey, UrlKeys};
+use super::secret::{Secret, SecretKey, SecretKeys, UrlKeys};
 use super::sections::LogFormat;
 use super::setting::{Raw, Shown, Value};
 
@@ -239,6 +239,16 @@ impl Value for SecretKey {
 
     fn show(&self) -> Shown {
         Shown::Secret
+    }
+}
+
+impl Value for SecretKeys {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        Self::read(items(raw).iter().map(String::as_str))
+    }
+
+    fn show(&self) -> Shown {
+        if self.is_empty() { Shown::Unset } else { Shown::Secret }
     }
 }
 

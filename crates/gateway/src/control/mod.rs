@@ -4,6 +4,7 @@
 //! (and root) is served: the socket has mode 0600 and the peer's user id is checked at both ends.
 
 mod audit;
+mod keys;
 mod socket;
 pub mod tokens;
 
@@ -14,6 +15,10 @@ use ringback_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use socket::{CallError, Server, call, path};
+
+/// The environment of the bootstrap token, of tokens made without naming one, and of what is done to
+/// the whole installation.
+pub const DEFAULT_ENVIRONMENT: &str = "default";
 
 /// What a command asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +65,20 @@ pub enum Request {
         /// `tok_…`
         id: String,
     },
+    /// The keys that seal secrets, and how much each is needed for.
+    ListKeys {},
+    /// A new key that seals.
+    RotateKeys {},
+    /// The end of the old ones.
+    RetireKeys {},
+}
+
+impl Request {
+    /// Whether it is about the keys that seal secrets.
+    #[must_use]
+    pub fn is_about_keys(&self) -> bool {
+        matches!(self, Self::ListKeys {} | Self::RotateKeys {} | Self::RetireKeys {})
+    }
 }
 
 fn admin() -> String {
@@ -85,6 +104,18 @@ pub enum Response {
     Audit(Vec<AuditInfo>),
     /// The token is no longer accepted.
     Revoked(TokenInfo),
+    /// The keys that seal secrets, the one that seals first.
+    Keys(Vec<KeyInfo>),
+    /// A new key seals.
+    Rotated {
+        /// Its fingerprint.
+        id: String,
+    },
+    /// Old keys are gone.
+    Retired {
+        /// Their fingerprints.
+        ids: Vec<String>,
+    },
     /// Nothing was done, and why.
     Refused {
         /// A sentence for people.
@@ -102,6 +133,22 @@ pub struct EnvironmentInfo {
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// A key that seals secrets, without itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyInfo {
+    /// Its fingerprint.
+    pub id: String,
+    /// Whether it is the one that seals.
+    pub seals: bool,
+    /// Whether it is at hand: what another one has sealed cannot be read.
+    pub at_hand: bool,
+    /// How many values it has sealed that are there.
+    pub values: u64,
+    /// How many answers to repeated requests it has sealed, which end by themselves within a day.
+    pub answers: u64,
 }
 
 /// An entry of the audit log.

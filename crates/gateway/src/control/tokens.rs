@@ -12,8 +12,8 @@ use ringback_store::{
     Store, TokenRow, Unavailable, WriteError, audit as act,
 };
 
-use super::{EnvironmentInfo, Request, Response, TokenInfo, audit};
-use crate::seam::World;
+use super::{DEFAULT_ENVIRONMENT, EnvironmentInfo, Request, Response, TokenInfo, audit, keys};
+use crate::{keyring, keyring::Rotation, seam::World};
 
 /// Longest name of a token, in bytes.
 const NAME_LENGTH: usize = 64;
@@ -26,6 +26,8 @@ const PAGE: usize = 250;
 pub struct Tokens {
     store: Arc<dyn Store>,
     world: World,
+    /// Who has the keys that seal secrets, where it is for more than tokens.
+    keys: Option<Rotation>,
 }
 
 /// Why an operation did nothing.
@@ -49,6 +51,10 @@ pub(super) enum Refusal {
     Portal,
     #[error("the environment {0:?} does not exist")]
     NoEnvironment(String),
+    #[error("nobody has the keys here")]
+    NoKeys,
+    #[error(transparent)]
+    Keys(#[from] keyring::Refusal),
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
@@ -61,7 +67,13 @@ impl Tokens {
     /// Works on this store.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, world: World) -> Self {
-        Self { store, world }
+        Self { store, world, keys: None }
+    }
+
+    /// The same, also for the keys that seal secrets.
+    #[must_use]
+    pub fn with_keys(self, keys: Rotation) -> Self {
+        Self { keys: Some(keys), ..self }
     }
 
     /// Does what is asked; a refusal is an answer, too.
@@ -82,6 +94,9 @@ impl Tokens {
                 self.audit(&environment, asked).await
             }
             Request::RevokeToken { id } => self.revoke(&id).await,
+            Request::ListKeys {} | Request::RotateKeys {} | Request::RetireKeys {} => {
+                self.keys(&request).await
+            }
         };
         outcome.unwrap_or_else(|refusal| Response::Refused { reason: refusal.to_string() })
     }
@@ -166,6 +181,20 @@ impl Tokens {
         let new = NewEnvironment { environment, answer: None };
         let created = self.store.create_environment(new).await?;
         Ok(Response::Environments(vec![created.into()]))
+    }
+
+    async fn keys(&self, request: &Request) -> Result<Response, Refusal> {
+        let keys = self.keys.as_ref().ok_or(Refusal::NoKeys)?;
+        if let Request::ListKeys {} = request {
+            return keys::list(keys).await;
+        }
+        // They are those of the whole installation, whose log is the first environment's.
+        let environment = DEFAULT_ENVIRONMENT.to_owned();
+        let environment = self.store.environment(environment, self.world.clock.now()).await?;
+        let is_rotation = matches!(request, Request::RotateKeys {});
+        act::note(self.act(if is_rotation { "key.rotate" } else { "key.retire" }));
+        act::inside(environment);
+        if is_rotation { keys::rotate(keys).await } else { keys::retire(keys).await }
     }
 
     /// What a command does, in an environment that is found out later.

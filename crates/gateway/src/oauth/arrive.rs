@@ -39,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// allows.
 pub(super) const LONGEST: Duration = Duration::from_secs(60);
 /// What a code and what came with it are sealed as.
-const PURPOSE: &str = "authorization-code";
+pub(crate) const PURPOSE: &str = "authorization-code";
 
 /// What is kept of what a browser brought until it is exchanged.
 #[derive(Serialize, Deserialize)]

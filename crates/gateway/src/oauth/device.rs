@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use super::{Confirmed, Oauth, Registration, Trouble};
 
 /// What the device's code is sealed as.
-const PURPOSE: &str = "authorization-device";
+pub(crate) const PURPOSE: &str = "authorization-device";
 /// Flows whose last question is remembered.
 const MOST: usize = 10_000;
 

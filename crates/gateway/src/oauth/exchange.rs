@@ -30,7 +30,7 @@ const LEEWAY: Duration = Duration::from_secs(60);
 /// What a provider says of a grant that is over (RFC 6749, section 5.2).
 pub(super) const INVALID_GRANT: &str = "invalid_grant";
 /// What a connection's tokens are sealed as.
-pub(super) const TOKENS: &str = "connection-tokens";
+pub(crate) const TOKENS: &str = "connection-tokens";
 
 /// What a provider has given for a code.
 pub(super) struct Fetched {

@@ -43,6 +43,14 @@ pub use revoke::Told;
 pub use subscribe::{Subscribe, Unsubscribed};
 pub use trouble::Trouble;
 
+/// What is sealed as what.
+pub(crate) mod sealed {
+    pub(crate) use super::{
+        arrive::PURPOSE as CODE, device::PURPOSE as DEVICE, exchange::TOKENS,
+        registration::PURPOSE as CLIENT,
+    };
+}
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},

@@ -36,7 +36,7 @@ pub(crate) type Header = (String, String);
 pub(crate) type Raw<'a> = (&'a str, &'a [u8]);
 
 /// What the values are sealed as that are not shown.
-pub(super) const HIDDEN: &str = "request-headers";
+pub(crate) const HIDDEN: &str = "request-headers";
 /// Kept with the headers of a request, but none: the values that are not shown, sealed, in Base64.
 const SEALED: &str = ":sealed";
 
@@ -143,6 +143,20 @@ pub(super) fn restored(kept: &[Header], open: impl FnOnce(&[u8]) -> Option<Vec<u
         }
     }
     Restored { headers, whole }
+}
+
+/// What is sealed among the headers of a request that was kept, as the store has them.
+pub(crate) fn sealed_of(kept: &[u8]) -> Option<Vec<u8>> {
+    let kept: Vec<Header> = serde_json::from_slice(kept).ok()?;
+    let (_, sealed) = kept.iter().find(|(name, _)| name == SEALED)?;
+    BASE64.decode(sealed.as_bytes()).ok()
+}
+
+/// The same headers with that replaced.
+pub(crate) fn with_sealed(kept: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+    let mut kept: Vec<Header> = serde_json::from_slice(kept).ok()?;
+    kept.iter_mut().find(|(name, _)| name == SEALED)?.1 = BASE64.encode(sealed);
+    serde_json::to_vec(&kept).ok()
 }
 
 fn bounded<'a>(headers: impl Iterator<Item = Raw<'a>>) -> impl Iterator<Item = Raw<'a>> {

@@ -47,7 +47,9 @@ pub use correlate::{Means, Options as Correlation};
 pub use directory::{Directory, Ready, SETTINGS, TOKEN, open_settings};
 pub(crate) use door::Judged;
 pub use door::{Door, Parts};
-pub(crate) use headers::{all as all_headers, shown_only as shown_headers};
+pub(crate) use headers::{
+    HIDDEN, all as all_headers, sealed_of, shown_only as shown_headers, with_sealed,
+};
 pub use keys::Keys;
 pub use replay::{Again, How, Refusal, Replayed};
 

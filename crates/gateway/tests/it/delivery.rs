@@ -175,7 +175,7 @@ fn unix_seconds() -> i64 {
 }
 
 /// Checks the signature as a receiver does; gives the id.
-fn verify(key: &str, receipt: &Receipt) -> Result<String, ringback_client::Error> {
+pub(crate) fn verify(key: &str, receipt: &Receipt) -> Result<String, ringback_client::Error> {
     let header = |name: &str| receipt.headers.get(name).and_then(|value| value.to_str().ok());
     let webhook = Webhook::new(key).unwrap();
     webhook.verify(header, &receipt.body, unix_seconds()).map(str::to_owned)

@@ -5,6 +5,7 @@
 mod commands;
 mod database;
 mod destinations;
+mod keys;
 mod migrate;
 mod operations;
 mod providers;

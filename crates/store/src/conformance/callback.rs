@@ -19,7 +19,7 @@ use super::bench::{Bench, EXPIRY, NOW, all_messages, at, everything, uid};
 use crate::*;
 
 /// A callback of an application, as it is asked for.
-async fn new(bench: &Bench<'_>, scope: Scope) -> NewCallback {
+pub(super) async fn new(bench: &Bench<'_>, scope: Scope) -> NewCallback {
     let number = bench.number();
     let random = (u128::from(number * 7919) << 64) | u128::from(number);
     let application = application(bench, scope).await;

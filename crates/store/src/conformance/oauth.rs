@@ -37,7 +37,7 @@ async fn application(bench: &Bench<'_>, scope: Scope) -> ApplicationId {
     all.iter().map(|it| it.id).find(|id| id.key() == scope.application).unwrap()
 }
 
-async fn new_client(bench: &Bench<'_>, scope: Scope) -> Client {
+pub(super) async fn new_client(bench: &Bench<'_>, scope: Scope) -> Client {
     Client {
         id: id(bench, OauthClientId),
         scope,
@@ -85,7 +85,7 @@ fn new_flow(bench: &Bench<'_>, client: &Client) -> Authorization {
     }
 }
 
-async fn flow(bench: &Bench<'_>, client: &Client) -> Authorization {
+pub(super) async fn flow(bench: &Bench<'_>, client: &Client) -> Authorization {
     let flow = new_flow(bench, client);
     bench.store.create_authorization(flow.clone(), None).await.unwrap();
     flow
@@ -117,7 +117,7 @@ fn new_connection(bench: &Bench<'_>, client: &Client) -> Connection {
     }
 }
 
-async fn connected(bench: &Bench<'_>, client: &Client) -> Connection {
+pub(super) async fn connected(bench: &Bench<'_>, client: &Client) -> Connection {
     let connection = new_connection(bench, client);
     bench.store.create_connection(connection.clone(), None, keeping(bench)).await.unwrap();
     connection
@@ -138,7 +138,7 @@ fn completing(bench: &Bench<'_>, flow: AuthorizationId, with: Connection) -> Aut
     AuthorizationStep { connection: Some(with), ..step(bench, flow, act, at(3)) }
 }
 
-async fn stepped(
+pub(super) async fn stepped(
     bench: &Bench<'_>,
     flow: AuthorizationId,
     act: authorization::Act,
@@ -147,7 +147,7 @@ async fn stepped(
     bench.store.step_authorization(step(bench, flow, act, now)).await.unwrap()
 }
 
-fn returns() -> authorization::Act {
+pub(super) fn returns() -> authorization::Act {
     authorization::Act::Return { sealed: b"sealed code".to_vec(), deadline: at(60) }
 }
 

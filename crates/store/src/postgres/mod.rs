@@ -29,6 +29,7 @@ mod partitions;
 mod record;
 mod redeliver;
 mod replay;
+mod reseal;
 mod resend;
 mod sweep;
 

@@ -21,6 +21,7 @@ mod expunge;
 mod record;
 mod replay;
 mod request;
+mod reseal;
 mod resend;
 mod sweep;
 

@@ -180,6 +180,9 @@ macro_rules! conformance_tests {
             connections_are_filtered
             connections_end_with_their_application
             whatever_happens_follows_the_rules
+            whatever_is_sealed_is_found_and_sealed_anew
+            what_is_sealed_anew_is_read
+            answers_that_are_kept_sealed_are_counted
         }
     };
     ($($name:ident)*) => {
