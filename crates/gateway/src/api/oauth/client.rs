@@ -193,8 +193,7 @@ fn fits(api: &Api, client: &Client, secrets: &Secrets) -> Result<(), Error> {
     };
     if let Err(found) = provider.settings(&client.settings) {
         for problem in found {
-            let path: Vec<String> = problem.place.split('.').map(str::to_owned).collect();
-            problems.add_at(&path, problem.message);
+            problems.add_below("settings", Some(&problem.place), problem.message);
         }
     }
     if let Err(what) = secrets.key() {
