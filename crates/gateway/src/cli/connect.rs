@@ -68,12 +68,14 @@ async fn connect(args: &Args) -> Result<Value, Failure> {
     let api = args.server.client()?;
     let client = client(&api, args).await?;
     let wanted = json!({ "client": client, "userRef": args.user_ref, "scopes": args.scope });
+    // Heard from here on: there may be something to cancel.
+    let signals = Signals::new()?;
     let begun = if args.browser { None } else { device::begin(&api, &wanted).await? };
     match begun {
         Some(begun) => {
             device::show(&begun, &args.provider);
             let flow = Flow::new(&api, &begun, &args.user_ref);
-            flow.followed(device::granted(&flow, &begun)).await
+            flow.followed(signals, device::granted(&flow, &begun)).await
         }
         None => {
             let (listener, page) = browser::listen().await?;
@@ -83,7 +85,7 @@ async fn connect(args: &Args) -> Result<Value, Failure> {
                 browser::open(&begun);
             }
             let flow = Flow::new(&api, &begun, &args.user_ref);
-            flow.followed(browser::granted(&flow, listener)).await
+            flow.followed(signals, browser::granted(&flow, listener)).await
         }
     }
 }
@@ -168,9 +170,9 @@ impl<'a> Flow<'a> {
     /// it is canceled, unless it has ended.
     async fn followed(
         &self,
+        mut signals: Signals,
         granted: impl Future<Output = Result<Value, Failure>>,
     ) -> Result<Value, Failure> {
-        let mut signals = Signals::new()?;
         let outcome = tokio::select! {
             granted = granted => granted,
             () = signals.stop() => Err(Failure::Failed("interrupted".to_owned())),

@@ -92,7 +92,7 @@ pub(super) fn open(begun: &Value) {
 /// The connection, once the browser has come back.
 pub(super) async fn granted(flow: &Flow<'_>, listener: TcpListener) -> Result<Value, Failure> {
     let brought = timeout(flow.lasts, arrival(listener, &flow.id)).await.map_err(|_| {
-        Failure::Failed(format!("nobody came back within {} s", flow.lasts.as_secs()))
+        Failure::Failed(format!("nobody came back within {} s", flow.lasts.as_secs_f64()))
     })??;
     let confirmation = brought
         .map_err(|why| Failure::Failed(format!("nothing was granted: {}", printable(&why))))?;
