@@ -1,15 +1,17 @@
 //! What tests of the whole server stand on: the real binary as a child process, receivers that do
 //! as they are told, and a client.
 
+mod authority;
 mod receiver;
 mod server;
 mod store;
 mod visitor;
 
+pub(crate) use authority::Authority;
 pub(crate) use receiver::{Answer, Receipt, Receiver};
 pub(crate) use server::{Server, Settings, TOKEN};
 pub(crate) use store::{Kept, Store};
-pub(crate) use visitor::{Answered, call, tried};
+pub(crate) use visitor::{Answered, browse, call, tried};
 
 use std::time::Duration;
 

@@ -146,10 +146,15 @@ impl Receiver {
 
     /// The same where something else is done meanwhile.
     pub(crate) async fn arrived(&self, count: usize) -> Vec<Receipt> {
-        let shared = Arc::clone(&self.shared);
-        let waiting = move || shared.wait_until(|receipts, _| receipts.len() >= count);
-        tokio::task::spawn_blocking(waiting).await.unwrap();
+        self.arrived_until(move |receipts| receipts.len() >= count).await;
         self.receipts()
+    }
+
+    /// The same until what arrived is enough.
+    pub(crate) async fn arrived_until(&self, done: impl Fn(&[Receipt]) -> bool + Send + 'static) {
+        let shared = Arc::clone(&self.shared);
+        let waiting = move || shared.wait_until(|receipts, _| done(receipts));
+        tokio::task::spawn_blocking(waiting).await.unwrap();
     }
 
     /// Waits until what arrived is enough.
