@@ -94,7 +94,10 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
             one.ask(Method::DELETE, "")?;
             match one.json {
                 true => Ok(data(&json!({ "id": one.id, "deleted": true }).to_string())?),
-                false => Ok(note(&format!("deleted {}", one.id))),
+                false => {
+                    note(&format!("deleted {}", one.id));
+                    Ok(())
+                }
             }
         }
     }
