@@ -47,13 +47,17 @@ impl Oauth {
             return Err(Trouble::WrongConfirmation);
         }
         // Whoever did not hear the answer asks again.
-        if let (Stage::Completed, Some(id)) = (flow.stage, flow.connection)
-            && flow.user_ref == user_ref
-        {
-            let connection = self.parts().store.connection(environment, id).await?;
-            return Ok(Confirmed::Connected(Box::new(flow), Box::new(connection)));
+        if flow.stage == Stage::Completed && flow.user_ref == user_ref {
+            return self.connected(flow).await;
         }
         self.confirm_flow(&flow, user_ref).await
+    }
+
+    /// What came of a flow that is over. Who it was at a login is said once.
+    async fn connected(&self, flow: Authorization) -> Result<Confirmed, Trouble> {
+        let Some(id) = flow.connection else { return Err(Trouble::Stage(flow.stage.name())) };
+        let connection = self.parts().store.connection(flow.scope.environment, id).await?;
+        Ok(Confirmed::Connected(Box::new(flow), Box::new(connection)))
     }
 
     /// The same for whoever is known to be the one.
@@ -67,6 +71,9 @@ impl Oauth {
         match stepped.verdict {
             Verdict::Taken => {}
             Verdict::WrongUser => return Err(Trouble::WrongUser),
+            Verdict::Late(Stage::Completed) if stepped.authorization.user_ref == user_ref => {
+                return self.connected(stepped.authorization).await;
+            }
             _ => return Err(Trouble::Stage(stepped.authorization.stage.name())),
         }
         match self.exchanged(&stepped.authorization).await {

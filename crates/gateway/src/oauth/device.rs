@@ -1,6 +1,6 @@
 //! Connections without a browser at hand: a person types a code on another device (RFC 8628).
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::PoisonError, time::Duration};
 
 use ringback_domain::{
     id::{AuthorizationId, Key},
@@ -9,7 +9,7 @@ use ringback_domain::{
         authorization::{Act, Flow, Stage},
         device::{self, Device, Poll},
         provider::For as What,
-        token::{self, Grant as Asked},
+        token::{self, Grant as Asked, TokenError, Tokens},
     },
     seal::Context,
     time::Timestamp,
@@ -34,6 +34,13 @@ pub struct Begun {
     pub verification_uri_complete: Option<String>,
     /// How many seconds lie between two polls.
     pub interval: u64,
+}
+
+/// When a flow was last asked about, and how many seconds the next question has to wait.
+#[derive(Clone, Copy)]
+pub(super) struct Polled {
+    at: Timestamp,
+    interval: u64,
 }
 
 /// What is kept of it.
@@ -87,9 +94,7 @@ impl Oauth {
             return Err(Trouble::Stage(flow.stage.name()));
         }
         let kept = self.open_device(&flow)?;
-        if let Some(wait) = self.too_soon(&flow, kept.interval, now) {
-            return Err(Trouble::Pending(wait));
-        }
+        let interval = self.turn_to_ask(&flow, kept.interval, now)?;
         let registration = self.registration_of(flow.client).await?;
         let asked = Asked::Device { device_code: &kept.device_code };
         let Registration { provider, endpoints, .. } = &registration;
@@ -99,49 +104,60 @@ impl Oauth {
         let ask = token::ask(&endpoints.token, &proof.auth(), &asked, &quirks);
         let heard = self.ask(ask).await?;
         let answer = provider.tokens(heard.status, heard.content_type.as_deref(), &heard.body);
-        let interval = Duration::from_secs(kept.interval);
-        let trouble = match device::poll(answer, interval) {
-            Poll::Granted(tokens) => {
-                let fetched = self.fetched(&flow, &registration, tokens, &[]).await?;
-                return self.complete(&flow, &registration, fetched).await;
-            }
+        let trouble = match device::poll(answer, Duration::from_secs(interval)) {
+            Poll::Granted(tokens) => match self.granted(&flow, &registration, tokens).await {
+                Ok(confirmed) => return Ok(confirmed),
+                Err(trouble) => trouble,
+            },
             Poll::Pending(wait) => {
-                // It may have asked for more patience.
-                self.asked_at(&flow, now + wait.saturating_sub(interval));
-                return Err(Trouble::Pending(wait.as_secs()));
+                // It may have asked for more patience, from now on (RFC 8628, section 3.5).
+                let interval = wait.as_secs();
+                self.polled().insert(flow.id.key(), Polled { at: now, interval });
+                return Err(Trouble::Pending(interval));
             }
             Poll::Denied => refused("access_denied"),
             Poll::Expired => refused("expired_token"),
+            Poll::Failed(error @ TokenError::Unavailable { .. }) => return Err(error.into()),
             Poll::Failed(error) => Trouble::from(error),
         };
-        if !matches!(trouble, Trouble::Away(_)) {
-            self.step(&flow, Act::Fail { reason: trouble.word() }, now).await?;
-        }
+        self.step(&flow, Act::Fail { reason: trouble.word() }, now).await?;
         Err(trouble)
     }
 
-    /// The seconds to wait, if somebody asks sooner than the provider allows.
-    fn too_soon(&self, flow: &Authorization, interval: u64, now: Timestamp) -> Option<u64> {
+    /// What comes of tokens: the device's code is used up, whatever it is.
+    async fn granted(
+        &self,
+        flow: &Authorization,
+        registration: &Registration,
+        tokens: Tokens,
+    ) -> Result<Confirmed, Trouble> {
+        let fetched = self.fetched(flow, registration, tokens, &[]).await?;
+        self.complete(flow, registration, fetched).await
+    }
+
+    /// Whether it is time to ask again; how many seconds lie between two questions.
+    fn turn_to_ask(
+        &self,
+        flow: &Authorization,
+        interval: u64,
+        now: Timestamp,
+    ) -> Result<u64, Trouble> {
         let mut polled = self.polled();
-        if let Some(last) = polled.get(&flow.id.key()) {
-            let wait = (*last + Duration::from_secs(interval)).since(now);
-            if !wait.is_zero() {
-                return Some(wait.as_secs() + 1);
-            }
+        let last = polled.get(&flow.id.key()).copied();
+        let interval = last.map_or(interval, |last| last.interval.max(interval));
+        let wait = last.map(|last| (last.at + Duration::from_secs(interval)).since(now));
+        if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
+            return Err(Trouble::Pending(wait.as_secs() + 1));
         }
         if polled.len() >= MOST {
             polled.clear();
         }
-        polled.insert(flow.id.key(), now);
-        None
+        polled.insert(flow.id.key(), Polled { at: now, interval });
+        Ok(interval)
     }
 
-    fn asked_at(&self, flow: &Authorization, at: Timestamp) {
-        self.polled().insert(flow.id.key(), at);
-    }
-
-    fn polled(&self) -> std::sync::MutexGuard<'_, std::collections::HashMap<Key, Timestamp>> {
-        self.0.polled.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn polled(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Polled>> {
+        self.0.polled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn seal_device(&self, flow: &Authorization, kept: &Kept) -> Result<Vec<u8>, Trouble> {

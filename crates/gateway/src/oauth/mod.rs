@@ -119,7 +119,7 @@ struct Shared {
     discovery: Discovery,
     flights: Flights,
     /// When flows of the device were last asked about.
-    polled: Mutex<HashMap<Key, Timestamp>>,
+    polled: Mutex<HashMap<Key, device::Polled>>,
 }
 
 impl Oauth {

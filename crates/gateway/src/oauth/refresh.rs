@@ -167,6 +167,15 @@ impl Oauth {
         }
     }
 
+    /// Waits for a refresh of this connection that is under way: what it brings is not to be missed.
+    pub(super) async fn landed(&self, id: ConnectionId) {
+        let landing = self.flights().get(&id.key()).cloned();
+        if let Some(mut landing) = landing {
+            // One that broke off brings nothing.
+            let _ = landing.wait_for(Option::is_some).await;
+        }
+    }
+
     /// Waits until the refreshes that are under way have landed: the process is ending, and what a
     /// provider answers to them comes once.
     pub async fn land(&self) {

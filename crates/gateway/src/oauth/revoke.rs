@@ -44,6 +44,8 @@ impl Oauth {
         environment: Key,
         id: ConnectionId,
     ) -> Result<(Connection, Told), Trouble> {
+        // The tokens that it would miss would be good at the provider for ever.
+        self.landed(id).await;
         let connection = self.parts().store.connection(environment, id).await?;
         let told = match connection.state {
             State::Revoked => Told::Revoked,

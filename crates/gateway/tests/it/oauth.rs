@@ -9,7 +9,10 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Authority, Kept, Server, Settings, TOKEN, browse, call};
+use crate::{
+    receive::{now, signed},
+    support::{Answer, Authority, Kept, Receiver, Server, Settings, TOKEN, browse, call},
+};
 
 /// Where browsers are sent on to.
 const PAGE: &str = "https://app.example.com/connected";
@@ -174,12 +177,8 @@ async fn two_confirmations_at_once_exchange_once() {
     for (status, answer) in [one, two] {
         match status {
             200 => assert_eq!(answer["status"], "completed"),
-            // The first one is still at it, or has just come through.
-            _ => {
-                let codes = ["authorization_exchanging", "authorization_completed"];
-                let code = answer["code"].as_str().unwrap();
-                assert!(status == 409 && codes.contains(&code), "{status} {answer}");
-            }
+            // The first one is still at it.
+            _ => refused((status, answer), 409, "authorization_exchanging"),
         }
     }
     assert_eq!(stage.authority.count(CODE), 1);
@@ -478,4 +477,147 @@ async fn a_device_is_polled_until_somebody_has_typed_the_code() {
     let without = stage.server.post("/api/v1/oauth-client", without).await;
     let wanted = json!({ "client": without["id"], "userRef": "ada" });
     refused(stage.post("/api/v1/authorization/device", wanted).await, 400, "not_supported");
+}
+
+/// RFC 8628, section 3.5: five seconds more, this time and from then on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_is_asked_for_patience_has_it() {
+    let stage = Stage::new().await;
+    stage.authority.slow_down();
+    let wanted = json!({ "client": stage.client, "userRef": "ada" });
+    let begun = stage.server.post("/api/v1/authorization/device", wanted).await;
+    let poll = format!("/api/v1/authorization/{}/poll", id_of(&begun));
+    for _ in 0..2 {
+        let answer = stage.server.client().call(Method::POST, &poll, None).await.unwrap();
+        assert_eq!(answer.status, 202);
+        assert_eq!(answer.headers["retry-after"], "6");
+    }
+    assert_eq!(stage.authority.count("urn:ietf:params:oauth:grant-type:device_code"), 1);
+}
+
+/// "Connect and subscribe" is one flow: the provider's webhook is registered with the connection's token,
+/// and what it sends is verified.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_subscribes_a_source() {
+    let hooks = Receiver::with(|receipt, _| match receipt.method {
+        Method::DELETE => Answer::status(204),
+        _ => Answer::Whole(201, Vec::new(), Bytes::from_static(br#"{"id":17}"#)),
+    });
+    let authority = Authority::start();
+    let providers = tempfile::tempdir().unwrap();
+    std::fs::write(providers.path().join("hub.toml"), hub(&authority, &hooks)).unwrap();
+    let settings = Settings::default()
+        .env("RINGBACK_CALLBACK_REDIRECT_TARGETS", PAGE)
+        .env("RINGBACK_OAUTH_PROVIDERS", providers.path().to_str().unwrap());
+    let server = Server::start(settings);
+    let app = id_of(&server.post("/api/v1/app", json!({ "name": "mine", "uid": "mine" })).await);
+    let client = json!({ "application": app, "provider": "hub", "clientId": "made-up-client",
+        "clientSecret": "made-up-client-secret" });
+    let client = id_of(&server.post("/api/v1/oauth-client", client).await);
+    let stage = Stage { server, authority, app, client };
+    let connection = id_of(&stage.connected("ada").await);
+    for (uid, provider) in [("hub", "github"), ("other", "stripe")] {
+        let source = json!({ "name": uid, "uid": uid, "type": provider });
+        stage.server.post("/ingest/api/v1/source", source).await;
+    }
+    let source = stage.server.get("/ingest/api/v1/source/hub").await;
+    let path = format!("/api/v1/connection/{connection}/subscription");
+    let target = json!({ "repository": "acme/shop" });
+
+    for (wrong, named) in [
+        (json!({ "target": target }), "source"),
+        (json!({ "source": "other", "target": target }), "source"),
+        (json!({ "source": "hub", "target": { "repository": "acme/../shop" } }), "repository"),
+        (json!({ "source": "hub", "target": { "project": "acme" } }), "target"),
+        (json!({ "source": "hub", "target": target, "events": ["a b"] }), "events"),
+    ] {
+        let (status, answer) = stage.post(&path, wrong).await;
+        let loc = &answer["detail"][0]["loc"];
+        assert_eq!((status, loc.as_array().unwrap().last()), (422, Some(&json!(named))));
+    }
+    assert_eq!(hooks.count(), 0);
+
+    let (status, answer) = stage.post(&path, json!({ "source": "hub", "target": target })).await;
+    assert_eq!(status, 201, "{answer}");
+    let kept = &answer["subscriptions"][0];
+    assert_eq!((&kept["id"], &kept["source"]), (&json!("17"), &source["id"]));
+    let asked = &hooks.receipts()[0];
+    assert_eq!((&*asked.path, &asked.method), ("/repos/acme/shop/hooks", &Method::POST));
+    assert!(stage.authority.knows(asked.header("authorization").strip_prefix("Bearer ").unwrap()));
+    let asked: Value = serde_json::from_slice(&asked.body).unwrap();
+    assert_eq!(asked["url"], source["ingestUrl"]);
+    assert_eq!(asked["events"], json!(["push"]));
+
+    // What the provider sends now is signed with the secret that it got.
+    let url = source["ingestUrl"].as_str().unwrap();
+    let inside = url.strip_prefix(&stage.server.url).unwrap();
+    let body = r#"{"ref":"refs/heads/main"}"#;
+    let event = [("x-github-event", "push"), ("x-github-delivery", "1")];
+    let secret = asked["secret"].as_str().unwrap();
+    let signed = signed("github", secret, now(), url, &event, body);
+    let signed = signed.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let headers: Vec<(&str, &str)> = event.into_iter().chain(signed).collect();
+    let body = Bytes::from_static(body.as_bytes());
+    let arrived = call(&stage.server.url, Method::POST, inside, &headers, body.clone()).await;
+    assert_eq!(arrived.status, 200);
+    let arrived = call(&stage.server.url, Method::POST, inside, &event, body).await;
+    assert_eq!(arrived.status, 401, "not without a signature");
+
+    let (_, listed) = stage.get(&path).await;
+    assert_eq!(listed["data"], answer["subscriptions"]);
+    let one = format!("{path}/17");
+    let removed = |_: ()| stage.server.call(Method::DELETE, &one, None);
+    assert_eq!(removed(()).await.0, 204);
+    let asked = &hooks.receipts()[1];
+    assert_eq!((&*asked.path, &asked.method), ("/repos/acme/shop/hooks/17", &Method::DELETE));
+    assert_eq!(removed(()).await.0, 404);
+    assert_eq!(stage.get(&path).await.1["data"], json!([]));
+}
+
+/// A provider of an operator's own, whose webhooks are like GitHub's.
+fn hub(authority: &Authority, hooks: &Receiver) -> String {
+    let (authority, hooks) = (authority.url(""), format!("http://{}", hooks.address));
+    format!(
+        r#"
+schema = 1
+id = "hub"
+name = "Hub"
+docs = "https://hub.example.com/docs"
+protocol = "oauth2"
+proof = "contract"
+
+[endpoints]
+authorize = "{authority}/authorize"
+token = "{authority}/token"
+
+[client]
+auth = ["client_secret_basic"]
+
+[refresh]
+rotates = "always"
+
+[[subscription]]
+sources = ["github"]
+events = ["push"]
+id = "id"
+
+[[subscription.target]]
+name = "repository"
+label = "The repository: owner/name"
+pattern = '(?<owner>[a-z]+)/(?<repo>[a-z]+)'
+
+[subscription.create]
+url = "{hooks}/repos/{{target.owner}}/{{target.repo}}/hooks"
+headers = {{ authorization = "Bearer {{token.access}}" }}
+json = {{ url = "{{subscription.url}}", secret = "{{subscription.secret}}", events = "{{subscription.events}}" }}
+
+[subscription.delete]
+method = "DELETE"
+url = "{hooks}/repos/{{target.owner}}/{{target.repo}}/hooks/{{subscription.id}}"
+headers = {{ authorization = "Bearer {{token.access}}" }}
+
+[[example]]
+name = "connect"
+"#
+    )
 }

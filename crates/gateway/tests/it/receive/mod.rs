@@ -120,7 +120,7 @@ impl Bench {
 }
 
 /// The headers that make a request this provider's.
-fn signed(
+pub(crate) fn signed(
     provider: &str,
     secret: &str,
     at: Timestamp,
@@ -136,7 +136,7 @@ fn signed(
     provider.sign(&request, &supplied, "rb-test-1", at).unwrap()
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let runtime = tokio::runtime::Handle::current();
     ringback::wiring::world(&[], runtime).unwrap().clock.now()
 }

@@ -33,6 +33,8 @@ struct Known {
     /// Tokens are answered as a form, as GitHub does.
     forms: bool,
     typed: Typed,
+    /// Whoever asks about a code that is to be typed is asked to do so more seldom.
+    slows: bool,
     /// How long codes of devices are good, in seconds.
     patience: u64,
     minted: usize,
@@ -57,9 +59,14 @@ impl Authority {
         Authority { receiver, known }
     }
 
+    /// Where it is.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.receiver.address)
+    }
+
     /// The body that makes its client an application's.
     pub(crate) fn client(&self, application: &str) -> Value {
-        let url = |path: &str| format!("http://{}{path}", self.receiver.address);
+        let url = |path: &str| self.url(path);
         json!({
             "application": application,
             "provider": "oauth2",
@@ -97,6 +104,11 @@ impl Authority {
     pub(crate) fn type_code(&self, granted: bool) {
         let typed = if granted { Typed::Granted } else { Typed::Denied };
         self.known.lock().unwrap().typed = typed;
+    }
+
+    /// Whoever asks is asked to do so more seldom.
+    pub(crate) fn slow_down(&self) {
+        self.known.lock().unwrap().slows = true;
     }
 
     /// From now on codes of devices end after this many seconds.
@@ -212,6 +224,7 @@ impl Known {
             },
             "client_credentials" => self.tokens(false),
             DEVICE => match self.typed {
+                Typed::NotYet if self.slows => refused("slow_down"),
                 Typed::NotYet => refused("authorization_pending"),
                 Typed::Granted => self.tokens(true),
                 Typed::Denied => refused("access_denied"),
