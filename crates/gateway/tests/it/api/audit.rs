@@ -254,7 +254,7 @@ async fn accounts(bench: &Bench) -> [String; 4] {
     let client = post("/api/v1/oauth-client", client).await;
     let flow = json!({"client": client, "userRef": "user-1", "returnTo": PAGE});
     let flow = post("/api/v1/authorization", flow).await;
-    let granted = super::connection(bench, &client).await;
+    let [granted, _] = super::connection(bench, &client).await;
     [client, spare, flow, granted]
 }
 

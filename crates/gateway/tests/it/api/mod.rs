@@ -392,12 +392,13 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// A connection of this client, as if somebody had granted it.
-async fn connection(bench: &Bench, client: &str) -> String {
+/// A connection of this client, as if somebody had granted it, and a webhook that it has registered.
+async fn connection(bench: &Bench, client: &str) -> [String; 2] {
     let client = bench.store.oauth_client_by_id(client.parse().unwrap()).await.unwrap().unwrap();
     let now = bench.clock.now();
     let id = ringback_store::mint(now, bench.world.entropy.bytes(), ConnectionId);
-    let subscription = json!({"id": "17", "source": SourceId(id.0), "createdAt": now,
+    let hook = format!("hook-{}", id.key());
+    let subscription = json!({"id": hook, "source": SourceId(id.0), "createdAt": now,
         "target": {"repository": "owner/name"}, "events": ["push"]});
     let environment = client.scope.environment;
     let place = Context { environment, owner: id.key(), purpose: "connection-tokens" };
@@ -425,7 +426,7 @@ async fn connection(bench: &Bench, client: &str) -> String {
     };
     let keeping = Keeping { nonce: 1, expires_at: now + Duration::from_secs(60) };
     bench.store.create_connection(connection, None, keeping).await.unwrap();
-    id.to_string()
+    [id.to_string(), hook]
 }
 
 /// Writes down that something arrived at a source of the token's environment; its id.

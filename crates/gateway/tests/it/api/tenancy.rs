@@ -106,7 +106,7 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
     let client = post("/api/v1/oauth-client".to_owned(), client).await;
     let authorization = json!({"client": client, "userRef": name, "returnTo": PAGE});
     let authorization = post("/api/v1/authorization".to_owned(), authorization).await;
-    let connection = super::connection(bench, &client).await;
+    let [connection, subscription] = super::connection(bench, &client).await;
     let slack = json!({"type": "slack",
         "config": {"url": "https://hooks.slack.com/services/T0/B0/made-up"}});
     let path = format!("/ingest/api/v1/source/{source}/destination");
@@ -129,7 +129,7 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
         client,
         authorization,
         connection,
-        subscription: "17".to_owned(),
+        subscription,
     }
 }
 
@@ -190,6 +190,12 @@ fn body(path: &str) -> &'static str {
         path if path.contains("/destination") => {
             r#"{"type":"slack","config":{"url":"https://hooks.slack.com/services/T0/B0/other"}}"#
         }
+        path if path.ends_with("/confirm") => r#"{"userRef":"intruder","confirmation":"made-up"}"#,
+        path if path.ends_with("/subscription") => r#"{"source":"shared-source"}"#,
+        path if path.ends_with("/reauthorize") => {
+            r#"{"returnTo":"https://app.example.com/connected"}"#
+        }
+        path if path.contains("/oauth-client") => r#"{"name":"intruder"}"#,
         path if path.contains("event-type") => r#"{"description":"intruder"}"#,
         _ => {
             r#"{"url":"https://example.org/","name":"intruder","description":"intruder","type":"github"}"#
@@ -213,6 +219,9 @@ async fn every_route_refuses_foreign_ids() {
     let empty = json!({"application": "empty"});
     let empty = bench.post("/api/v1/callback", empty).await.expect(201)["id"].clone();
     let empty = empty.as_str().unwrap();
+    let client = json!({"application": "empty", "provider": "github", "clientId": "made-up"});
+    let client = bench.post("/api/v1/oauth-client", client).await.expect(201)["id"].clone();
+    let [connection, _] = super::connection(&bench, client.as_str().unwrap()).await;
     let before = everything(&bench, &document, &owner, &theirs).await;
 
     for (method, path, _) in operations(&document) {
@@ -237,6 +246,8 @@ async fn every_route_refuses_foreign_ids() {
                 "source_id" => "empty".to_owned(),
                 "callback_id" if token == &intruder => ours.callback.clone(),
                 "callback_id" => empty.to_owned(),
+                "connection_id" if token == &intruder => ours.connection.clone(),
+                "connection_id" => connection.clone(),
                 name => theirs.value(name),
             });
             let answer = bench.call_as(token, method.clone(), &foreign, body(&path)).await;
