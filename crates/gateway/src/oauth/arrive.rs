@@ -239,7 +239,7 @@ impl Oauth {
             return Err(Onwards::Page(page::refused("What came with your browser has no code.")));
         };
         let kept = Kept { code, extra: brought.extra };
-        let sealed = self.seal_kept(flow, &kept)?;
+        let sealed = self.seal(&place(flow), &kept)?;
         let deadline = now + registration.code_lifetime().min(LONGEST);
         let stepped = self.step(flow, Act::Return { sealed, deadline }, now).await?;
         let flow = stepped.authorization;
@@ -280,22 +280,9 @@ impl Oauth {
         Ok(self.parts().store.step_authorization(step).await?)
     }
 
-    fn seal_kept(&self, flow: &Authorization, kept: &Kept) -> Result<Vec<u8>, Trouble> {
-        let text = serde_json::to_vec(kept).map(zeroize::Zeroizing::new);
-        let text = text.map_err(|error| Trouble::internal("a code cannot be kept", error))?;
-        let random = self.parts().world.entropy.bytes();
-        let sealed = self.parts().keyring.seal(random, &place(flow), &text);
-        sealed.map_err(|error| Trouble::internal("a code cannot be sealed", error))
-    }
-
     /// What was kept when the browser came back.
     pub(super) fn open_kept(&self, flow: &Authorization) -> Result<Kept, Trouble> {
-        let sealed = flow.sealed.as_deref().ok_or(Trouble::Internal)?;
-        let opened = self.parts().keyring.open(&place(flow), sealed);
-        let opened = opened.map_err(|error| Trouble::internal("a code cannot be opened", error))?;
-        serde_json::from_slice(&opened).map_err(|error| {
-            Trouble::internal("what was kept of a return is no longer read", error)
-        })
+        self.open(&place(flow), flow.sealed.as_deref().ok_or(Trouble::Internal)?)
     }
 
     /// 303 to the page that the flow names, if it is still one of those that are listed.

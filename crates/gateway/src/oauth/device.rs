@@ -69,7 +69,7 @@ impl Oauth {
         let Device { device_code, user_code, verification_uri, .. } = answer;
         let kept = Kept { device_code, interval: answer.interval };
         flow.deadline = self.now() + Duration::from_secs(answer.expires_in);
-        flow.sealed = Some(self.seal_device(flow, &kept)?);
+        flow.sealed = Some(self.seal(&place(flow), &kept)?);
         Ok(Begun {
             user_code,
             verification_uri,
@@ -93,7 +93,8 @@ impl Oauth {
         if flow.stage != Stage::Pending {
             return Err(Trouble::Stage(flow.stage.name()));
         }
-        let kept = self.open_device(&flow)?;
+        let sealed = flow.sealed.as_deref().ok_or(Trouble::Internal)?;
+        let kept: Kept = self.open(&place(&flow), sealed)?;
         let interval = self.turn_to_ask(&flow, kept.interval, now)?;
         let registration = self.registration_of(flow.client).await?;
         let asked = Asked::Device { device_code: &kept.device_code };
@@ -158,22 +159,6 @@ impl Oauth {
 
     fn polled(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Polled>> {
         self.0.polled.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn seal_device(&self, flow: &Authorization, kept: &Kept) -> Result<Vec<u8>, Trouble> {
-        let text = serde_json::to_vec(kept).map(Zeroizing::new);
-        let text = text.map_err(|error| Trouble::internal("a code cannot be kept", error))?;
-        let random = self.parts().world.entropy.bytes();
-        let sealed = self.parts().keyring.seal(random, &place(flow), &text);
-        sealed.map_err(|error| Trouble::internal("a code cannot be sealed", error))
-    }
-
-    fn open_device(&self, flow: &Authorization) -> Result<Kept, Trouble> {
-        let sealed = flow.sealed.as_deref().ok_or(Trouble::Internal)?;
-        let opened = self.parts().keyring.open(&place(flow), sealed);
-        let opened = opened.map_err(|error| Trouble::internal("a code cannot be opened", error))?;
-        serde_json::from_slice(&opened)
-            .map_err(|error| Trouble::internal("a device's code is no longer read", error))
     }
 }
 

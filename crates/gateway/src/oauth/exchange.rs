@@ -300,13 +300,9 @@ impl Oauth {
         account: Option<String>,
         now: Timestamp,
     ) -> Result<Grant, Trouble> {
-        let text = serde_json::to_vec(sealed).map(Zeroizing::new);
-        let text = text.map_err(|error| Trouble::internal("tokens cannot be kept", error))?;
         let place = Context { environment, owner: id.key(), purpose: TOKENS };
-        let random = self.parts().world.entropy.bytes();
-        let kept = self.parts().keyring.seal(random, &place, &text);
         Ok(Grant {
-            sealed: kept.map_err(|error| Trouble::internal("tokens cannot be sealed", error))?,
+            sealed: self.seal(&place, sealed)?,
             expires_at: tokens.expires_in.map(|seconds| now + Duration::from_secs(seconds)),
             is_refreshable: sealed.refresh_token.is_some() || sealed.is_own,
             scopes: tokens.scope.clone().unwrap_or_else(|| asked.to_vec()),
@@ -318,9 +314,6 @@ impl Oauth {
     pub(super) fn open_tokens(&self, connection: &Connection) -> Result<Sealed, Trouble> {
         let environment = connection.scope.environment;
         let place = Context { environment, owner: connection.id.key(), purpose: TOKENS };
-        let opened = self.parts().keyring.open(&place, &connection.grant.sealed);
-        let opened = opened.map_err(|error| Trouble::internal("tokens cannot be opened", error))?;
-        serde_json::from_slice(&opened)
-            .map_err(|error| Trouble::internal("tokens are no longer read", error))
+        self.open(&place, &connection.grant.sealed)
     }
 }

@@ -33,6 +33,7 @@ mod revoke;
 mod start;
 mod subscribe;
 mod trouble;
+mod vault;
 
 pub use confirm::Confirmed;
 pub use device::Begun;

@@ -135,12 +135,10 @@ impl Oauth {
 
     /// The secrets of a client.
     pub(crate) fn open_secrets(&self, client: &Client) -> Result<Secrets, Trouble> {
-        let Some(sealed) = &client.sealed else { return Ok(Secrets::default()) };
-        let opened = self.parts().keyring.open(&place(client), sealed);
-        let opened =
-            opened.map_err(|error| Trouble::internal("a client cannot be opened", error))?;
-        serde_json::from_slice(&opened)
-            .map_err(|error| Trouble::internal("a client's secrets are no longer read", error))
+        match &client.sealed {
+            Some(sealed) => self.open(&place(client), sealed),
+            None => Ok(Secrets::default()),
+        }
     }
 
     /// Seals the secrets of a client.
@@ -152,11 +150,7 @@ impl Oauth {
         if secrets.client_secret.is_none() && secrets.signing_key.is_none() {
             return Ok(None);
         }
-        let text = serde_json::to_vec(secrets).map(Zeroizing::new);
-        let text = text.map_err(|error| Trouble::internal("secrets cannot be kept", error))?;
-        let random = self.parts().world.entropy.bytes();
-        let sealed = self.parts().keyring.seal(random, &place(client), &text);
-        sealed.map(Some).map_err(|error| Trouble::internal("secrets cannot be sealed", error))
+        self.seal(&place(client), secrets).map(Some)
     }
 
     /// What no assertion has said before.
