@@ -10,7 +10,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    receive::{now, signed},
+    receive::{self, now},
     support::{Answer, Authority, Kept, Receiver, Server, Settings, TOKEN, browse, call},
 };
 
@@ -495,12 +495,16 @@ async fn a_device_that_is_asked_for_patience_has_it() {
     assert_eq!(stage.authority.count("urn:ietf:params:oauth:grant-type:device_code"), 1);
 }
 
+/// What a provider answers that makes the secret itself.
+const MADE: &str = r#"{"id":"we_1","secret":"whsec_made_up_secret"}"#;
+
 /// "Connect and subscribe" is one flow: the provider's webhook is registered with the connection's token,
 /// and what it sends is verified.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_subscribes_a_source() {
-    let hooks = Receiver::with(|receipt, _| match receipt.method {
-        Method::DELETE => Answer::status(204),
+    let hooks = Receiver::with(|receipt, _| match (&receipt.method, &*receipt.path) {
+        (&Method::DELETE, _) => Answer::status(204),
+        (_, "/endpoints") => Answer::Body(Bytes::from_static(MADE.as_bytes())),
         _ => Answer::Whole(201, Vec::new(), Bytes::from_static(br#"{"id":17}"#)),
     });
     let authority = Authority::start();
@@ -554,7 +558,7 @@ async fn a_connection_subscribes_a_source() {
     let body = r#"{"ref":"refs/heads/main"}"#;
     let event = [("x-github-event", "push"), ("x-github-delivery", "1")];
     let secret = asked["secret"].as_str().unwrap();
-    let signed = signed("github", secret, now(), url, &event, body);
+    let signed = receive::signed("github", secret, now(), url, &event, body);
     let signed = signed.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let headers: Vec<(&str, &str)> = event.into_iter().chain(signed).collect();
     let body = Bytes::from_static(body.as_bytes());
@@ -572,6 +576,22 @@ async fn a_connection_subscribes_a_source() {
     assert_eq!((&*asked.path, &asked.method), ("/repos/acme/shop/hooks/17", &Method::DELETE));
     assert_eq!(removed(()).await.0, 404);
     assert_eq!(stage.get(&path).await.1["data"], json!([]));
+
+    // Where the provider makes the secret, the source gets it.
+    let (status, answer) = stage.post(&path, json!({ "source": "other" })).await;
+    assert_eq!((status, &answer["subscriptions"][0]["id"]), (201, &json!("we_1")), "{answer}");
+    let source = stage.server.get("/ingest/api/v1/source/other").await;
+    let url = source["ingestUrl"].as_str().unwrap();
+    let inside = url.strip_prefix(&stage.server.url).unwrap();
+    let body = r#"{"id":"evt_1","object":"event","type":"charge.refunded"}"#;
+    for (secret, status) in [("whsec_another_secret", 401), ("whsec_made_up_secret", 200)] {
+        let signed = receive::signed("stripe", secret, now(), url, &[], body);
+        let signed: Vec<(&str, &str)> =
+            signed.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let body = Bytes::from_static(body.as_bytes());
+        let arrived = call(&stage.server.url, Method::POST, inside, &signed, body).await;
+        assert_eq!(arrived.status, status, "{secret}: {arrived:?}");
+    }
 }
 
 /// A provider of an operator's own, whose webhooks are like GitHub's.
@@ -614,6 +634,22 @@ json = {{ url = "{{subscription.url}}", secret = "{{subscription.secret}}", even
 [subscription.delete]
 method = "DELETE"
 url = "{hooks}/repos/{{target.owner}}/{{target.repo}}/hooks/{{subscription.id}}"
+headers = {{ authorization = "Bearer {{token.access}}" }}
+
+[[subscription]]
+sources = ["stripe"]
+events = ["charge.refunded"]
+secret = {{ answer = "secret" }}
+id = "id"
+
+[subscription.create]
+url = "{hooks}/endpoints"
+headers = {{ authorization = "Bearer {{token.access}}" }}
+form = {{ url = "{{subscription.url}}", "enabled_events[]" = "{{subscription.events}}" }}
+
+[subscription.delete]
+method = "DELETE"
+url = "{hooks}/endpoints/{{subscription.id}}"
 headers = {{ authorization = "Bearer {{token.access}}" }}
 
 [[example]]
