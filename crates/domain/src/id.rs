@@ -59,6 +59,8 @@ pub enum Kind {
     Authorization,
     /// `conn_…`
     Connection,
+    /// `lsn_…`
+    Listener,
 }
 
 impl Kind {
@@ -81,6 +83,7 @@ impl Kind {
             Kind::OauthClient => "ocl_",
             Kind::Authorization => "auth_",
             Kind::Connection => "conn_",
+            Kind::Listener => "lsn_",
         }
     }
 }
@@ -241,6 +244,8 @@ typed!(/// `auth_…`
     AuthorizationId, Authorization);
 typed!(/// `conn_…`
     ConnectionId, Connection);
+typed!(/// `lsn_…`
+    ListenerId, Listener);
 typed!(/// `atmpt_…`
     AttemptId, Attempt);
 typed!(/// `evtype_…`

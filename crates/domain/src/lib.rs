@@ -16,6 +16,7 @@ pub mod endpoint;
 pub mod event_type;
 pub mod example;
 pub mod id;
+pub mod listener;
 pub mod message;
 pub mod oauth;
 pub mod scope;

@@ -60,6 +60,7 @@ pub trait Store:
     + crate::Reseal
     + crate::Expunge
     + crate::Imports
+    + crate::Listeners
     + crate::Quotas
     + crate::Search
     + crate::Sources

@@ -43,6 +43,7 @@ mod environment;
 mod event_type;
 mod explain;
 mod import;
+mod listener;
 mod message;
 mod oauth;
 mod quota;
