@@ -142,6 +142,18 @@ impl Outcome {
         Outcome::ALL.iter().position(|outcome| *outcome == self).unwrap_or(0) as i64
     }
 
+    /// In a word for people who look at what happens.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Delivered => "delivered",
+            Outcome::Retry => "retry",
+            Outcome::Exhausted => "exhausted",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Held => "held",
+            Outcome::Filtered => "filtered",
+        }
+    }
+
     /// The outcome with this stored number.
     pub fn from_number(number: i64) -> Option<Outcome> {
         Outcome::ALL.get(usize::try_from(number).ok()?).copied()

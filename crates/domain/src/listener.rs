@@ -1,5 +1,7 @@
 //! Listeners: named places in what arrived, from which somebody goes on reading.
 
+pub mod book;
+
 use crate::{
     id::{Key, ListenerId},
     time::Timestamp,

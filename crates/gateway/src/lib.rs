@@ -16,6 +16,7 @@ pub mod callback;
 pub mod receive;
 pub mod send;
 
+pub mod listen;
 pub mod log;
 pub mod oauth;
 pub mod quota;

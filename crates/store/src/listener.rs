@@ -30,7 +30,10 @@ pub trait Listeners {
     ///
     /// # Errors
     /// [`WriteError::NotFound`] if an id is named that is not there.
-    fn put_listener(&self, _put: PutListener) -> BoxFuture<'_, Result<(Listener, bool), WriteError>> {
+    fn put_listener(
+        &self,
+        _put: PutListener,
+    ) -> BoxFuture<'_, Result<(Listener, bool), WriteError>> {
         Box::pin(async { Err(Unavailable::Closed.into()) })
     }
 

@@ -145,6 +145,8 @@ pub(super) struct OauthClient;
 pub(super) struct Authorization;
 /// What was granted: id.
 pub(super) struct Connection;
+/// A listener: id or name.
+pub(super) struct Listener;
 /// A webhook that a connection has registered: what the provider calls it.
 pub(super) struct Subscription;
 
@@ -193,6 +195,14 @@ impl Nameable for Source {
     const SEGMENT: &'static str = "source_id";
     fn read(segment: &str) -> Result<Reference, Error> {
         Ok(Reference::parse(Kind::Source, segment))
+    }
+}
+
+impl Nameable for Listener {
+    type Reference = Reference;
+    const SEGMENT: &'static str = "listener_id";
+    fn read(segment: &str) -> Result<Reference, Error> {
+        Ok(Reference::parse(Kind::Listener, segment))
     }
 }
 

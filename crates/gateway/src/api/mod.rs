@@ -28,12 +28,14 @@ mod environment;
 mod event_type;
 mod explain;
 mod health;
+mod listener;
 mod message;
 mod oauth;
 mod portal;
 mod quota;
 mod source;
 mod statistics;
+mod tail;
 mod task;
 mod usage;
 
@@ -55,7 +57,8 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     auth::Authenticator,
     callback::Callbacks,
-    log::Lanes,
+    listen::{Listeners, Streams},
+    log::{Lanes, Taps},
     oauth::Oauth,
     outbound::Hosts,
     quota::Quotas,
@@ -104,6 +107,12 @@ pub struct Parts {
     pub callbacks: Callbacks,
     /// Asks people for authorizations, and keeps what they grant.
     pub oauth: Oauth,
+    /// Those who listen.
+    pub listeners: Listeners,
+    /// Event streams of sources.
+    pub streams: Streams,
+    /// What happens, for whoever looks.
+    pub taps: Taps,
     /// Where this server is reached from outside: `https://hooks.example.com`.
     pub public_url: String,
     /// What applications may use.
@@ -158,6 +167,9 @@ pub struct Shared {
     sources: receive::Door,
     callbacks: Callbacks,
     oauth: Oauth,
+    listeners: Listeners,
+    streams: Streams,
+    taps: Taps,
     public_url: String,
     keyring: Arc<Keyring>,
     vault: Vault,
@@ -172,6 +184,7 @@ impl Api {
         let (catalog, directory, public_url) = (parts.catalog, parts.directory, parts.public_url);
         let (sources, callbacks, hosts) = (parts.sources, parts.callbacks, parts.hosts);
         let oauth = parts.oauth;
+        let (listeners, streams, taps) = (parts.listeners, parts.streams, parts.taps);
         let vault = Vault::new(Arc::clone(&keyring), Arc::clone(&world.entropy));
         let (turns, checked) = Default::default();
         Api(Arc::new(Shared {
@@ -189,6 +202,9 @@ impl Api {
             sources,
             callbacks,
             oauth,
+            listeners,
+            streams,
+            taps,
             public_url,
             keyring,
             vault,

@@ -15,9 +15,9 @@ use utoipa_axum::router::OpenApiRouter;
 use super::{
     Api, application, attempt, attempted, audit, callback, endpoint, environment,
     error::{ErrorOut, InvalidOut},
-    event_type, explain, health, message, not_implemented, oauth, portal, quota,
+    event_type, explain, health, listener, message, not_implemented, oauth, portal, quota,
     reply::{render, rendered},
-    source, statistics, task, usage,
+    source, statistics, tail, task, usage,
 };
 
 /// Where the document is served.
@@ -46,6 +46,7 @@ const SCHEME: &str = "bearer";
         (name = "OAuth Client", description = "A registration at a provider"),
         (name = "Authorization", description = "A person who is asked to connect an account"),
         (name = "Connection", description = "What was granted, and tokens that stay fresh"),
+        (name = "Listener", description = "A place in what arrived, and who listens from there"),
         (name = "Statistics", description = "What applications use"),
         (name = "Background Task", description = "What takes longer than a request may"),
         (name = "Authentication", description = "Tokens for the portals of applications"),
@@ -97,6 +98,8 @@ fn documented() -> OpenApiRouter<Api> {
         .merge(source::routes())
         .merge(callback::routes())
         .merge(oauth::routes())
+        .merge(listener::routes())
+        .merge(tail::routes())
         .merge(environment::routes())
         .merge(audit::routes())
         .merge(health::routes())

@@ -26,7 +26,8 @@ use crate::{
     deliver::{self, Engine, Services},
     http, keyring,
     keyring::Rotation,
-    log::{Lanes, Log, Pressure},
+    listen::{self, Listeners, Streams},
+    log::{Ears, Lanes, Log, Pressure, Taps},
     oauth::{self, Oauth},
     outbound::{self, Connector, Guard, Hosts, Ports, Tls},
     quota::Quotas,
@@ -57,6 +58,8 @@ pub(super) struct Assembled {
     pub(super) callbacks: Callbacks,
     pub(super) errands: Errands,
     pub(super) oauth: Oauth,
+    pub(super) listeners: Listeners,
+    streams: Streams,
     services: Arc<Services>,
     door: Door,
     sources: receive::Door,
@@ -110,6 +113,7 @@ pub(super) async fn assemble(
     let auth = Arc::new(Authenticator::new(Arc::clone(&store), bootstrap));
     let engine = Engine::new(wiring::cores());
     let lanes: Arc<dyn Lanes> = Arc::new(engine.clone());
+    let ears = Ears::default();
     let services = Arc::new(services(Given {
         config,
         world: &world,
@@ -120,6 +124,7 @@ pub(super) async fn assemble(
         catalog: &catalog,
         address,
         files,
+        taps: ears.taps.clone(),
     })?);
     let rules = api::Rules {
         target: target::Rules { require_https: config.delivery.require_https },
@@ -132,7 +137,7 @@ pub(super) async fn assemble(
     let quotas = Arc::new(Quotas::new(config.quota()));
     quotas.read(&*store).await?;
     let door = Door::new(crate::send::Parts {
-        log: Log::new(Arc::clone(&store), Arc::clone(&lanes)),
+        log: Log::new(Arc::clone(&store), Arc::clone(&lanes), ears.clone()),
         store: Arc::clone(&store),
         auth: Arc::clone(&auth),
         world: world.clone(),
@@ -171,8 +176,16 @@ pub(super) async fn assemble(
         require_https: rules.target.require_https,
         settings: config.oauth.clone(),
     });
+    let listeners = Listeners::new(listen::Parts {
+        store: Arc::clone(&store),
+        world: world.clone(),
+        directory: directory.clone(),
+        replies: Arc::clone(&services.replies),
+        bells: ears.bells.clone(),
+    });
+    let streams = Streams::new(listeners.clone());
     let sources = receive::Door::new(receive::Parts {
-        log: Log::new(Arc::clone(&store), Arc::clone(&lanes)),
+        log: Log::new(Arc::clone(&store), Arc::clone(&lanes), ears.clone()),
         store: Arc::clone(&store),
         callbacks: callbacks.clone(),
         directory: directory.clone(),
@@ -182,6 +195,7 @@ pub(super) async fn assemble(
         public_url: public_url.clone(),
         spool: data.to_owned(),
         replies: Arc::clone(&services.replies),
+        listeners: listeners.clone(),
         read_timeout: config.limits.read_timeout,
         retention: config.retention(),
         metrics: metrics.clone(),
@@ -217,6 +231,9 @@ pub(super) async fn assemble(
         sources: sources.clone(),
         callbacks: callbacks.clone(),
         oauth: oauth.clone(),
+        listeners: listeners.clone(),
+        streams: streams.clone(),
+        taps: ears.taps.clone(),
         public_url,
         quotas: Arc::clone(&quotas),
         rules,
@@ -238,6 +255,8 @@ pub(super) async fn assemble(
         callbacks,
         errands,
         oauth,
+        listeners,
+        streams,
         services,
         door,
         sources,
@@ -256,10 +275,12 @@ struct Given<'a> {
     catalog: &'a Catalog,
     address: SocketAddr,
     files: u64,
+    taps: Taps,
 }
 
 fn services(given: Given<'_>) -> Result<Services, Error> {
-    let Given { config, world, store, keyring, metrics, engine, catalog, address, files } = given;
+    let Given { config, world, store, keyring, metrics, engine, catalog, address, files, taps } =
+        given;
     let catalog = catalog.clone();
     Ok(Services {
         world: world.clone(),
@@ -280,6 +301,7 @@ fn services(given: Given<'_>) -> Result<Services, Error> {
         engine: engine.clone(),
         pressure: Arc::new(Pressure::default()),
         replies: Arc::default(),
+        taps,
         attempt_keys: Mutex::new(KeySequence::after(store.last_attempt_key())),
     })
 }
@@ -341,8 +363,9 @@ impl Assembled {
     ) -> io::Result<(Vec<Running>, Dealt)> {
         let Assembled { services, door, sources, callback_door, api, engine, oauth, .. } =
             self.clone();
-        let Assembled { metrics, world, .. } = self;
-        let router = api::router(api, crate::send::routes(door.clone()), oauth::routes(oauth));
+        let Assembled { metrics, world, streams, .. } = self;
+        let browsers = oauth::routes(oauth).merge(listen::routes(streams));
+        let router = api::router(api, crate::send::routes(door.clone()), browsers);
         let mut running = Vec::new();
         let mut mailboxes = Vec::new();
         let connections = config.limits.connections.div_ceil(engine.mailboxes().len());

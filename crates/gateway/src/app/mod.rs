@@ -150,6 +150,7 @@ async fn serve(
         assembled.clone();
     let (callbacks, errands) = (assembled.callbacks.clone(), assembled.errands.clone());
     let oauth = assembled.oauth.clone();
+    let listeners = assembled.listeners.clone();
     let rotation = assembled.rotation.clone();
     let (mut cores, mailboxes) = assembled.start_cores(&config, shared.handle(), phases)?;
 
@@ -166,6 +167,8 @@ async fn serve(
     let timer = callbacks.clone();
     tasks.spawn(async move { timer.keep_time().await });
     tasks.spawn(async move { errands.run().await });
+    let places = listeners.clone();
+    tasks.spawn(async move { places.keep().await });
     tasks.spawn(catalog.keep());
     tasks.spawn(accounts.keep());
     tasks.spawn(quotas.keep(Arc::clone(&store), world.clone()));
@@ -203,6 +206,7 @@ async fn serve(
     let ending = async {
         // Clients first: what they are told to be accepted must be committed.
         let _ = phase.send(Phase::Closing);
+        listeners.close().await;
         for core in &mut cores {
             core.without_clients().await;
         }

@@ -20,6 +20,8 @@ pub(super) fn of(method: &Method, route: &str) -> Right {
         ["api", "v1", "app", "{app_id}"] if reads => Right::View,
         ["api", "v1", "app", "{app_id}"] => Right::Manage,
         ["api", "v1", "app", "{app_id}", inside @ ..] => inside_application(reads, inside),
+        // Whoever listens moves a place, and may answer for a source.
+        ["api", "v1", "listener", _, "connect"] => Right::Manage,
         [.., "secret" | "token" | "key"] => Right::Manage,
         _ if reads => Right::Look,
         _ => Right::Manage,

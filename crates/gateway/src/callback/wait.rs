@@ -3,17 +3,11 @@
 //! Waiting reads and never consumes: any number may wait, before the answer and after it. A waiter is
 //! a place in the list of [`super::waiters`] and a timer; nothing runs for it meanwhile.
 
-use std::{
-    fmt::Write as _,
-    pin::Pin,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use std::time::Duration;
 
-use axum::{body::Body, response::Response};
+use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use hyper::body::Frame;
 use ringback_domain::{
     callback::{Callback, Request},
     id::{CallbackId, CallbackRequestId, Id, Key},
@@ -26,7 +20,10 @@ use super::{
     view::{EventOut, event_name},
     waiters::Waiting,
 };
-use crate::{api, seam::BoxFuture};
+use crate::{
+    api,
+    http::{self as wire, Happening, event_stream},
+};
 
 /// The longest that anybody waits for a result, in seconds.
 pub const LONGEST: u64 = 60;
@@ -153,13 +150,7 @@ impl Callbacks {
             has_begun: false,
             has_ended: false,
         };
-        let mut response = Response::new(Body::new(Events { next: Some(following.next()) }));
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        // Proxies that gather answers would hold events back.
-        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-        Ok(response)
+        Ok(event_stream(following))
     }
 
     async fn read(&self, environment: Key, callback: CallbackId) -> Result<Callback, ReadError> {
@@ -184,14 +175,13 @@ struct Following {
     has_ended: bool,
 }
 
-/// What is told next, and who goes on; none when there is nothing more.
-type Next = BoxFuture<'static, Option<(Bytes, Following)>>;
+impl Happening for Following {
+    async fn next(self) -> Option<(Bytes, Following)> {
+        self.step().await
+    }
+}
 
 impl Following {
-    fn next(self) -> Next {
-        Box::pin(self.step())
-    }
-
     async fn step(mut self) -> Option<(Bytes, Following)> {
         if self.has_ended {
             return None;
@@ -251,37 +241,9 @@ impl Following {
     }
 }
 
-/// One event of the stream. JSON has no line breaks of its own.
+/// One event of the stream.
 fn event(name: &str, id: impl std::fmt::Display, data: &EventOut) -> String {
-    let data = serde_json::to_string(data).unwrap_or_default();
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let _ = write!(text, "id: {id}\nevent: {name}\ndata: {data}\n\n");
-    text
-}
-
-/// A body that is written as things happen. Dropping it ends all there is of it.
-struct Events {
-    next: Option<Next>,
-}
-
-impl hyper::body::Body for Events {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let Some(next) = &mut self.next else { return Poll::Ready(None) };
-        let made = ready!(next.as_mut().poll(context));
-        let (bytes, following) = match made {
-            Some((bytes, following)) => (Some(Ok(Frame::data(bytes))), Some(following.next())),
-            None => (None, None),
-        };
-        self.next = following;
-        Poll::Ready(bytes)
-    }
+    wire::event(Some(name), Some(&id), &serde_json::to_string(data).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use ringback_domain::{
-    attempt::{Outcome, Trigger},
+    attempt::{Outcome, Phase, Trigger},
     id::AttemptId,
     retry::{Before, Decision, KeptBack, Schedule},
     time::Timestamp,
@@ -15,7 +15,10 @@ use super::{
     attempt::Made, lane::Heard, notice::Told, prepare::Prepared, services::Services,
     state::FailingSince, state::State,
 };
-use crate::log::replies;
+use crate::log::{
+    replies,
+    taps::{Happened, What},
+};
 
 /// An attempt that ended.
 pub(super) struct Ended<'a> {
@@ -60,6 +63,7 @@ pub(super) fn conclude(services: &Services, state: &mut State, mut ended: Ended<
     measure(services, &ended, decision.outcome, now);
     let reply = reply(&mut ended.made);
     services.replies.tell(ended.due.content.id, endpoint, reply);
+    services.taps.tell(|| happened(&ended, number, decision, now));
     record(services, ended, Verdict { number, decision, failing_since, now })
 }
 
@@ -96,6 +100,28 @@ fn reply(made: &mut Made) -> replies::Outcome {
         (Some(KeptBack::NotWanted | KeptBack::Lacking), _) => replies::Outcome::NotWanted,
         (_, Some(answer)) => replies::Outcome::Answered(answer),
         (_, None) => replies::Outcome::Failed,
+    }
+}
+
+fn happened(ended: &Ended<'_>, number: u32, decision: Decision, at: Timestamp) -> Happened {
+    let Ended { due, prepared, made, .. } = ended;
+    Happened {
+        environment: due.scope.environment,
+        application: due.scope.application,
+        at,
+        what: What::Attempt {
+            msg_id: due.content.id,
+            application: prepared.application,
+            endpoint: prepared.endpoint,
+            event_type: due.content.event_type.to_string(),
+            number,
+            outcome: decision.outcome.name(),
+            response_status_code: made.ending.status_code,
+            failed_phase: made.failed.map(Phase::name),
+            reason: made.reason,
+            duration_ms: made.timings.total.as_millis() as u64,
+            next_attempt: decision.next_at,
+        },
     }
 }
 

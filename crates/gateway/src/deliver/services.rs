@@ -15,7 +15,7 @@ use ringback_store::Store;
 
 use super::{Engine, Providers};
 use crate::{
-    log::{Pressure, Replies},
+    log::{Pressure, Replies, Taps},
     outbound,
     outbound::{Connector, Hosts},
     seam::World,
@@ -52,6 +52,8 @@ pub struct Services {
     pub pressure: Arc<Pressure>,
     /// Who waits for what an endpoint answers.
     pub replies: Arc<Replies>,
+    /// Who looks at what happens.
+    pub taps: Taps,
     /// The keys of attempts, shared by all cores.
     pub attempt_keys: Mutex<KeySequence>,
 }

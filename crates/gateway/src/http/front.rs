@@ -20,7 +20,7 @@ use crate::{
     api::Origin,
     callback,
     core::{Mailbox, Phase},
-    oauth, receive,
+    listen, oauth, receive,
     seam::Entropy,
     send::{self, OnCore},
     telemetry::{metrics::Metrics, trace::TraceContext},
@@ -100,7 +100,9 @@ async fn connection(front: Rc<Front>, (accepted, peer): Dealt, _guard: Guard) {
         .max_buf_size(HEAD)
         // Head and body of an answer are small: one buffer is cheaper than a list of two.
         .writev(false)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        // Those who listen go on with another protocol.
+        .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         // An error here is the client's: it went away, or does not speak HTTP.
@@ -159,9 +161,9 @@ async fn respond(front: &Rc<Front>, peer: SocketAddr, request: Request<Incoming>
     if let Some(route) = callback::route(&request) {
         return Box::pin(called_back(Rc::clone(front), route, peer, request)).await;
     }
-    if request.uri().path().starts_with(oauth::PREFIX) {
+    if [oauth::PREFIX, listen::PREFIX].iter().any(|it| request.uri().path().starts_with(it)) {
         // What stands in its path is a secret: it is in no span.
-        return Box::pin(oauth_door(front, request)).await;
+        return Box::pin(unseen(front, request)).await;
     }
     let Some(application) = send::route(&request).map(str::to_owned) else {
         // Boxed, so that the hot route does not carry its state around.
@@ -178,8 +180,9 @@ async fn respond(front: &Rc<Front>, peer: SocketAddr, request: Request<Incoming>
     }
 }
 
-/// A browser begins a flow, or comes back. It is carried through: a code comes once.
-async fn oauth_door(front: &Front, request: Request<Incoming>) -> Response {
+/// A browser begins a flow, or comes back, or somebody follows a source. It is carried through: a code
+/// comes once.
+async fn unseen(front: &Front, request: Request<Incoming>) -> Response {
     let answer = front.api.clone().oneshot(request.map(Body::new));
     match front.shared.spawn(answer).await {
         Ok(Ok(response)) => response,

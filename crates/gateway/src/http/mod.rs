@@ -1,7 +1,9 @@
 //! The listening side: connections are dealt to the cores, each request to the door or the API.
 
+mod event_stream;
 mod front;
 mod listen;
 
+pub use event_stream::{Happening, event, event_stream};
 pub use front::{Front, serve};
 pub use listen::{Dealt, deal};

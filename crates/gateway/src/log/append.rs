@@ -7,19 +7,28 @@ use ringback_store::{
     Append, AppendError, Appended, Content, Due, Release, Released, Store, WriteError, delivery_key,
 };
 
-use super::Lanes;
+use super::{
+    Ears, Lanes, Taps,
+    taps::{Happened, What},
+};
 
 /// The log's front: appends to the store and wakes the lanes.
 #[derive(Clone)]
 pub struct Log {
     store: Arc<dyn Store>,
     lanes: Arc<dyn Lanes>,
+    ears: Ears,
 }
 
 impl Log {
-    /// A log on this store that wakes these lanes.
-    pub fn new(store: Arc<dyn Store>, lanes: Arc<dyn Lanes>) -> Log {
-        Log { store, lanes }
+    /// A log on this store that wakes these lanes, and tells those who listen.
+    pub fn new(store: Arc<dyn Store>, lanes: Arc<dyn Lanes>, ears: Ears) -> Log {
+        Log { store, lanes, ears }
+    }
+
+    /// Who looks at what happens.
+    pub fn taps(&self) -> &Taps {
+        &self.ears.taps
     }
 
     /// Appends messages; when it returns, what succeeded is durable and its lanes know of it.
@@ -30,9 +39,12 @@ impl Log {
         let results = self.store.append(batch).await;
         let mut due = Vec::with_capacity(results.len());
         for (kept, appended) in messages.into_iter().zip(&results) {
-            if let Ok(appended) = appended
-                && !appended.endpoints.is_empty()
-            {
+            let Ok(appended) = appended else { continue };
+            if !appended.repeated {
+                self.ears.bells.ring(appended.application);
+                self.ears.taps.tell(|| kept.happened(appended));
+            }
+            if !appended.endpoints.is_empty() {
                 kept.deliveries(appended, &mut due);
             }
         }
@@ -50,6 +62,9 @@ impl Log {
     pub async fn release(&self, release: Release) -> Result<Released, WriteError> {
         let released = self.store.release(release).await?;
         if let Released::Now(appended) = &released {
+            for appended in appended {
+                self.ears.bells.ring(appended.application);
+            }
             for endpoint in appended.iter().flat_map(|appended| &*appended.endpoints) {
                 self.lanes.look(*endpoint);
             }
@@ -85,6 +100,19 @@ impl Kept {
             payload: message.payload.clone(),
             headers: message.headers.clone(),
             accepted_at: message.accepted_at,
+        }
+    }
+
+    fn happened(&self, appended: &Appended) -> Happened {
+        Happened {
+            environment: self.environment,
+            application: appended.application,
+            at: self.accepted_at,
+            what: What::Message {
+                id: appended.id,
+                event_type: self.event_type.to_string(),
+                endpoints: appended.endpoints.len(),
+            },
         }
     }
 

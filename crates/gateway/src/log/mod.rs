@@ -4,12 +4,16 @@
 
 mod append;
 mod batch;
+mod bells;
 mod lanes;
 mod pressure;
 pub mod replies;
+pub mod taps;
 
 pub use append::Log;
 pub use batch::Batch;
+pub use bells::{Bell, Bells};
 pub use lanes::Lanes;
 pub use pressure::Pressure;
 pub use replies::Replies;
+pub use taps::{Ears, Taps};

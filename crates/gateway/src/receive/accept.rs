@@ -176,7 +176,10 @@ impl OnCore {
         let making = Making { retention: door.parts.retention, nonce: &|| self.random.next() };
         let mut messages = making.messages(call, request, body, &outcome);
         let first = messages.first_mut().map(|first| &mut first.message);
-        let mut awaited = first.and_then(|first| Awaited::begin(call, &door.parts.replies, first));
+        let mut awaited = first.and_then(|first| {
+            let answering = (&door.parts.replies, &door.parts.listeners);
+            Awaited::begin(call, answering, first)
+        });
         let says = |append: Append| {
             let said = Said::by(call, request, &outcome, &append);
             (said, self.batch.append(append))
@@ -187,6 +190,8 @@ impl OnCore {
         for (said, append) in appends {
             match append.await {
                 Ok(appended) => {
+                    let fate = if appended.repeated { Fate::Duplicate } else { Fate::Accepted };
+                    door.happened(call, &outcome, Some((appended.id, fate)), body.len() as u64);
                     if appended.repeated {
                         if let Some(awaited) = awaited.as_mut().filter(|_| first.is_none()) {
                             let store = &*door.parts.store;

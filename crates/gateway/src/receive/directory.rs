@@ -30,6 +30,8 @@ const LIMIT: usize = 10_000;
 pub const SETTINGS: &str = "source-settings";
 /// What a source's token is sealed as.
 pub const TOKEN: &str = "source-token";
+/// What the token of a source's event stream is sealed as.
+pub const STREAM: &str = "source-stream";
 
 /// A source, ready to judge a request.
 pub struct Ready {
@@ -50,6 +52,11 @@ pub struct Ready {
 }
 
 impl Ready {
+    /// How long its destination has to answer; none if the source answers itself.
+    pub(crate) fn answer_deadline(&self) -> Option<Duration> {
+        self.config.reply.waits(self.provider.as_deref()?)
+    }
+
     /// What belongs to the source is sealed like this.
     pub(super) fn place(&self, purpose: &'static str) -> Context<'static> {
         let Ready { scope, source, .. } = self;
@@ -116,7 +123,13 @@ impl Directory {
         self.0.catalog.get(id)
     }
 
-    /// Forgets everything: a source was changed.
+    /// Counts how often something was forgotten: whoever knows sources has to look again when it is
+    /// another number.
+    pub fn generation(&self) -> u64 {
+        self.lock().generation
+    }
+
+    /// Forgets everything: a source was made or changed.
     pub fn forget(&self) {
         let mut known = self.lock();
         known.sources.clear();

@@ -13,6 +13,7 @@ use ringback_store::Store;
 use super::{Directory, call::Call, keys::Keys, limits::Limits};
 use crate::{
     callback::Callbacks,
+    listen::Listeners,
     log::{Log, Replies},
     seam::World,
     telemetry::metrics::Metrics,
@@ -45,6 +46,8 @@ pub struct Parts {
     pub read_timeout: Duration,
     /// How long content is kept, unless a source says otherwise.
     pub retention: Duration,
+    /// Those who listen, and may answer for a source.
+    pub listeners: Listeners,
     /// What destinations answer.
     pub replies: Arc<Replies>,
     /// What is counted.

@@ -44,7 +44,7 @@ pub use accept::{OnCore, PREFIX, route};
 pub use catalog::{Accounts, Catalog};
 pub use config::{Acknowledge, Config, Dedupe, DedupeBy, MAX_BODY, OnViolation, Wrong};
 pub use correlate::{Means, Options as Correlation};
-pub use directory::{Directory, Ready, SETTINGS, TOKEN, open_settings};
+pub use directory::{Directory, Ready, SETTINGS, STREAM, TOKEN, open_settings};
 pub(crate) use door::Judged;
 pub use door::{Door, Parts};
 pub(crate) use headers::{

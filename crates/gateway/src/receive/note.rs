@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ringback_domain::{
-    id::RequestId,
+    id::{MessageId, RequestId},
     provider::Reply,
     source::{Fate, Received},
 };
@@ -17,6 +17,7 @@ use super::{
     headers,
     message::retention,
 };
+use crate::log::taps::{Happened, What};
 
 /// Bytes of a refused request's body that are kept.
 const REFUSED_BODY: usize = 64 * 1024;
@@ -59,6 +60,7 @@ impl Door {
     /// Writes a request down as far as the bound allows; what it is answered.
     pub(super) async fn refuse(&self, call: &Call<'_>, outcome: Outcome, mut came: Came) -> Reply {
         self.parts.metrics.received(outcome.fate);
+        self.happened(call, &outcome, None, came.bytes);
         if !self.limits.note(call.ready.source.id.key(), call.now) {
             return outcome.reply;
         }
@@ -78,9 +80,36 @@ impl Door {
         came: Came,
     ) -> Result<Reply, Busy> {
         self.parts.metrics.received(outcome.fate);
+        self.happened(call, &outcome, None, came.bytes);
         let reply = outcome.reply.clone();
         self.note(call, outcome, came).await?;
         Ok(reply)
+    }
+
+    /// Tells those who look what became of a request.
+    pub(super) fn happened(
+        &self,
+        call: &Call<'_>,
+        outcome: &Outcome,
+        message: Option<(MessageId, Fate)>,
+        bytes: u64,
+    ) {
+        self.parts.log.taps().tell(|| Happened {
+            environment: call.ready.scope.environment,
+            application: call.ready.scope.application,
+            at: call.received_at,
+            what: What::Request {
+                source: call.ready.source.id,
+                source_name: call.ready.source.name.clone(),
+                status: message.map_or(outcome.fate, |(_, fate)| fate).as_str(),
+                reason: outcome.reason.clone(),
+                event_type: outcome.event.kind.clone(),
+                event_id: outcome.event.id.clone(),
+                response_status_code: outcome.reply.status,
+                bytes,
+                msg_id: message.map(|(message, _)| message),
+            },
+        });
     }
 
     async fn note(&self, call: &Call<'_>, outcome: Outcome, came: Came) -> Result<(), Busy> {

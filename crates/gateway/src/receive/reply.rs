@@ -22,9 +22,12 @@ use super::{
     call::Call,
     config::{Acknowledge, Statuses, acknowledgement},
 };
-use crate::log::{
-    Replies,
-    replies::{Answer, Waiting, Whose},
+use crate::{
+    listen::{Answerers, Listeners},
+    log::{
+        Replies,
+        replies::{Answer, Waiting, Whose},
+    },
 };
 
 /// How long a destination may take, in milliseconds: at least, at most, and where nobody says.
@@ -89,6 +92,11 @@ impl Options {
         }
     }
 
+    /// How long the destination has to answer; none if the source answers itself.
+    pub(super) fn waits(&self, provider: &Provider) -> Option<Duration> {
+        (self.mode == Mode::Destination).then(|| self.deadline(provider))
+    }
+
     fn deadline(&self, provider: &Provider) -> Duration {
         let patience = provider.answer.deadline.map(|seconds| (seconds * 1_000.0) as u32);
         let usual = patience.map(|ms| ms.saturating_sub(WAY)).unwrap_or(USUAL);
@@ -100,6 +108,7 @@ impl Options {
 /// A destination's answer that is waited for.
 pub(super) struct Awaited {
     replies: Arc<Replies>,
+    listeners: Listeners,
     /// None if too many wait already.
     waiting: Option<Waiting>,
     /// Whether it is a repeated event whose first was delivered, to no one who waited.
@@ -130,7 +139,7 @@ impl Awaited {
     /// destination answer. Then its request is noted with no status: that is the destination's.
     pub(super) fn begin(
         call: &Call<'_>,
-        replies: &Arc<Replies>,
+        (replies, listeners): (&Arc<Replies>, &Listeners),
         message: &mut NewMessage,
     ) -> Option<Awaited> {
         let options = &call.ready.config.reply;
@@ -142,6 +151,7 @@ impl Awaited {
         }
         Some(Awaited {
             replies: Arc::clone(replies),
+            listeners: listeners.clone(),
             waiting: replies.wait_for(message.nonce),
             was_delivered: false,
             until: Instant::now() + options.deadline(call.provider),
@@ -192,7 +202,12 @@ impl Awaited {
             }
         }
         let Some(waiting) = self.waiting else { return Given::Fallback };
+        let Answerers { instead, otherwise } =
+            self.listeners.answerers(call.ready.scope.application).await;
         let whose = match chosen {
+            _ if first.repeated && !(instead.is_empty() && otherwise.is_empty()) => Whose::Any,
+            _ if !instead.is_empty() => Whose::First(instead.into()),
+            _ if first.endpoints.is_empty() => Whose::First(otherwise.into()),
             Some(endpoint) if first.repeated || first.endpoints.contains(&endpoint) => {
                 Whose::One(endpoint)
             }

@@ -31,7 +31,7 @@ use tokio::{
 };
 
 use crate::{
-    log::{Lanes, Log},
+    log::{Ears, Lanes, Log},
     seam::World,
 };
 
@@ -193,7 +193,9 @@ impl Runner {
         };
         let application = Reference::Uid(OPERATIONAL_UID.to_owned());
         let append = Append { environment, application, message, claim: None };
-        let log = Log::new(Arc::clone(&self.store), Arc::clone(&self.lanes));
+        // Nobody listens to the hidden application.
+        let ears = Ears::default();
+        let log = Log::new(Arc::clone(&self.store), Arc::clone(&self.lanes), ears);
         for error in log.append(vec![append]).await.into_iter().filter_map(Result::err) {
             tracing::warn!(%error, task = %id, "its end could not be told");
         }

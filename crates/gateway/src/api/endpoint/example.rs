@@ -18,7 +18,7 @@ use crate::{
         idempotency::{Answered, Posted},
         reply::{json, render},
     },
-    log::Log,
+    log::{Ears, Log},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -90,7 +90,8 @@ async fn send_example(
     let claim = once.claim();
     let application = Reference::Id(application.0);
     let new = Append { environment: scope.environment, application, message, claim };
-    let log = Log::new(api.store.clone(), api.lanes.clone());
+    // It is for this endpoint alone: whoever listens is not told.
+    let log = Log::new(api.store.clone(), api.lanes.clone(), Ears::default());
     let appended = log.append(vec![new]).await.pop().ok_or(Error::Internal)??;
     // Read, as it may be the one that this request made before.
     let message = api.store.message(scope, Reference::Id(appended.id.0), true).await?;

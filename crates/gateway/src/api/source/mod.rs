@@ -7,6 +7,7 @@ mod kinds;
 mod model;
 mod request;
 mod sample;
+mod stream;
 
 use axum::{
     extract::{FromRequestParts, State},
@@ -63,6 +64,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(destination::routes())
         .merge(request::routes())
         .merge(sample::routes())
+        .merge(stream::routes())
 }
 
 /// A caller and the application of the source that the path names.
@@ -111,6 +113,8 @@ async fn create(
     let body = render(&out(&api, caller.environment, new.source.clone()));
     let answer = once.secret_answer(&api.vault, StatusCode::CREATED, &body)?;
     api.store.create_source(NewSource { answer, ..new }).await?;
+    // Before its URL is known to anybody: whoever listens to all sources hears it, too.
+    api.directory.forget();
     Ok(rendered(StatusCode::CREATED, body))
 }
 
@@ -147,6 +151,7 @@ async fn upsert(
         wanted.uid = Some(Some(uid_for(wanted.uid, reference)?));
         wanted.complete(&api.catalog)?;
         let created = api.store.create_source(build(&api, caller, wanted)?).await?;
+        api.directory.forget();
         return Ok(json(StatusCode::CREATED, &out(&api, environment, created)));
     };
     let settings = settings_change(&api, environment, &current, &wanted)?;

@@ -77,6 +77,7 @@ fn services(bench: &Bench, engine: Engine) -> Services {
         engine,
         pressure: Arc::default(),
         replies: Arc::default(),
+        taps: Default::default(),
         attempt_keys: Mutex::new(KeySequence::after(bench.store.last_attempt_key())),
     }
 }

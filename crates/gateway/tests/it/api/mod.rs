@@ -36,7 +36,8 @@ use ringback::{
     auth::Authenticator,
     callback::{Callbacks, Parts as CallbackParts},
     config::{Config, Secret},
-    log::{Lanes, Log},
+    listen::{self, Listeners, Streams},
+    log::{Ears, Lanes, Log},
     oauth::{self, Oauth},
     outbound::{Connector, Guard, Ports, Tls},
     quota::Quotas,
@@ -238,8 +239,17 @@ impl Bench {
             require_https: true,
             settings: Default::default(),
         });
+        let ears = Ears::default();
+        let replies = Arc::default();
+        let listeners = Listeners::new(listen::Parts {
+            store: store.clone(),
+            world: world.clone(),
+            directory: directory.clone(),
+            replies: Arc::clone(&replies),
+            bells: ears.bells.clone(),
+        });
         let sources = receive::Door::new(receive::Parts {
-            log: Log::new(store.clone(), lanes.clone()),
+            log: Log::new(store.clone(), lanes.clone(), ears.clone()),
             store: store.clone(),
             callbacks: callbacks.clone(),
             directory: directory.clone(),
@@ -251,7 +261,8 @@ impl Bench {
             read_timeout: rules.read_timeout,
             retention: rules.retention,
             metrics: Metrics::new(),
-            replies: Arc::default(),
+            replies,
+            listeners: listeners.clone(),
         });
         let api = Api::new(api::Parts {
             store: store.clone(),
@@ -265,6 +276,9 @@ impl Bench {
             sources,
             callbacks,
             oauth: oauth.clone(),
+            streams: Streams::new(listeners.clone()),
+            listeners,
+            taps: ears.taps.clone(),
             public_url,
             quotas: quotas.clone(),
             rules,
@@ -272,7 +286,7 @@ impl Bench {
             probes: Probes { metrics, draining: Arc::new(AtomicBool::new(false)) },
         });
         let door = Door::new(send::Parts {
-            log: Log::new(store.clone(), lanes.clone()),
+            log: Log::new(store.clone(), lanes.clone(), ears),
             store: store.clone(),
             auth: auth.clone(),
             world: world.clone(),
