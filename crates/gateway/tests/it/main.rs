@@ -16,6 +16,7 @@ mod crash;
 mod delivery;
 mod fairness;
 mod held;
+mod listen;
 mod oauth;
 mod outbound;
 mod overload;
