@@ -249,6 +249,21 @@ cases! {
         connections_are_filtered
         connections_end_with_their_application
         whatever_happens_follows_the_rules;
+    listener:
+        listeners_are_kept
+        a_listener_begins_with_what_comes
+        a_listener_goes_forward
+        a_listener_may_be_moved
+        listeners_at_which_nobody_is_are_forgotten
+        an_answer_is_kept_with_the_listener
+        arrivals_come_by_key_from_all_applications
+        arrivals_are_bounded
+        what_has_no_content_is_passed_over
+        arrivals_know_what_they_were_as_requests
+        how_far_behind_is_counted_to_a_bound
+        nobody_listens_to_what_belongs_to_others
+        event_streams_are_kept
+        whoever_reads_on_misses_nothing;
     reseal:
         whatever_is_sealed_is_found_and_sealed_anew
         what_is_sealed_anew_is_read

@@ -30,85 +30,63 @@ pub trait Listeners {
     ///
     /// # Errors
     /// [`WriteError::NotFound`] if an id is named that is not there.
-    fn put_listener(
-        &self,
-        _put: PutListener,
-    ) -> BoxFuture<'_, Result<(Listener, bool), WriteError>> {
-        Box::pin(async { Err(Unavailable::Closed.into()) })
-    }
+    fn put_listener(&self, put: PutListener)
+    -> BoxFuture<'_, Result<(Listener, bool), WriteError>>;
 
     /// One listener.
     fn listener(
         &self,
-        _environment: Key,
-        _listener: Reference,
-    ) -> BoxFuture<'_, Result<Listener, ReadError>> {
-        Box::pin(async { Err(Unavailable::Closed.into()) })
-    }
+        environment: Key,
+        listener: Reference,
+    ) -> BoxFuture<'_, Result<Listener, ReadError>>;
 
     /// Listeners by id.
     fn listeners(
         &self,
-        _environment: Key,
-        _page: Page,
-    ) -> BoxFuture<'_, Result<Listed<Listener>, ReadError>> {
-        Box::pin(async { Err(Unavailable::Closed.into()) })
-    }
+        environment: Key,
+        page: Page,
+    ) -> BoxFuture<'_, Result<Listed<Listener>, ReadError>>;
 
     /// Moves a listener to a place, forward or back. Returns it as it is then.
     fn seek_listener(
         &self,
-        _environment: Key,
-        _listener: Reference,
-        _place: Key,
-        _now: Timestamp,
-    ) -> BoxFuture<'_, Result<Listener, WriteError>> {
-        Box::pin(async { Err(Unavailable::Closed.into()) })
-    }
+        environment: Key,
+        listener: Reference,
+        place: Key,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Listener, WriteError>>;
 
     /// Deletes a listener. Returns its key.
     fn delete_listener(
         &self,
-        _environment: Key,
-        _listener: Reference,
-        _now: Timestamp,
-    ) -> BoxFuture<'_, Result<Key, WriteError>> {
-        Box::pin(async { Err(Unavailable::Closed.into()) })
-    }
+        environment: Key,
+        listener: Reference,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Key, WriteError>>;
 
     /// Notes how far listeners are, by their keys, and that somebody is there. What is no longer there, or
     /// farther already, stays as it is. Not an act of anybody: nothing is written to the audit log.
     fn advance_listeners(
         &self,
-        _places: Vec<(Key, Key)>,
-        _now: Timestamp,
-    ) -> BoxFuture<'_, Result<(), Unavailable>> {
-        Box::pin(async { Err(Unavailable::Closed.into()) })
-    }
+        places: Vec<(Key, Key)>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), Unavailable>>;
 
     /// What arrived after a place, with its content.
-    fn arrivals(&self, _query: ArrivalQuery) -> BoxFuture<'_, Result<Arrivals, Unavailable>> {
-        Box::pin(async { Err(Unavailable::Closed.into()) })
-    }
+    fn arrivals(&self, query: ArrivalQuery) -> BoxFuture<'_, Result<Arrivals, Unavailable>>;
 
     /// How much there is after a place, counted up to a bound.
-    fn behind(&self, _query: BehindQuery) -> BoxFuture<'_, Result<Behind, Unavailable>> {
-        Box::pin(async { Err(Unavailable::Closed.into()) })
-    }
+    fn behind(&self, query: BehindQuery) -> BoxFuture<'_, Result<Behind, Unavailable>>;
 
     /// Gives a source an event stream, in place of the one that it had.
-    fn put_stream(&self, _put: PutStream) -> BoxFuture<'_, Result<(), WriteError>> {
-        Box::pin(async { Err(Unavailable::Closed.into()) })
-    }
+    fn put_stream(&self, put: PutStream) -> BoxFuture<'_, Result<(), WriteError>>;
 
     /// The event stream of a source, if it has one.
     fn stream(
         &self,
-        _environment: Key,
-        _source: Reference,
-    ) -> BoxFuture<'_, Result<Option<Stream>, ReadError>> {
-        Box::pin(async { Err(Unavailable::Closed.into()) })
-    }
+        environment: Key,
+        source: Reference,
+    ) -> BoxFuture<'_, Result<Option<Stream>, ReadError>>;
 
     /// Takes a source's event stream away.
     ///
@@ -116,20 +94,16 @@ pub trait Listeners {
     /// [`WriteError::NotFound`] if the source is not there, or has none.
     fn delete_stream(
         &self,
-        _environment: Key,
-        _source: Reference,
-        _now: Timestamp,
-    ) -> BoxFuture<'_, Result<(), WriteError>> {
-        Box::pin(async { Err(Unavailable::Closed.into()) })
-    }
+        environment: Key,
+        source: Reference,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<(), WriteError>>;
 
     /// Whose event stream has this token, by its SHA-256.
     fn stream_by_token(
         &self,
-        _hash: [u8; 32],
-    ) -> BoxFuture<'_, Result<Option<(Scope, SourceId)>, Unavailable>> {
-        Box::pin(async { Err(Unavailable::Closed.into()) })
-    }
+        hash: [u8; 32],
+    ) -> BoxFuture<'_, Result<Option<(Scope, SourceId)>, Unavailable>>;
 }
 
 /// A listener to make or change.

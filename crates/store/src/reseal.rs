@@ -48,6 +48,8 @@ pub enum SealedKind {
     SourceSettings,
     /// The token of a source's URL.
     SourceToken,
+    /// The token of a source's event stream.
+    SourceStream,
     /// The headers of a request that may be taken later, as text. What is sealed stands among them.
     RequestHeaders,
     /// The secrets of a callback.
@@ -64,13 +66,14 @@ pub enum SealedKind {
 
 impl SealedKind {
     /// Every kind.
-    pub const ALL: [SealedKind; 12] = [
+    pub const ALL: [SealedKind; 13] = [
         SealedKind::Canary,
         SealedKind::EndpointSecret,
         SealedKind::EndpointHeaders,
         SealedKind::EndpointCredentials,
         SealedKind::SourceSettings,
         SealedKind::SourceToken,
+        SealedKind::SourceStream,
         SealedKind::RequestHeaders,
         SealedKind::CallbackSecrets,
         SealedKind::CallbackErrand,
@@ -164,6 +167,13 @@ impl Column {
             SealedKind::EndpointCredentials => own("endpoint", "credentials"),
             SealedKind::SourceSettings => own("source", "settings"),
             SealedKind::SourceToken => own("source", "token"),
+            SealedKind::SourceStream => Column {
+                from: "source_stream JOIN source ON source.key = source_stream.source",
+                key: "source_stream.source",
+                environment: "source.environment",
+                owner: "source_stream.source",
+                ..own("source_stream", "sealed")
+            },
             SealedKind::RequestHeaders => return None,
             SealedKind::CallbackSecrets => own("callback", "sealed"),
             SealedKind::CallbackErrand => Column {

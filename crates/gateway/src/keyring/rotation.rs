@@ -365,6 +365,7 @@ fn purposes(kind: SealedKind) -> &'static [&'static str] {
         SealedKind::EndpointCredentials => &[api::CREDENTIALS],
         SealedKind::SourceSettings => &[receive::SETTINGS],
         SealedKind::SourceToken => &[receive::TOKEN],
+        SealedKind::SourceStream => &[receive::STREAM],
         SealedKind::RequestHeaders => &[receive::HIDDEN],
         SealedKind::CallbackSecrets => &[callback::terms::SECRETS],
         SealedKind::CallbackErrand => &[callback::WORK],

@@ -145,6 +145,11 @@ pub(super) async fn every_change_is_noted(bench: Bench<'_>) {
         change_source(environment, uid("three"), SourceChange::default(), NOW);
         rotate_source_token(token_rotation(environment));
         release(kept(&bench, &source).await);
+        put_listener(bench.new_listener("one"));
+        seek_listener(environment, uid("one"), 0, NOW);
+        delete_listener(environment, uid("one"), NOW);
+        put_stream(bench.new_stream(&source, 1));
+        delete_stream(environment, uid("four"), NOW);
         delete_source(environment, uid("three"), NOW);
         create_token(new_token(environment));
         revoke_token(new_token(environment).id, NOW);

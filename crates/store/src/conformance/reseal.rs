@@ -59,6 +59,7 @@ async fn one_of_each(bench: &Bench<'_>) -> BTreeMap<usize, (Key, Vec<u8>)> {
     let source = bench.store.create_source(source).await.unwrap();
     bench.store.log_request(refused(bench, &source, Fate::Quarantined)).await.unwrap();
     let headers = serde_json::to_vec(&headers_of_its_request(bench, &source).await).unwrap();
+    bench.put_stream(&source, 7).await.unwrap();
     let source = source.id.key();
 
     let new = callback::new(bench, scope).await;
@@ -83,6 +84,7 @@ async fn one_of_each(bench: &Bench<'_>) -> BTreeMap<usize, (Key, Vec<u8>)> {
         SealedKind::EndpointCredentials => (endpoint, b"sealed credentials".to_vec()),
         SealedKind::SourceSettings => (source, b"sealed settings".to_vec()),
         SealedKind::SourceToken => (source, b"sealed token".to_vec()),
+        SealedKind::SourceStream => (source, b"sealed stream 7".to_vec()),
         SealedKind::RequestHeaders => (source, headers.clone()),
         SealedKind::CallbackSecrets => (called.key(), b"sealed secrets".to_vec()),
         SealedKind::CallbackErrand => (called.key(), b"sealed work".to_vec()),
@@ -145,6 +147,8 @@ pub(super) async fn what_is_sealed_anew_is_read(bench: Bench<'_>) {
     assert_eq!(secrets.headers.as_ref(), Some(&anew));
     let source = &bench.store.sources(environment, page.clone()).await.unwrap().items[0];
     assert_eq!((source.settings.as_ref(), &source.token), (Some(&anew), &anew));
+    let stream = bench.store.stream(environment, named(source)).await.unwrap().unwrap();
+    assert_eq!(stream.sealed, anew);
     let headers = headers_of_its_request(&bench, source).await;
     assert_eq!(headers, [("x-anew".to_owned(), "1".to_owned())]);
     let expected = Some(b"sealed settings".to_vec());

@@ -22,6 +22,7 @@ use self::arrived::Arrived;
 pub(super) use self::release::release;
 use super::{
     Node, fault,
+    keys::Held,
     routes::{self, Route},
     rows,
     transaction::{self, Parameter, Transaction, boolean, int8},
@@ -50,7 +51,8 @@ pub(super) const WINDOWS: [Window; 2] =
 /// Appends a batch; each message succeeds or fails for itself.
 pub(super) async fn run(node: Arc<Node>, batch: Vec<Append>) -> Result<Vec<Answer>, Unavailable> {
     let client = node.pool.get().await?;
-    let way = Way { node: &node, client: &client, alone: true, kept: false };
+    let held = node.keys.hold();
+    let way = Way { node: &node, client: &client, held: &held, alone: true, kept: false };
     match tokio::time::timeout(transaction::LIMIT, way.append(&batch)).await {
         Ok(answers) => answers.map_err(|error| fault::unavailable(&error)),
         Err(_) => Err(transaction::given_up(client)),
@@ -90,6 +92,8 @@ pub(super) async fn operational(
 struct Way<'a> {
     node: &'a Node,
     client: &'a Client,
+    /// Where keys come from.
+    held: &'a Held,
     /// Each in a transaction of its own; otherwise one is open.
     alone: bool,
     /// What arrived is written down already.
@@ -98,8 +102,8 @@ struct Way<'a> {
 
 impl<'a> Way<'a> {
     fn inside(transaction: &'a Transaction<'_>) -> Way<'a> {
-        let (node, client) = (transaction.node(), transaction.client());
-        Way { node, client, alone: false, kept: false }
+        let (node, client, held) = (transaction.node(), transaction.client(), transaction.held());
+        Way { node, client, held, alone: false, kept: false }
     }
 
     async fn append(&self, batch: &[Append]) -> Result<Vec<Answer>, Error> {
@@ -138,7 +142,7 @@ impl<'a> Way<'a> {
             }
             let route = self.route(new).await?;
             match route.filter(|route| !route.hidden || new.message.origin.is_our_own()) {
-                Some(route) => ready.push(Ready::new(self.node, index, new, route)),
+                Some(route) => ready.push(Ready::new(self.held, index, new, route)),
                 None => answers[index] = Some(Err(AppendError::NoApplication)),
             }
         }
@@ -192,8 +196,9 @@ impl<'a> Way<'a> {
         let columns = Columns::of(ready, self.kept);
         let parameters = columns.parameters(&self.node.epoch);
         let sql = include_str!("queries/append.sql");
-        // If no transaction is open, a statement is one.
-        let rows = self.client.query_typed(sql, &parameters).await?;
+        let write = self.client.query_typed(sql, &parameters);
+        // If no transaction is open, a statement is one, and commits.
+        let rows = if self.alone { self.held.settle(write).await? } else { write.await? };
         if rows.is_empty() {
             return Ok(ready.iter().map(|_| Verdict::Written).collect());
         }
@@ -271,9 +276,9 @@ struct Ready<'a> {
 }
 
 impl<'a> Ready<'a> {
-    fn new(node: &Node, index: usize, new: &'a Append, route: Route) -> Ready<'a> {
+    fn new(held: &Held, index: usize, new: &'a Append, route: Route) -> Ready<'a> {
         let message = &new.message;
-        let key = node.next_key(message.accepted_at, route.endpoints.len());
+        let key = held.next(message.accepted_at, route.endpoints.len());
         let id = MessageId(Id { key, shard: 0, nonce: message.nonce });
         Ready { index, id, new, route }
     }

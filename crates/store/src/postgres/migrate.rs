@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0007_sign_as.sql"),
     include_str!("migrations/0008_callbacks.sql"),
     include_str!("migrations/0009_oauth.sql"),
+    include_str!("migrations/0010_listeners.sql"),
 ];
 
 /// Brings the schema up to date. Of several processes that start at the same time one does it and

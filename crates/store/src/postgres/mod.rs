@@ -18,6 +18,7 @@ mod migrate;
 mod tls;
 
 mod batches;
+mod keys;
 mod routes;
 mod transaction;
 
@@ -69,7 +70,7 @@ use std::{
     time::Duration,
 };
 
-use ringback_domain::id::{Key, KeySequence};
+use ringback_domain::id::Key;
 use tokio::runtime::{Handle, Runtime};
 
 pub use self::connect::OpenError;
@@ -79,6 +80,7 @@ use self::{
     connect::{Pool, Role},
     fault::Stop,
     health::Health,
+    keys::Keys,
     routes::Routes,
     transaction::{Transaction, int8},
 };
@@ -139,7 +141,7 @@ struct Node {
     pool: Pool,
     health: Health,
     epoch: i64,
-    keys: Mutex<KeySequence>,
+    keys: Arc<Keys>,
     routes: Mutex<Routes>,
     closed: AtomicBool,
     /// Requests that became no messages and were written down.
@@ -180,7 +182,7 @@ impl Postgres {
             pool: start.pool,
             health: Health::default(),
             epoch: start.epoch,
-            keys: Mutex::new(KeySequence::after(start.last_key)),
+            keys: Arc::new(Keys::after(start.last_key)),
             routes: Mutex::default(),
             closed: AtomicBool::new(false),
             refused: AtomicU64::new(0),
@@ -193,6 +195,7 @@ impl Postgres {
         runtime.wait(async move { partitions::keep(&kept, start.now).await })??;
         let handle = &runtime.handle;
         handle.spawn(health::mind(Arc::clone(&node), start.line));
+        handle.spawn(keys::mind(Arc::clone(&node)));
         let room = Room { count: options.queue, bytes: options.queue_bytes };
         let appends = Batches::start(handle, options.writers, Some(room), {
             let node = Arc::clone(&node);
@@ -267,7 +270,7 @@ impl Postgres {
 
 impl Node {
     fn last_key(&self) -> Key {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).last()
+        self.keys.last()
     }
 
     fn space(&self) -> Space {
@@ -279,9 +282,9 @@ impl Node {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// The next key; the `extra` keys after it are reserved too.
-    fn next_key(&self, now: ringback_domain::time::Timestamp, extra: usize) -> Key {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).next(now, extra as Key)
+    /// The next key, for anything but a message.
+    fn next_key(&self, now: ringback_domain::time::Timestamp) -> Key {
+        self.keys.next(now, 0)
     }
 
     fn routes(&self) -> std::sync::MutexGuard<'_, Routes> {

@@ -44,8 +44,7 @@ pub(super) async fn log(
     node: Arc<Node>,
     batch: Vec<NewRequest>,
 ) -> Result<Vec<Result<(), WriteError>>, Unavailable> {
-    let keys: Vec<Key> =
-        batch.iter().map(|new| node.next_key(new.request.received_at, 0)).collect();
+    let keys: Vec<Key> = batch.iter().map(|new| node.next_key(new.request.received_at)).collect();
     let columns = Columns::of(&keys, &batch);
     let client = node.pool.get().await?;
     let sql = include_str!("queries/requests_log.sql");

@@ -270,7 +270,7 @@ pub(super) async fn place(
 }
 
 /// A source as it stays until it is written back: its application is locked.
-async fn to_change(
+pub(super) async fn to_change(
     transaction: &Transaction<'_>,
     environment: Key,
     reference: &Reference,

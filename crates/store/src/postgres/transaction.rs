@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -14,7 +14,7 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use super::{Node, fault::Stop};
+use super::{Node, fault::Stop, keys::Held};
 use crate::{BoxFuture, Commit, Unavailable};
 
 /// Begins a transaction. The limits are set inside it, because a pooler may give the connection to
@@ -53,6 +53,11 @@ pub(super) fn int4<'a>(value: &'a (impl ToSql + Sync)) -> Parameter<'a> {
     (value, Type::INT4)
 }
 
+/// A parameter of type `integer[]`.
+pub(super) fn int4s<'a>(value: &'a (impl ToSql + Sync)) -> Parameter<'a> {
+    (value, Type::INT4_ARRAY)
+}
+
 /// A parameter of type `boolean`.
 pub(super) fn boolean<'a>(value: &'a (impl ToSql + Sync)) -> Parameter<'a> {
     (value, Type::BOOL)
@@ -81,6 +86,8 @@ pub(super) struct Transaction<'a> {
     rerouted: Mutex<Vec<Key>>,
     /// Whether it has written something, as far as is seen here.
     wrote: AtomicBool,
+    /// Where the keys were before it took those of messages, if it did.
+    held: OnceLock<Held>,
 }
 
 impl Transaction<'_> {
@@ -122,9 +129,14 @@ impl Transaction<'_> {
         Ok(changed)
     }
 
-    /// The next key.
+    /// The next key, for anything but a message.
     pub(super) fn next_key(&self, now: Timestamp) -> Key {
-        self.node.next_key(now, 0)
+        self.node.next_key(now)
+    }
+
+    /// Where keys of messages come from: their place is held until it has ended.
+    pub(super) fn held(&self) -> &Held {
+        self.held.get_or_init(|| self.node.keys.hold())
     }
 
     /// The epoch of this process.
@@ -213,9 +225,13 @@ where
     let begun = begun();
     client.batch_execute(BEGIN).await?;
     let (rerouted, wrote) = (Mutex::default(), AtomicBool::new(false));
-    let transaction = Transaction { client, node, rerouted, wrote };
+    let transaction = Transaction { client, node, rerouted, wrote, held: OnceLock::new() };
     let value = operation(&transaction).await?;
-    client.batch_execute("COMMIT").await?;
+    let commit = client.batch_execute("COMMIT");
+    match transaction.held.get() {
+        Some(held) => held.settle(commit).await?,
+        None => commit.await?,
+    }
     if transaction.wrote.into_inner() {
         (node.observer)(Commit { writes: 1, took: begun.elapsed() });
     }

@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0004_sign_as.sql"),
     include_str!("migrations/0005_callbacks.sql"),
     include_str!("migrations/0006_oauth.sql"),
+    include_str!("migrations/0007_listeners.sql"),
 ];
 
 /// The version of that schema.

@@ -219,6 +219,7 @@ fn by_token(
 pub(super) fn delete_of(connection: &Connection, application: Key) -> rusqlite::Result<()> {
     for sql in [
         include_str!("queries/source_tokens_delete.sql"),
+        include_str!("queries/source_streams_delete.sql"),
         include_str!("queries/source_delete.sql"),
     ] {
         connection.prepare_cached(sql)?.execute([application])?;
@@ -254,7 +255,7 @@ fn key(
 }
 
 /// A source that is to be changed.
-fn writable(
+pub(super) fn writable(
     connection: &Connection,
     environment: Key,
     reference: &Reference,

@@ -37,6 +37,8 @@ const FILLING: &[&str] = &[
     "a_message_and_a_callback_that_meet_find_each_other",
     "connections_are_kept",
     "authorizations_are_kept",
+    "listeners_are_kept",
+    "event_streams_are_kept",
 ];
 
 /// Runs a case on the embedded store and leaves its rows in the directory.

@@ -22,4 +22,6 @@ SELECT max(key) FROM (
   UNION ALL SELECT max(key) FROM environment
   UNION ALL SELECT max(key) FROM audit
   UNION ALL SELECT max(key) FROM callback_request
+  -- What comes next must come after every place.
+  UNION ALL SELECT max(greatest(key, place)) FROM listener
 ) AS keys

@@ -1,0 +1,5 @@
+INSERT INTO listener (key, nonce, environment, name, terms, place, created_at, seen_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+ON CONFLICT (environment, name) DO UPDATE SET terms = excluded.terms, seen_at = excluded.seen_at
+RETURNING listener.key, listener.nonce, listener.name, listener.terms, listener.place,
+  listener.created_at, listener.seen_at

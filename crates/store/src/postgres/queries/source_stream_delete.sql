@@ -1,0 +1,1 @@
+DELETE FROM source_stream WHERE source = $1

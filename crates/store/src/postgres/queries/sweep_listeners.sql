@@ -1,0 +1,6 @@
+WITH gone AS (
+  DELETE FROM listener
+  WHERE key IN (SELECT key FROM listener WHERE seen_at <= $1 LIMIT $2)
+  RETURNING 1
+)
+SELECT count(*) FROM gone

@@ -1,0 +1,2 @@
+SELECT key, nonce, environment, application, event_type, event_id, content_type, payload, headers
+FROM message WHERE key = ?1

@@ -1,0 +1,1 @@
+UPDATE listener SET place = max(place, ?2), seen_at = max(seen_at, ?3) WHERE key = ?1

@@ -1,0 +1,1 @@
+UPDATE listener SET place = ?2, seen_at = ?3 WHERE key = ?1

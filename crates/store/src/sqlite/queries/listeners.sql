@@ -1,0 +1,5 @@
+SELECT key, nonce, name, terms, place, created_at, seen_at
+FROM listener
+WHERE environment = ?1 AND key > ?2 AND key < ?3
+ORDER BY key {direction}
+LIMIT ?4

@@ -1,0 +1,1 @@
+SELECT sealed, created_at FROM source_stream WHERE source = ?1
