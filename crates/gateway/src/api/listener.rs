@@ -333,8 +333,11 @@ async fn seek(
     let wrong = |what| Error::invalid("body", "to", what);
     let place = place(&body.to, now).map_err(wrong)?;
     let place = place.unwrap_or_else(|| Id::first_key_at(now) - 1);
-    let listener = api.store.seek_listener(environment, listener, place, now).await?;
-    api.listeners.moved(listener.id);
+    let found = api.store.listener(environment, listener).await?;
+    api.listeners.moved(found.id).await;
+    let named = Reference::Id(found.id.0);
+    let listener = api.store.seek_listener(environment, named, place, now).await?;
+    api.listeners.moved(listener.id).await;
     Ok(json(StatusCode::OK, &shown(&api, environment, listener).await?))
 }
 

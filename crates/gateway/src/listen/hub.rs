@@ -61,6 +61,8 @@ struct Inner {
     /// How far listeners are that is not written down yet.
     places: Mutex<HashMap<Key, Key>>,
     moved: Notify,
+    /// Held while places are written down.
+    writing: tokio::sync::Mutex<()>,
     // Those who serve connections. Held for a moment.
     sessions: Mutex<JoinSet<()>>,
     closing: watch::Sender<bool>,
@@ -103,6 +105,7 @@ impl Listeners {
             opening: tokio::sync::Mutex::default(),
             places: Mutex::default(),
             moved: Notify::new(),
+            writing: tokio::sync::Mutex::default(),
             sessions: Mutex::default(),
             closing: watch::Sender::new(false),
         }))
@@ -118,7 +121,7 @@ impl Listeners {
             let present = tokio::time::timeout(PRESENT, self.0.moved.notified()).await.is_err();
             if present {
                 for live in self.all_live() {
-                    self.note(live.id.key(), live.place().await);
+                    self.reached(&live, live.place().await);
                 }
             } else {
                 // Company for those who move next.
@@ -158,14 +161,13 @@ impl Listeners {
         let _alone = self.0.opening.lock().await;
         let key = listener.id.key();
         let terms = Terms::read(&listener.terms);
-        let before = lock(&self.0.live).get(&key).cloned();
-        if let Some(live) = before.filter(|live| live.terms == terms) {
-            if terms.shared && !live.is_empty() {
+        if let Some(live) = self.live(key) {
+            if live.terms == terms && terms.shared && !live.is_empty() {
                 return Ok(live.join(about));
             }
             live.send_away(Leave::TakenOver);
             // What it knows is not written down yet.
-            self.note(key, live.place().await);
+            self.reached(&live, live.place().await);
         }
         let written = lock(&self.0.places).get(&key).copied();
         let place = written.map_or(listener.place, |place| place.max(listener.place));
@@ -188,13 +190,17 @@ impl Listeners {
     pub(super) async fn leave(&self, seat: Seat) {
         let live = Arc::clone(&seat.live);
         let is_last = seat.give_up().await;
-        let key = live.id.key();
-        self.note(key, live.place().await);
-        if is_last {
-            let mut all = lock(&self.0.live);
-            if all.get(&key).is_some_and(|other| Arc::ptr_eq(other, &live) && live.is_empty()) {
-                all.remove(&key);
-            }
+        self.reached(&live, live.place().await);
+        let mut all = lock(&self.0.live);
+        if is_last && is_this(&all, &live) && live.is_empty() {
+            all.remove(&live.id.key());
+        }
+    }
+
+    /// A live listener is this far. One that was moved, or replaced, has no say any more.
+    pub(super) fn reached(&self, live: &Arc<Live>, place: Key) {
+        if is_this(&lock(&self.0.live), live) {
+            self.note(live.id.key(), place);
         }
     }
 
@@ -219,6 +225,7 @@ impl Listeners {
     }
 
     async fn write(&self) {
+        let _alone = self.0.writing.lock().await;
         let places: Vec<_> =
             lock(&self.0.places).iter().map(|(key, place)| (*key, *place)).collect();
         if places.is_empty() {
@@ -265,10 +272,13 @@ impl Listeners {
         self.forget(listener.key());
     }
 
-    /// The listener was moved, forward or back.
-    pub fn moved(&self, listener: ListenerId) {
+    /// The listener is moved, forward or back: whoever is there has no say any more. To be called
+    /// before it and after it.
+    pub async fn moved(&self, listener: ListenerId) {
         self.send_away(listener.key(), Leave::Moved);
         self.forget(listener.key());
+        // What is being written down counts before it.
+        drop(self.0.writing.lock().await);
     }
 
     /// The listener's terms may be others now.
@@ -350,6 +360,11 @@ pub(crate) struct Answerers {
     pub(crate) instead: Vec<Key>,
     /// Where there are none.
     pub(crate) otherwise: Vec<Key>,
+}
+
+/// Whether this is the one that counts.
+fn is_this(all: &HashMap<Key, Arc<Live>>, live: &Arc<Live>) -> bool {
+    all.get(&live.id.key()).is_some_and(|other| Arc::ptr_eq(other, live))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

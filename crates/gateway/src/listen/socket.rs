@@ -356,7 +356,7 @@ async fn hear(
         match said {
             Said::Ack { id } => {
                 let place = seat.acknowledge(id).await;
-                listeners.note(seat.live.id.key(), place);
+                listeners.reached(&seat.live, place);
                 asked.send_replace(());
             }
             Said::Nack { id } => seat.put_back(id).await,

@@ -104,6 +104,8 @@ pub enum Whose {
     One(Key),
     /// That of the first of these that wants the message.
     First(Arc<[Key]>),
+    /// That of whichever of these answers first.
+    AnyOf(Arc<[Key]>),
     /// Whichever comes next.
     Any,
 }
@@ -249,6 +251,15 @@ impl Told {
         let decided = match self.whose.as_ref()? {
             Whose::One(endpoint) => of(endpoint)?,
             Whose::Any => self.outcomes.iter().map(|(_, outcome)| outcome).find(wants)?,
+            Whose::AnyOf(keys) => {
+                let told = || keys.iter().map(of);
+                match told().flatten().find(wants) {
+                    Some(outcome) => outcome,
+                    // Nobody is left who may want it.
+                    None if told().all(|outcome| outcome.is_some()) => &Outcome::NotWanted,
+                    None => return None,
+                }
+            }
             Whose::First(endpoints) => {
                 let mut decided = &Outcome::Failed;
                 for endpoint in endpoints.iter() {
@@ -346,6 +357,11 @@ mod tests {
         check(&[(1, Outcome::NotWanted), (2, answered(&two))], first(&[1, 2]), Some(Some(&two)));
         check(&[(1, Outcome::NotWanted)], first(&[1]), Some(None));
         check(&[(1, Outcome::Failed), (2, answered(&two))], first(&[1, 2]), Some(None));
+        let any = |keys: &[Key]| Whose::AnyOf(Arc::from(keys));
+        check(&[(2, answered(&two))], any(&[1, 2]), Some(Some(&two)));
+        check(&[(3, answered(&two)), (1, Outcome::NotWanted)], any(&[1, 2]), None);
+        check(&[(2, Outcome::NotWanted), (1, Outcome::NotWanted)], any(&[1, 2]), Some(None));
+        check(&[], any(&[]), Some(None));
         check(&[(2, answered(&two))], Whose::One(1), None);
         check(&[(2, answered(&two)), one_told], Whose::One(1), Some(Some(&one)));
         check(&[(1, Outcome::NotWanted)], Whose::Any, None);

@@ -206,8 +206,8 @@ impl Awaited {
             self.listeners.answerers(call.ready.scope.application).await;
         let whose = match chosen {
             _ if first.repeated && !(instead.is_empty() && otherwise.is_empty()) => Whose::Any,
-            _ if !instead.is_empty() => Whose::First(instead.into()),
-            _ if first.endpoints.is_empty() => Whose::First(otherwise.into()),
+            _ if !instead.is_empty() => Whose::AnyOf(instead.into()),
+            _ if !first.repeated && first.endpoints.is_empty() => Whose::AnyOf(otherwise.into()),
             Some(endpoint) if first.repeated || first.endpoints.contains(&endpoint) => {
                 Whose::One(endpoint)
             }

@@ -29,7 +29,7 @@ async fn whoever_looks_is_told() {
     assert_eq!(request["msgId"], message["id"]);
     assert_eq!(message["endpoints"], 1);
     let of_attempt = (&attempt["msgId"], &attempt["outcome"], &attempt["responseStatusCode"]);
-    assert_eq!(of_attempt, (&message["id"], &json!("delivered"), &json!(200)));
+    assert_eq!(of_attempt, (&message["id"], &json!("delivered"), &json!(204)));
     let headers = [("x-github-event", "push"), ("x-hub-signature-256", "sha256=00")];
     let body = Bytes::from_static(b"{}");
     call(&bench.server.url, Method::POST, &bench.path, &headers, body).await;
