@@ -22,7 +22,9 @@ pub const LISTENER_KEPT: i64 = 30 * 24 * 3_600_000;
 /// 1. [`arrivals`](Listeners::arrivals) never passes over a message: whatever is committed later
 ///    has a key greater than the `reached` that was told. So whoever moves from `reached` to
 ///    `reached` sees every message once, in the order of their keys, however many writers there are.
-/// 2. A place only moves forward, but for [`seek_listener`](Listeners::seek_listener).
+/// 2. A place only moves forward, but for [`seek_listener`](Listeners::seek_listener). It is never
+///    ahead of what there is: whoever names a greater key means "from now on", and an acknowledgement
+///    of what does not exist yet cannot make a listener deaf.
 /// 3. A listener at which nobody was for [`LISTENER_KEPT`] is deleted by the sweep.
 pub trait Listeners {
     /// Makes a listener, or changes the terms of the one with this name; its place stays then.
@@ -72,7 +74,9 @@ pub trait Listeners {
         now: Timestamp,
     ) -> BoxFuture<'_, Result<(), Unavailable>>;
 
-    /// What arrived after a place, with its content.
+    /// What arrived after a place, with its content. A page may be shorter than it could be. One
+    /// without a message that did not get on either, and is not done, says that what comes next is
+    /// still being written: it may be asked for again at once.
     fn arrivals(&self, query: ArrivalQuery) -> BoxFuture<'_, Result<Arrivals, Unavailable>>;
 
     /// How much there is after a place, counted up to a bound.

@@ -372,3 +372,34 @@ fn put_stream(transaction: &mut Transaction<'_>, put: &PutStream) -> Result<(), 
     }
     answer::keep(transaction, put.now, put.answer.as_ref())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a page costs follows from how many applications it is about and how many messages are on
+    /// it, not from how many there are.
+    #[test]
+    fn what_comes_next_is_found_by_its_application_and_key() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("schema.sql")).unwrap();
+        connection.execute_batch(include_str!("migrations/0002_sources.sql")).unwrap();
+        let plan = |sql: &str| -> Vec<String> {
+            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let parameters = vec![1; explain.parameter_count()];
+            let parameters = rusqlite::params_from_iter(parameters);
+            let steps = explain.query_map(parameters, |row| row.get(3)).unwrap();
+            steps.map(Result::unwrap).collect()
+        };
+        for sql in
+            [include_str!("queries/arrival_next.sql"), include_str!("queries/arrivals_behind.sql")]
+        {
+            let plan = plan(sql);
+            let search = "message USING INDEX message_application (application=? AND rowid>?)";
+            assert!(plan.iter().any(|step| step.contains(search)), "{plan:?}");
+            assert!(plan.iter().all(|step| !step.contains("TEMP B-TREE")), "{plan:?}");
+        }
+        let plan = plan(include_str!("queries/arrival_request.sql"));
+        assert!(plan.iter().all(|step| !step.starts_with("SCAN")), "{plan:?}");
+    }
+}

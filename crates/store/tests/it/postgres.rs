@@ -195,3 +195,50 @@ async fn one_of_two_processes_makes_a_claim() {
         assert!(fair, "{told:?}");
     }
 }
+
+/// What reading on costs follows from how many applications it is about and how many messages are
+/// told, not from how many there are.
+#[tokio::test]
+async fn reading_on_looks_at_a_bounded_number() {
+    const MANY: i64 = 60_000;
+    let database = Database::create().unwrap();
+    let store = Postgres::open(&database.dsn(), &Options::default()).unwrap();
+    let environment = store.environment("default".to_owned(), NOW).await.unwrap();
+    // Application 7 has a message in a thousand; the others of its shard are 8's, which is put there.
+    let (shard, first) = (ringback_domain::shard::of(7), Id::first_key_at(NOW));
+    database
+        .ask(&format!(
+            "INSERT INTO message (shard, key, nonce, environment, application, origin, fanout, routed, \
+             expires_at, event_type) SELECT {shard}, {first} + n, 5, {environment}, \
+             CASE WHEN n % 1000 = 0 THEN 7 ELSE 8 END, 0, 0, 0, {}, 'user.created' \
+             FROM generate_series(1, {MANY}) AS n; ANALYZE message",
+            NOW.millis() + 1_000
+        ))
+        .unwrap();
+    let read = |sql: &str, arguments: &[&str]| {
+        let mut sql = sql.to_owned();
+        for (number, argument) in arguments.iter().enumerate().rev() {
+            sql = sql.replace(&format!("${}", number + 1), argument);
+        }
+        let plan = format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}");
+        let plan: serde_json::Value = serde_json::from_str(&database.ask(&plan).unwrap()).unwrap();
+        let plan = &plan[0]["Plan"];
+        plan["Shared Hit Blocks"].as_i64().unwrap() + plan["Shared Read Blocks"].as_i64().unwrap()
+    };
+    let (shards, applications) = (format!("'{{{shard}}}'::int4[]"), "'{7}'::int8[]");
+    let (environment, after) = (environment.to_string(), first.to_string());
+    let heads = include_str!("../../src/postgres/queries/arrival_heads.sql");
+    let next = include_str!("../../src/postgres/queries/arrival_next.sql");
+    let behind = include_str!("../../src/postgres/queries/arrivals_behind.sql");
+    for (name, blocks) in [
+        ("heads", read(heads, &[&shards, applications, &environment, &after])),
+        (
+            "next",
+            read(next, &[&shards, applications, &environment, &after, &i64::MAX.to_string(), "9"]),
+        ),
+        ("behind", read(behind, &[&shards, applications, &environment, &after, "9"])),
+    ] {
+        // The whole table is more than 700 blocks.
+        assert!(blocks < 150, "{name}: {blocks} blocks");
+    }
+}
