@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ringback_domain::{
-    id::{Key, MessageId, SourceId},
+    id::{Key, ListenerId, MessageId, SourceId},
     listener::Listener,
     scope::{Reference, Scope},
     time::Timestamp,
@@ -117,8 +117,8 @@ pub struct PutListener {
     pub environment: Key,
     /// Which; a name that is not there is made.
     pub listener: Reference,
-    /// Random bits of its id, should it be made.
-    pub nonce: u64,
+    /// Its id, should it be made.
+    pub id: ListenerId,
     /// What it listens to and how, as JSON.
     pub terms: String,
     /// Where it begins, should it be made; none: with what arrives from now on.

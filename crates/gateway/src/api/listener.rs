@@ -25,7 +25,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Api, Origin,
     error::Error,
-    extract::{self, Caller, Json, Named},
+    extract::{self, Caller, Json, Named, found},
     field::Problems,
     idempotency::{Answered, Posted},
     list::List,
@@ -223,9 +223,8 @@ async fn put(
     let (terms, place) = body.checked(&api, environment, now).await?;
     let nonce = u64::from_be_bytes(api.world.entropy.bytes());
     let put =
-        PutListener { environment, listener, nonce, terms: terms.text(), place, now, answer: None };
+        PutListener { environment, listener, id, terms: terms.text(), place, now, answer: None };
     let (listener, is_new) = api.store.put_listener(put).await?;
-    audit::about("listener_id", listener.id.to_string());
     api.listeners.changed(&listener);
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok(json(status, &shown(&api, environment, listener).await?))
@@ -303,6 +302,7 @@ async fn delete(
     Named(listener): Named<extract::Listener>,
 ) -> Result<Response, Error> {
     let found = api.store.listener(environment, listener).await?;
+    audit::about("listener_id", found.id.to_string());
     api.store.delete_listener(environment, Reference::Id(found.id.0), now).await?;
     api.listeners.deleted(found.id);
     Ok(nothing())
@@ -334,6 +334,7 @@ async fn seek(
     let place = place(&body.to, now).map_err(wrong)?;
     let place = place.unwrap_or_else(|| Id::first_key_at(now) - 1);
     let found = api.store.listener(environment, listener).await?;
+    audit::about("listener_id", found.id.to_string());
     api.listeners.moved(found.id).await;
     let named = Reference::Id(found.id.0);
     let listener = api.store.seek_listener(environment, named, place, now).await?;

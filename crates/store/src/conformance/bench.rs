@@ -66,7 +66,7 @@ impl<'a> Bench<'a> {
         self.counter.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn id(&self, now: Timestamp) -> Id {
+    pub(super) fn id(&self, now: Timestamp) -> Id {
         let number = self.number();
         let random = (u128::from(number * 7919) << 64) | u128::from(number);
         mint(now, random.to_be_bytes(), |id| id)

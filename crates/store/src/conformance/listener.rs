@@ -575,7 +575,7 @@ impl Bench<'_> {
         PutListener {
             environment: self.environment,
             listener: uid(name),
-            nonce: self.number(),
+            id: ListenerId(self.id(NOW)),
             terms: r#"{"sources":[]}"#.to_owned(),
             place: None,
             now: NOW,

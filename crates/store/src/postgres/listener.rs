@@ -202,7 +202,7 @@ async fn put(
             // Whatever is committed from now on has a greater key than the last that is settled.
             let settled = transaction.node().keys.settled();
             let place = put.place.map_or(settled, |place| place.min(settled));
-            let (key, nonce) = (transaction.next_key(put.now), put.nonce as i64);
+            let (key, nonce) = (put.id.key(), put.id.0.nonce as i64);
             let parameters = [
                 int8(&key),
                 int8(&nonce),

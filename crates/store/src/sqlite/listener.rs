@@ -175,10 +175,10 @@ fn put(
             // Whatever comes later has a greater key than the last one.
             let last = transaction.memory.keys.last();
             let place = put.place.map_or(last, |place| place.min(last));
-            let key = transaction.memory.keys.next(put.now, 0);
+            let Id { key, nonce, .. } = put.id.0;
             let mut upsert = connection.prepare_cached(include_str!("queries/listener_put.sql"))?;
             let parameters =
-                (key, put.nonce as i64, put.environment, name, &put.terms, place, put.now.millis());
+                (key, nonce as i64, put.environment, name, &put.terms, place, put.now.millis());
             let listener = upsert.query_row(parameters, from_row)?;
             let made = listener.id.key() == key;
             (listener, made)

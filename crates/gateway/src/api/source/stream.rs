@@ -21,7 +21,11 @@ use crate::{
 
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().routes(routes!(get, create, delete))
+    OpenApiRouter::default().routes(routes!(
+        get_event_stream,
+        put_event_stream,
+        delete_event_stream
+    ))
 }
 
 /// A source's event stream.
@@ -39,7 +43,7 @@ struct SourceEventStreamOut {
 #[utoipa::path(get, path = "/ingest/api/v1/source/{source_id}/event-stream/token", tag = "Source",
     params(("source_id" = String, Path, description = "id or uid")),
     responses((status = 200, body = SourceEventStreamOut)))]
-async fn get(
+async fn get_event_stream(
     State(api): State<Api>,
     Caller { environment, .. }: Caller,
     Named(source): Named<extract::Source>,
@@ -60,7 +64,7 @@ async fn get(
 #[utoipa::path(put, path = "/ingest/api/v1/source/{source_id}/event-stream/token", tag = "Source",
     params(("source_id" = String, Path, description = "id or uid")),
     responses((status = 200, body = SourceEventStreamOut)))]
-async fn create(
+async fn put_event_stream(
     State(api): State<Api>,
     Caller { environment, now }: Caller,
     Named(source): Named<extract::Source>,
@@ -86,7 +90,7 @@ async fn create(
     tag = "Source",
     params(("source_id" = String, Path, description = "id or uid")),
     responses((status = 204)))]
-async fn delete(
+async fn delete_event_stream(
     State(api): State<Api>,
     Caller { environment, now }: Caller,
     Named(source): Named<extract::Source>,

@@ -24,6 +24,8 @@ const WITHOUT: &[(&str, &str)] = &[
     ("destination.dry_run_new", "it changes nothing"),
     ("source_destination.dry_run", "it changes nothing"),
     ("source.sample", "it changes nothing; what is sent with it is listed as a request"),
+    ("listener.take", "it moves a place, as whoever listens does"),
+    ("listener.disconnect", "whoever is sent away is told so; nothing that is kept changes"),
     ("endpoint.send_example", "it creates a message, which is listed"),
 ];
 
@@ -145,6 +147,11 @@ fn calls(
         ("source_destination.upsert", src("/put/destination/put"), slack()),
         ("source_destination.patch", src("/put/destination/put"), json!({"description": "d"})),
         ("source_destination.delete", src("/put/destination/put"), none()),
+        ("source.put_event_stream", src("/put/event-stream/token"), none()),
+        ("source.delete_event_stream", src("/put/event-stream/token"), none()),
+        ("listener.put", "/listener/mine".to_owned(), json!({"sources": ["kept"]})),
+        ("listener.seek", "/listener/mine/seek".to_owned(), json!({"to": "now"})),
+        ("listener.delete", "/listener/mine".to_owned(), none()),
         ("source.delete", src("/put"), none()),
         ("callback.create", "/callback".to_owned(), json!({"application": "mine"})),
         (
