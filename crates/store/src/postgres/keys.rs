@@ -29,7 +29,7 @@ use ringback_domain::{
 };
 use tokio::sync::Notify;
 
-use super::Node;
+use super::{Node, fault, transaction};
 
 /// How often in a row the server has to say that nothing of ours is left, a [`PAUSE`] apart, before
 /// what it did not answer counts as ended. What it has not read before is dropped by the system after
@@ -202,12 +202,17 @@ pub(super) async fn mind(node: Arc<Node>) {
 
 /// Whether the server says that none of our commits is under way for longer than it should.
 async fn is_quiet(node: &Node) -> bool {
-    let asked = async {
-        let client = node.pool.get().await.ok()?;
-        let row = client.query_typed_one(include_str!("queries/commits_under_way.sql"), &[]).await;
-        row.ok().map(|row| row.get::<_, i64>(0))
-    };
-    matches!(tokio::time::timeout(super::transaction::LIMIT, asked).await, Ok(Some(0)))
+    let Ok(client) = node.pool.get().await else { return false };
+    let asked = client.query_typed_one(include_str!("queries/commits_under_way.sql"), &[]);
+    match tokio::time::timeout(transaction::LIMIT, asked).await {
+        Ok(Ok(row)) => row.get::<_, i64>(0) == 0,
+        // A server that will not say what it does answers at least: then the time alone has to do.
+        Ok(Err(error)) => error.as_db_error().is_some() && !fault::passes(&error),
+        Err(_) => {
+            drop(transaction::given_up(client));
+            false
+        }
+    }
 }
 
 #[cfg(test)]

@@ -336,9 +336,8 @@ async fn arrivals(
     let mut contents: HashMap<Key, Content> =
         contents.into_iter().map(|content| (content.key, content)).collect();
     let items = looked.into_iter().filter_map(|found| {
-        let Content { held, request, .. } = contents.remove(&found.key)?;
-        let (payload, headers) = held?;
-        Some(found.arrived(query.environment, payload, headers, request))
+        let Content { payload, headers, request, .. } = contents.remove(&found.key)?;
+        Some(found.arrived(query.environment, payload?, headers, request))
     });
     Ok(Arrivals { items: items.collect(), reached, done })
 }
@@ -480,8 +479,9 @@ impl Found {
 /// What a message holds and was.
 struct Content {
     key: Key,
-    /// Payload and headers, unless they are gone.
-    held: Option<(Vec<u8>, Vec<(String, String)>)>,
+    /// Nothing if it is gone.
+    payload: Option<Vec<u8>>,
+    headers: Vec<(String, String)>,
     request: Option<ArrivedRequest>,
 }
 
@@ -516,11 +516,11 @@ async fn contents(
 }
 
 fn content(row: &Row) -> Content {
-    let payload: Option<Vec<u8>> = row.get(1);
     let method: Option<String> = row.get(3);
     Content {
         key: row.get(0),
-        held: payload.map(|payload| (payload, rows::headers(row, 2).unwrap_or_default())),
+        payload: row.get(1),
+        headers: rows::headers(row, 2).unwrap_or_default(),
         request: method.map(|method| ArrivedRequest {
             method,
             target: row.get(4),

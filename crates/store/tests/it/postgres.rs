@@ -242,3 +242,31 @@ async fn reading_on_looks_at_a_bounded_number() {
         assert!(blocks < 150, "{name}: {blocks} blocks");
     }
 }
+
+/// What listeners wait for after a connection was lost in the middle of a commit: whoever still writes
+/// is seen, and who asks is not.
+#[test]
+fn a_server_says_whether_a_commit_is_under_way() {
+    let database = Database::create().unwrap();
+    let under_way = || {
+        let asked = include_str!("../../src/postgres/queries/commits_under_way.sql");
+        database.ask(asked).unwrap()
+    };
+    assert_eq!(under_way(), "0");
+    // As the statement of a batch begins, but slower.
+    let slow = "CREATE VIEW append_9 AS \
+                SELECT 1 AS stale, 2 AS first, 3 AS same_body, count(*) AS taken FROM pg_sleep(60)";
+    database.ask(slow).unwrap();
+    std::thread::scope(|scope| {
+        let writing =
+            scope.spawn(|| database.ask("SELECT stale, first, same_body, taken FROM append_9"));
+        while under_way() != "1" {
+            assert!(!writing.is_finished(), "it was never seen");
+        }
+        let ended = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity \
+                     WHERE query LIKE 'SELECT stale%' AND state = 'active'";
+        database.ask(ended).unwrap();
+        assert!(writing.join().unwrap().is_err());
+    });
+    assert_eq!(under_way(), "0");
+}
