@@ -1,5 +1,6 @@
 //! Messages: what was sent. Creating one is a door of its own (`send::accept`).
 
+mod content;
 mod expunge;
 mod model;
 mod precheck;
@@ -28,6 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(list))
         .routes(routes!(get))
         .merge(precheck::routes())
+        .merge(content::routes())
         .merge(expunge::routes())
 }
 
