@@ -29,6 +29,17 @@ pub struct ApiClient {
     network: Arc<dyn Network>,
     /// Only for a server behind https.
     tls: Option<Tls>,
+    /// For a whole exchange; of what is followed, for each piece.
+    patience: Duration,
+}
+
+/// How a followed answer ended.
+#[derive(Debug)]
+pub enum Followed {
+    /// The other side ended it.
+    Ended,
+    /// There was nothing to follow: an answer that is no success.
+    Refused(Answer),
 }
 
 /// What a server answered.
@@ -74,8 +85,8 @@ pub enum CallError {
     #[error("no answer from {0}: {1}")]
     Broken(Url, Box<dyn std::error::Error + Send + Sync>),
     /// It takes too long.
-    #[error("no answer from {0} within {secs} s", secs = PATIENCE.as_secs())]
-    TimedOut(Url),
+    #[error("no answer from {0} within {secs} s", secs = .1.as_secs())]
+    TimedOut(Url, Duration),
 }
 
 impl ApiClient {
@@ -91,7 +102,13 @@ impl ApiClient {
             "https" => Some(Tls::new([])?),
             _ => return Err(CallError::Url(base.to_owned())),
         };
-        Ok(Self { base: url, token, network, tls })
+        Ok(Self { base: url, token, network, tls, patience: PATIENCE })
+    }
+
+    /// The same client, which waits so long for an answer.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Sends a request and waits for the answer. `path` is below the server's URL: `/api/v1/app`.
@@ -104,11 +121,7 @@ impl ApiClient {
         path: &str,
         body: Option<Bytes>,
     ) -> Result<Answer, CallError> {
-        let mut request = self
-            .request(method, path)
-            .header(AUTHORIZATION, format!("Bearer {}", self.token))
-            .header(ACCEPT, "application/json")
-            .header(USER_AGENT, concat!("ringback/", env!("CARGO_PKG_VERSION")));
+        let mut request = self.authorized(method, path).header(ACCEPT, "application/json");
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
@@ -133,9 +146,66 @@ impl ApiClient {
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, CallError> {
-        tokio::time::timeout(PATIENCE, self.converse(request))
+        tokio::time::timeout(self.patience, self.converse(request))
             .await
-            .map_err(|_| CallError::TimedOut(self.base.clone()))?
+            .map_err(|_| self.timed_out())?
+    }
+
+    fn timed_out(&self) -> CallError {
+        CallError::TimedOut(self.base.clone(), self.patience)
+    }
+
+    /// Gets a body that does not end soon and hands each line of it over, without its line break, as
+    /// it comes.
+    ///
+    /// # Errors
+    /// [`CallError`] if there is no answer, it breaks off, or nothing comes for as long as this client
+    /// waits.
+    pub async fn follow(
+        &self,
+        path: &str,
+        mut line: impl FnMut(&str),
+    ) -> Result<Followed, CallError> {
+        let broken = |error| CallError::Broken(self.base.clone(), error);
+        let request = self.authorized(Method::GET, path).header(ACCEPT, "text/event-stream");
+        let request = request.body(Full::new(Bytes::new()))?;
+        let patience = self.patience;
+        let connected = tokio::time::timeout(patience, self.connect()).await;
+        let io = TokioIo::new(connected.map_err(|_| self.timed_out())??);
+        let (mut sender, connection) =
+            http1::handshake(io).await.map_err(|error| broken(error.into()))?;
+        let exchange = async {
+            let response = tokio::time::timeout(patience, sender.send_request(request)).await;
+            let response =
+                response.map_err(|_| self.timed_out())?.map_err(|error| broken(error.into()))?;
+            let (head, mut body) = response.into_parts();
+            if !head.status.is_success() {
+                let body = Limited::new(body, LONGEST_ANSWER).collect().await.map_err(broken)?;
+                drop(sender);
+                let body = body.to_bytes();
+                let answer = Answer { status: head.status, headers: head.headers, body };
+                return Ok(Followed::Refused(answer));
+            }
+            let mut rest: Vec<u8> = Vec::new();
+            loop {
+                let frame = tokio::time::timeout(patience, body.frame()).await;
+                let frame = match frame.map_err(|_| self.timed_out())? {
+                    None => break,
+                    Some(frame) => frame.map_err(|error| broken(error.into()))?,
+                };
+                rest.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+                while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                    let whole: Vec<u8> = rest.drain(..=end).collect();
+                    line(String::from_utf8_lossy(&whole).trim_end_matches(['\r', '\n']));
+                }
+                if rest.len() > LONGEST_ANSWER {
+                    return Err(broken("a line does not end".into()));
+                }
+            }
+            drop(sender);
+            Ok(Followed::Ended)
+        };
+        drive(exchange, connection).await
     }
 
     async fn converse(&self, request: Request<Full<Bytes>>) -> Result<Answer, CallError> {
@@ -151,6 +221,12 @@ impl ApiClient {
             Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
         };
         drive(exchange, connection).await.map_err(broken)
+    }
+
+    fn authorized(&self, method: Method, path: &str) -> http::request::Builder {
+        self.request(method, path)
+            .header(AUTHORIZATION, format!("Bearer {}", self.token))
+            .header(USER_AGENT, concat!("ringback/", env!("CARGO_PKG_VERSION")))
     }
 
     fn request(&self, method: Method, path: &str) -> http::request::Builder {

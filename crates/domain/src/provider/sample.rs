@@ -42,6 +42,22 @@ impl Provider {
     }
 }
 
+impl Provider {
+    /// A recorded request as another event: its id becomes another one by `random`, wherever it
+    /// stands. One without an id, or whose body is not text, stays as it is.
+    pub fn renewed(&self, request: WireRequest, random: u64) -> WireRequest {
+        let url = request.url.clone().unwrap_or_default();
+        let headers = request.headers.iter();
+        let mut headers: Vec<_> =
+            headers.map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
+        let mut body = request.body.clone();
+        let id = self.id_of(&url, &headers, &body).filter(|_| request.body_base64.is_none());
+        let Some(id) = id else { return request };
+        self.renew(&id, &url, (&mut headers, &mut body), random);
+        WireRequest { headers: headers.into_iter().collect(), body, ..request }
+    }
+}
+
 fn is_json(body: &str) -> bool {
     serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok()
 }

@@ -54,7 +54,8 @@ impl WireRequest {
         if self.body_base64.is_some() {
             return Err(SetError::Body);
         }
-        let content = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let content =
+            self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         let is_form = content.is_some_and(|(_, kind)| kind.contains("x-www-form-urlencoded"));
         let body = match is_form || (!is_tree(&self.body) && self.body.contains('=')) {
             true => set_in_form(&self.body, path, value),
@@ -182,7 +183,8 @@ mod tests {
         serde_json::from_value(serde_json::json!({ "body": body })).unwrap()
     }
 
-    const BODY: &str = r#"{ "b": 1.50, "data": {"amount":2,"items":[{"sku":"x"},{"sku":"y"}],"none":{}} }"#;
+    const BODY: &str =
+        r#"{ "b": 1.50, "data": {"amount":2,"items":[{"sku":"x"},{"sku":"y"}],"none":{}} }"#;
 
     #[test]
     fn what_is_not_set_keeps_its_bytes() {

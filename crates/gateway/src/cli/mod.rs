@@ -10,18 +10,26 @@ mod connections;
 mod destinations;
 mod dev;
 mod environment;
+mod export;
+mod fixture;
+mod inspect;
 mod keys;
 mod migrate;
+mod outward;
 mod prose;
 mod providers;
+mod replay;
 mod sample;
+mod selection;
 mod send;
 mod serve;
 mod server;
 mod settings;
 mod sign;
 mod table;
+mod tail;
 mod token;
+mod trigger;
 mod verify;
 
 use std::io::{self, Write as _};
@@ -65,6 +73,16 @@ enum Command {
     Send(send::Args),
     /// Send a source a sample event, signed as its provider would
     Sample(sample::Args),
+    /// Send a sample or recorded event, signed as its provider would: to a URL, or through a source
+    Trigger(trigger::Args),
+    /// Send messages again: those named, or those of a time, to where they went or elsewhere
+    Replay(replay::Args),
+    /// Write messages as they came: a shell script, HAR, JSON lines, or fixtures to trigger again
+    Export(export::Args),
+    /// Show what happens at a server while it happens
+    Tail(tail::Args),
+    /// Make a URL to throw away, and show what arrives at it
+    Inspect(inspect::Args),
     /// List the providers of webhooks that are known, show one, sign as one, check files of your own
     Providers(providers::Args),
     /// List the kinds of destinations that events can go to, or show one
@@ -74,7 +92,9 @@ enum Command {
     /// List connections and use them; show at whom accounts can be connected, and what that takes
     #[command(subcommand)]
     Connections(connections::Command),
-    /// Say whether a request comes from its provider, as a source would
+    /// Sign a body: with the headers of Standard Webhooks, or as a provider does
+    Sign(sign::TopArgs),
+    /// Say whether a request comes from its provider, as a source would, and if not, why
     Verify(verify::Args),
 }
 
@@ -113,6 +133,12 @@ impl Command {
             Self::Migrate(command) => migrate::run(command),
             Self::Send(args) => send::run(args),
             Self::Sample(args) => sample::run(args),
+            Self::Trigger(args) => trigger::run(args),
+            Self::Replay(args) => replay::run(args),
+            Self::Export(args) => export::run(args),
+            Self::Tail(args) => tail::run(args),
+            Self::Inspect(args) => inspect::run(args),
+            Self::Sign(args) => sign::run_top(args),
             Self::Providers(args) => providers::run(args),
             Self::Destinations(args) => destinations::run(args),
             Self::Connect(args) => connect::run(args),

@@ -2,11 +2,11 @@
 
 use http::Method;
 use ringback_domain::provider::vector::WireRequest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::server::{Server, ask, carried, failed, path_segment};
-use super::{Failure, data, note};
-use crate::api_client::Answer;
+use super::{Failure, data, note, outward};
+use crate::api_client::{Answer, ApiClient};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -32,14 +32,30 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 /// Lets the server sign a sample, and sends it to the source as its provider would.
 async fn send(args: &Args) -> Result<Answer, Failure> {
     let api = args.server.client()?;
-    let path = format!("/ingest/api/v1/source/{}/sample", path_segment(&args.source));
-    let made = ask(&api, Method::POST, &path, Some(&json!({ "event": args.event }))).await?;
-    let made: WireRequest = serde_json::from_value(made).map_err(|error| failed(&error))?;
-    let method = made.method.parse::<Method>().map_err(|error| failed(&error))?;
-    // By the address that was named: the public one may lead elsewhere, or nowhere from here.
-    let url = made.url.as_deref().unwrap_or_default();
+    let made = signed(&api, &args.source, &json!({ "event": args.event })).await?;
+    sent(&api, &made.request).await
+}
+
+/// A request that a source signed.
+pub(super) struct Signed {
+    /// The sample event, unless it is one of somebody's own.
+    pub(super) event: Option<String>,
+    pub(super) request: WireRequest,
+}
+
+/// Lets a source sign what its provider would send.
+pub(super) async fn signed(api: &ApiClient, source: &str, what: &Value) -> Result<Signed, Failure> {
+    let path = format!("/ingest/api/v1/source/{}/sample", path_segment(source));
+    let made = ask(api, Method::POST, &path, Some(what)).await?;
+    let event = made["event"].as_str().map(str::to_owned);
+    let request: WireRequest = serde_json::from_value(made).map_err(|error| failed(&error))?;
+    Ok(Signed { event, request })
+}
+
+/// Sends a request to a source as its provider would: by the server's address that was named, as the
+/// public one may lead elsewhere, or nowhere from here.
+pub(super) async fn sent(api: &ApiClient, request: &WireRequest) -> Result<Answer, Failure> {
+    let url = request.url.as_deref().unwrap_or_default();
     let path = url.find(crate::receive::PREFIX).map(|start| &url[start..]).unwrap_or(url);
-    let headers = made.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let body = made.bytes().map_err(|error| failed(&error))?;
-    api.send(method, path, headers, body.into()).await.map_err(|error| failed(&error))
+    outward::send(api, path, request).await
 }

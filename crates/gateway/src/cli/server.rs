@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Failure;
 use crate::api_client::{Answer, ApiClient};
 use crate::outbound::SystemNetwork;
+use crate::seam::Network;
 use crate::terminal::printable;
 
 /// A running server, and who asks it.
@@ -23,13 +24,22 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// A server that was named otherwise than by these flags.
+    pub(super) fn at(url: &str, token: &str) -> Server {
+        Server { url: url.to_owned(), token: token.to_owned() }
+    }
+
     /// A client of it, for the runtime at hand.
     pub(super) fn client(&self) -> Result<ApiClient, Failure> {
-        let runtime = tokio::runtime::Handle::current();
-        let network = SystemNetwork::new(&[], runtime).map_err(|error| failed(&error))?;
-        ApiClient::new(&self.url, self.token.clone(), Arc::new(network))
+        ApiClient::new(&self.url, self.token.clone(), network()?)
             .map_err(|error| Failure::Usage(error.to_string()))
     }
+}
+
+/// The way out of this machine, for the runtime at hand.
+pub(super) fn network() -> Result<Arc<dyn Network>, Failure> {
+    let runtime = tokio::runtime::Handle::current();
+    Ok(Arc::new(SystemNetwork::new(&[], runtime).map_err(|error| failed(&error))?))
 }
 
 /// Does what a command has to ask a server, on a runtime of its own.

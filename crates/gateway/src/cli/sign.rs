@@ -1,10 +1,12 @@
-//! `ringback providers sign`: a provider's file run backwards.
+//! `ringback sign` and `ringback providers sign`: a provider's file run backwards, and the headers of
+//! Standard Webhooks.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ringback_domain::provider::Provider;
 use ringback_domain::provider::vector::WireRequest;
+use ringback_domain::signature::{SigningKey, signature_header};
 use ringback_domain::time::Timestamp;
 
 use super::providers::{Directory, find};
@@ -20,6 +22,37 @@ Example: ringback providers sign stripe --secret whsec_made-up --url http://127.
 pub(super) struct Args {
     /// Whose style: an id that `ringback providers` lists
     provider: String,
+    #[command(flatten)]
+    making: Making,
+}
+
+/// `ringback sign`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Without --provider the headers are those of Standard Webhooks: HMAC with a secret (whsec_…), Ed25519 \
+with a private key (whsk_…); with several, one signature each.
+
+Examples:
+  ringback sign --secret whsec_… --body event.json
+  echo '{}' | ringback sign --secret whsk_… --body - --url http://localhost:3000/hook --curl | sh
+  ringback sign --provider github --secret S --body event.json --header 'x-github-event: push' --json")]
+pub(super) struct TopArgs {
+    /// In whose style: an id that `ringback providers` lists [default: Standard Webhooks]
+    #[arg(long, value_name = "ID")]
+    provider: Option<String>,
+    #[command(flatten)]
+    making: Making,
+    /// The message's id [default: a random one]
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// Print the whole request as JSON, not only its headers
+    #[arg(long, conflicts_with = "curl")]
+    json: bool,
+}
+
+/// What is signed, and with what.
+#[derive(Debug, clap::Args)]
+struct Making {
     #[command(flatten)]
     supplied: Supplied,
     /// The body, byte for byte; - is standard input
@@ -50,23 +83,82 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
-    let provider = find(&args.directory.catalog()?, &args.provider)?.provider;
-    let settings = args.supplied.settings(&provider)?;
-    let random = u64::from_be_bytes(wiring::entropy().bytes());
-    let request = request(&args, &provider, random)?;
-    let now = match args.now {
-        Some(seconds) => Timestamp(seconds.saturating_mul(1000)),
-        None => wiring::clock().now(),
+    let signed = args.making.signed(&args.provider, None)?;
+    Ok(if args.making.curl { data(&curl(&signed)?) } else { data(&text_of(&signed)) }?)
+}
+
+pub(super) fn run_top(args: TopArgs) -> Result<(), Failure> {
+    let signed = match &args.provider {
+        Some(provider) => args.making.signed(provider, args.id.as_deref())?,
+        None => args.making.standard(args.id.as_deref())?,
     };
-    let id = format!("sample_{random:016x}");
-    let signed = request
-        .sign(&provider, &settings, None, &id, now)
-        .map_err(|error| Failure::Failed(format!("{} cannot be signed: {error}", provider.name)))?;
-    Ok(if args.curl { data(&curl(&signed)?) } else { data(&text_of(&signed)) }?)
+    if args.making.curl {
+        return Ok(data(&curl(&signed)?)?);
+    }
+    if args.json {
+        return Ok(data(&text_of(&signed))?);
+    }
+    Ok(signed.headers.iter().try_for_each(|(name, value)| data(&format!("{name}: {value}")))?)
+}
+
+impl Making {
+    /// The request, signed as a provider signs.
+    fn signed(&self, provider: &str, id: Option<&str>) -> Result<WireRequest, Failure> {
+        let provider = find(&self.directory.catalog()?, provider)?.provider;
+        let settings = self.supplied.settings(&provider)?;
+        let random = u64::from_be_bytes(wiring::entropy().bytes());
+        let request = request(self, &provider, random)?;
+        let made = format!("sample_{random:016x}");
+        request.sign(&provider, &settings, None, id.unwrap_or(&made), self.time()).map_err(
+            |error| Failure::Failed(format!("{} cannot be signed: {error}", provider.name)),
+        )
+    }
+
+    /// The request with the headers of Standard Webhooks.
+    fn standard(&self, id: Option<&str>) -> Result<WireRequest, Failure> {
+        let usage = |what: &str| Failure::Usage(what.to_owned());
+        if !self.supplied.is_secret_only() {
+            return Err(usage("--set names settings of a provider: say which with --provider"));
+        }
+        if self.body.is_none() && self.request.is_none() {
+            return Err(usage("what is to be signed? --body FILE, where - is standard input"));
+        }
+        let secrets = self.supplied.secrets();
+        if secrets.is_empty() {
+            return Err(usage("--secret is needed: whsec_… (HMAC) or whsk_… (Ed25519)"));
+        }
+        let keys = secrets.into_iter().map(SigningKey::parse).collect::<Result<Vec<_>, _>>();
+        let keys = keys.map_err(|error| Failure::Usage(format!("--secret: {error}")))?;
+        let catalog = self.directory.catalog()?;
+        let mut request = request(self, &find(&catalog, "standard-webhooks")?.provider, 0)?;
+        let body = request.bytes().map_err(|error| usage(&error.to_string()))?;
+        let id = match id {
+            Some(id) if id.is_empty() || id.contains('.') => {
+                return Err(usage(
+                    "--id: an id is not empty and has no dot, which ends it in what is signed",
+                ));
+            }
+            Some(id) => id.to_owned(),
+            None => format!("msg_{:032x}", u128::from_be_bytes(wiring::entropy().bytes())),
+        };
+        let seconds = self.time().seconds();
+        let signature = signature_header(&keys, &id, seconds, &body);
+        let made = [("id", id), ("timestamp", seconds.to_string()), ("signature", signature)];
+        let made = made.map(|(name, value)| (format!("webhook-{name}"), value));
+        request.headers.extend(made);
+        Ok(request)
+    }
+
+    fn time(&self) -> Timestamp {
+        match self.now {
+            Some(seconds) => Timestamp(seconds.saturating_mul(1000)),
+            None => wiring::clock().now(),
+        }
+    }
 }
 
 /// What is to be signed.
-fn request(args: &Args, provider: &Provider, random: u64) -> Result<WireRequest, Failure> {
+fn request(args: &Making, provider: &Provider, random: u64) -> Result<WireRequest, Failure> {
     const NOWHERE: &str = "https://localhost/";
     let url = || args.url.clone().unwrap_or_else(|| NOWHERE.to_owned());
     let mut request = match (&args.request, &args.body) {
@@ -102,7 +194,7 @@ fn request(args: &Args, provider: &Provider, random: u64) -> Result<WireRequest,
 }
 
 /// The request as a command line; a body that is no text has none.
-fn curl(request: &WireRequest) -> Result<String, Failure> {
+pub(super) fn curl(request: &WireRequest) -> Result<String, Failure> {
     if request.body_base64.is_some() {
         return Err(Failure::Usage("a body that is not text has no command line".to_owned()));
     }
@@ -116,7 +208,7 @@ fn curl(request: &WireRequest) -> Result<String, Failure> {
 }
 
 /// One word for a shell, whatever is in it.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 

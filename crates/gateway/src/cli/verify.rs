@@ -4,13 +4,18 @@
 //! `ringback_domain::provider`, as a source judges. Nothing is fetched: a key that a provider
 //! publishes is given.
 
+mod detect;
+
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ringback_domain::provider::vector::{self, Answer, Vector, WireRequest};
-use ringback_domain::provider::{Provider, Reason, Reply, Settings, State, Strength, Verdict};
+use ringback_domain::provider::{
+    Kind, Provider, Reason, Reply, Settings, State, Strength, Verdict,
+};
+use ringback_domain::signature::SigningKey;
 use ringback_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,11 +31,16 @@ use crate::wiring;
 Exit codes: 0 the request is valid, 1 it is not, 64 a wrong argument. With --vectors: 0 if every \
 answer is the one that its vector expects, 1 if one is not.
 
-Example: ringback verify --provider github --secret S --request request.json
+Without --provider the headers say whose request it looks like, Standard Webhooks among them; \
+which one that is, is told.
+
+Examples:
+  ringback verify --secret whsec_… --request request.json
+  ringback verify --provider github --secret S --request request.json
 with {\"method\": \"POST\", \"headers\": {\"x-hub-signature-256\": \"sha256=…\"}, \"body\": \"{}\"}")]
 pub(super) struct Args {
-    /// Who sent it: an id that `ringback providers` lists
-    #[arg(long, value_name = "ID", required_unless_present = "vectors")]
+    /// Who sent it: an id that `ringback providers` lists [default: whoever its headers look like]
+    #[arg(long, value_name = "ID")]
     provider: Option<String>,
     #[command(flatten)]
     supplied: Supplied,
@@ -73,17 +83,25 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let catalog = args.directory.catalog()?;
     match (&args.vectors, &args.provider, &args.request) {
         (Some(file), ..) => vectors(&catalog, file),
-        (None, Some(provider), Some(file)) => request(&catalog, provider, file, &args),
-        _ => Err(Failure::Usage("--provider and --request are needed, or --vectors".to_owned())),
+        (None, provider, Some(file)) => request(&catalog, provider.as_deref(), file, &args),
+        _ => Err(Failure::Usage("--request is needed, or --vectors".to_owned())),
     }
 }
 
-fn request(catalog: &Catalog, provider: &str, file: &Path, args: &Args) -> Result<(), Failure> {
-    let provider = find(catalog, provider)?.provider;
-    let settings = args.supplied.settings(&provider)?;
+fn request(
+    catalog: &Catalog,
+    provider: Option<&str>,
+    file: &Path,
+    args: &Args,
+) -> Result<(), Failure> {
     let request: WireRequest = serde_json::from_str(&read(file)?).map_err(|error| {
         Failure::Usage(format!("{} is not a request as JSON: {error}", file.display()))
     })?;
+    let provider = match provider {
+        Some(id) => find(catalog, id)?.provider,
+        None => detect::provider(catalog, &request)?,
+    };
+    let settings = args.supplied.settings(&provider)?;
     let document = args.key.as_deref().map(read).transpose()?.map(Arc::from);
     let now = match args.now {
         Some(seconds) => Timestamp(seconds.saturating_mul(1000)),
@@ -108,38 +126,75 @@ fn request(catalog: &Catalog, provider: &str, file: &Path, args: &Args) -> Resul
 impl Supplied {
     /// The settings that were given; a value that cannot be right is told, and tried all the same.
     pub(super) fn settings(&self, provider: &Provider) -> Result<Settings, Failure> {
-        let mut given: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        if !self.secret.is_empty() {
-            let Some(main) = provider.settings.first() else {
-                let reason = format!("{} takes no secret: it proves nothing", provider.name);
-                return Err(Failure::Usage(reason));
-            };
-            // A variable that is there and empty gives none.
-            let secrets = self.secret.iter().filter(|secret| !secret.is_empty()).cloned();
-            given.insert(main.name.clone(), secrets.collect());
-        }
-        for pair in &self.set {
-            let Some((typed, value)) = pair.split_once('=') else {
-                return Err(Failure::Usage("--set takes NAME=VALUE".to_owned()));
-            };
-            let Some(name) = vector::setting_for(provider, typed) else {
-                let names = provider.settings.iter().map(|one| one.name.as_str());
-                let names = names.collect::<Vec<_>>().join(", ");
-                let reason = format!("{} has no setting {typed:?}: it has {names}", provider.name);
-                return Err(Failure::Usage(reason));
-            };
-            given.entry(name).or_default().push(value.to_owned());
-        }
-        let mut settings = Settings::new();
-        for (name, values) in given {
-            let declared = provider.setting(&name);
-            for error in values.iter().filter_map(|value| declared?.check(value).err()) {
-                note(&format!("no source would take this `{name}`: {error}"));
-            }
-            settings.set(name, values);
-        }
-        Ok(settings)
+        settings(provider, &self.secret, ("--set", &self.set))
     }
+
+    /// Whether no setting is named.
+    pub(super) fn is_secret_only(&self) -> bool {
+        self.set.is_empty()
+    }
+
+    /// The secrets alone; a variable that is there and empty gives none.
+    pub(super) fn secrets(&self) -> Vec<&str> {
+        self.secret.iter().map(String::as_str).filter(|secret| !secret.is_empty()).collect()
+    }
+}
+
+/// The settings of a provider that secrets, and pairs of a flag, give; a value that cannot be right
+/// is told, and tried all the same.
+pub(super) fn settings(
+    provider: &Provider,
+    secrets: &[String],
+    (flag, pairs): (&str, &[String]),
+) -> Result<Settings, Failure> {
+    let mut given: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    // A variable that is there and empty gives none.
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        let Some(main) = provider.settings.first() else {
+            let reason = format!("{} takes no secret: it proves nothing", provider.name);
+            return Err(Failure::Usage(reason));
+        };
+        let (name, value) = match public_key(provider, secret) {
+            Some((name, key)) => (name, key),
+            None => (main.name.clone(), secret.clone()),
+        };
+        given.entry(name).or_default().push(value);
+    }
+    for pair in pairs {
+        let Some((typed, value)) = pair.split_once('=') else {
+            return Err(Failure::Usage(format!("{flag} takes NAME=VALUE")));
+        };
+        let Some(name) = vector::setting_for(provider, typed) else {
+            let names = provider.settings.iter().map(|one| one.name.as_str());
+            let names = names.collect::<Vec<_>>().join(", ");
+            let reason = format!("{} has no setting {typed:?}: it has {names}", provider.name);
+            return Err(Failure::Usage(reason));
+        };
+        given.entry(name).or_default().push(value.to_owned());
+    }
+    let mut settings = Settings::new();
+    for (name, values) in given {
+        let declared = provider.setting(&name);
+        for error in values.iter().filter_map(|value| declared?.check(value).err()) {
+            note(&format!("no source would take this `{name}`: {error}"));
+        }
+        settings.set(name, values);
+    }
+    Ok(settings)
+}
+
+/// Keys of Ed25519, as Standard Webhooks write them, are no shared secret: what verifies is the
+/// public one.
+fn public_key(provider: &Provider, secret: &str) -> Option<(String, String)> {
+    let public = match secret {
+        public if public.starts_with("whpk_") => public.to_owned(),
+        private if private.starts_with("whsk_") => {
+            SigningKey::parse(private).ok()?.to_verifying().to_string()
+        }
+        _ => return None,
+    };
+    let setting = provider.settings.iter().find(|setting| setting.kind == Kind::PublicKey)?;
+    Some((setting.name.clone(), public))
 }
 
 /// What a source says while it cannot have the provider's key.

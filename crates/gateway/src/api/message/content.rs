@@ -4,15 +4,14 @@ use axum::{extract::State, response::Response};
 use data_encoding::BASE64;
 use http::StatusCode;
 use ringback_domain::{
-    id::{Id, MessageId, SourceId},
+    id::MessageId,
     message::{Message, Origin},
-    scope::{Reference, Scope},
-    source::{Fate, TARGET_HEADER},
+    scope::Scope,
+    source::TARGET_HEADER,
     time::Timestamp,
 };
-use ringback_store::{Order, Page, Position, RequestQuery};
+use ringback_store::ArrivalQuery;
 use serde::Serialize;
-use std::time::Duration;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -26,9 +25,6 @@ use crate::api::{
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default().routes(routes!(get_content))
 }
-
-/// Requests of one millisecond that are looked through for the one that became a message.
-const REQUESTS: usize = 250;
 
 /// A message as it came.
 #[derive(Serialize, ToSchema)]
@@ -81,27 +77,17 @@ async fn get_content(
     Ok(json(StatusCode::OK, &MessageContentOut::new(message, method)))
 }
 
-/// How a message of a source was sent: what is written down of its request says so.
+/// How a message of a source was sent, where it is the first of a request.
 async fn method(api: &Api, scope: Scope, message: &Message) -> Result<Option<String>, Error> {
-    const MILLISECOND: Duration = Duration::from_millis(1);
-    let source = kept(message, "ringback-source").and_then(|id| id.parse::<SourceId>().ok());
-    let Some(source) = source else { return Ok(None) };
-    let query = RequestQuery {
-        page: Page { limit: REQUESTS, from: Position::<Id>::Start, order: Order::Descending },
-        fates: vec![Fate::Accepted],
-        event_id: None,
-        event_type: None,
-        before: Some(message.created_at + MILLISECOND),
-        after: Some(message.created_at - MILLISECOND),
+    let query = ArrivalQuery {
+        environment: scope.environment,
+        applications: vec![scope.application],
+        after: message.id.key() - 1,
+        limit: 1,
+        bytes: 1,
     };
-    let source = Reference::Id(source.0);
-    let found = match api.store.requests(scope.environment, source, query).await {
-        Ok(found) => found,
-        // It was deleted meanwhile; the message is still there.
-        Err(ringback_store::ReadError::NotFound(_)) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let request = found.items.into_iter().find(|one| one.message == Some(message.id));
+    let found = api.store.arrivals(query).await?.items.into_iter().next();
+    let request = found.filter(|arrived| arrived.id == message.id).and_then(|one| one.request);
     Ok(request.map(|request| request.method))
 }
 

@@ -114,7 +114,10 @@ impl SourceSampleIn {
                 let sample = provider.sample(self.event.as_deref()).ok_or_else(|| {
                     let known: Vec<_> =
                         provider.samples.iter().map(|one| one.event.as_str()).collect();
-                    wrong("event", format!("there is no such sample: there is {}", known.join(", ")))
+                    wrong(
+                        "event",
+                        format!("there is no such sample: there is {}", known.join(", ")),
+                    )
                 })?;
                 let mut request = provider.request_of(sample, url, random);
                 request.headers.extend(self.headers.into_iter().flatten());

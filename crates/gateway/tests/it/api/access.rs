@@ -57,7 +57,7 @@ GET /app/{}/msg/{}/attempt                           r a p
 GET /app/{}/msg/{}/endpoint/{}/attempt               r a p
 GET /app/{}/msg/{}/attempt/{}                        r a p
 DELETE /app/{}/msg/{}/attempt/{}/content             a
-DELETE /app/{}/msg/{}/content                        a
+GET DELETE /app/{}/msg/{}/content                    GET:r a p  DELETE:a
 POST /app/{}/msg/{}/endpoint/{}/resend               a p
 POST /app/{}/msg/bulk-expunge                        a
 POST /app/{}/msg/expunge-all-contents                a
