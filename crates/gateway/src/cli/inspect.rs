@@ -29,7 +29,7 @@ const LASTS: Duration = Duration::from_secs(24 * 3600);
 const SOURCES: usize = 10_000;
 /// Bytes of a body that are shown.
 const SHOWN: usize = 64 * 1024;
-const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -7,7 +7,7 @@ use http::Method;
 use ringback_domain::time::Timestamp;
 use serde_json::Value;
 
-use super::server::{ask, call, listed, path_segment, refused};
+use super::server::{ask, call, listed, listed_after, path_segment, refused};
 use super::{Failure, note};
 use crate::api_client::ApiClient;
 use crate::wiring;
@@ -100,7 +100,10 @@ impl Selection {
     }
 
     async fn search(&self, api: &ApiClient, place: &Place) -> Result<Vec<Found>, Failure> {
-        let mut path = format!("/api/v1/app/{}/msg?with_content=false", path_segment(&place.app));
+        let mut path = format!(
+            "/api/v1/app/{}/msg?with_content=false&order=ascending",
+            path_segment(&place.app)
+        );
         let now = wiring::clock().now();
         for (name, given) in [("after", &self.since), ("before", &self.until)] {
             if let Some(text) = given {
@@ -116,14 +119,10 @@ impl Selection {
         if let Some(number) = self.status.as_deref().and_then(status) {
             path.push_str(&format!("&status={number}"));
         }
-        // Newest first is how the API lists; one more tells whether that is all.
+        // One more tells whether that is all.
         let most = self.limit.saturating_add(1);
-        let all = listed(api, &path, usize::MAX).await?;
-        let ids = all.iter().filter_map(|message| message["id"].as_str());
-        // Ids sort by time.
-        let later = |id: &&str| self.after.as_deref().is_none_or(|after| *id > after);
-        let mut ids: Vec<&str> = ids.filter(later).collect();
-        ids.reverse();
+        let all = listed_after(api, &path, self.after.as_deref(), most).await?;
+        let mut ids: Vec<&str> = all.iter().filter_map(|message| message["id"].as_str()).collect();
         if ids.len() >= most {
             ids.truncate(self.limit);
             let last = ids.last().copied().unwrap_or_default();

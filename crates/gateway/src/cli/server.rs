@@ -82,15 +82,26 @@ pub(super) async fn listed(
     path: &str,
     most: usize,
 ) -> Result<Vec<Value>, Failure> {
+    listed_after(api, path, None, most).await
+}
+
+/// The same, from the item on that comes after this one.
+pub(super) async fn listed_after(
+    api: &ApiClient,
+    path: &str,
+    after: Option<&str>,
+    most: usize,
+) -> Result<Vec<Value>, Failure> {
     /// The most that a page has.
     const PAGE: usize = 250;
-    let (mut items, mut place) = (Vec::new(), String::new());
+    let place = |iterator: &str| format!("&iterator={}", path_segment(iterator));
+    let (mut items, mut place_now) = (Vec::new(), after.map(place).unwrap_or_default());
     while items.len() < most {
         let limit = (most - items.len()).min(PAGE);
-        let page = ask(api, Method::GET, &format!("{path}&limit={limit}{place}"), None).await?;
+        let page = ask(api, Method::GET, &format!("{path}&limit={limit}{place_now}"), None).await?;
         items.extend(page["data"].as_array().into_iter().flatten().cloned());
         match page["iterator"].as_str() {
-            Some(iterator) if page["done"] == false => place = format!("&iterator={iterator}"),
+            Some(iterator) if page["done"] == false => place_now = place(iterator),
             _ => break,
         }
     }

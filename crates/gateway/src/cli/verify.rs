@@ -94,14 +94,25 @@ fn request(
     file: &Path,
     args: &Args,
 ) -> Result<(), Failure> {
+    let named = match provider {
+        Some(id) => {
+            let provider = find(catalog, id)?.provider;
+            let settings = args.supplied.settings(&provider)?;
+            Some((provider, settings))
+        }
+        None => None,
+    };
     let request: WireRequest = serde_json::from_str(&read(file)?).map_err(|error| {
         Failure::Usage(format!("{} is not a request as JSON: {error}", file.display()))
     })?;
-    let provider = match provider {
-        Some(id) => find(catalog, id)?.provider,
-        None => detect::provider(catalog, &request)?,
+    let (provider, settings) = match named {
+        Some(named) => named,
+        None => {
+            let provider = detect::provider(catalog, &request)?;
+            let settings = args.supplied.settings(&provider)?;
+            (provider, settings)
+        }
     };
-    let settings = args.supplied.settings(&provider)?;
     let document = args.key.as_deref().map(read).transpose()?.map(Arc::from);
     let now = match args.now {
         Some(seconds) => Timestamp(seconds.saturating_mul(1000)),

@@ -6,15 +6,18 @@ mod commands;
 mod connect;
 mod database;
 mod destinations;
+mod inspect;
 mod keys;
 mod migrate;
 mod operations;
 mod providers;
+mod replay;
 mod secrets;
 mod settings;
 mod sign;
 mod stop;
 mod tokens;
+mod trigger;
 mod verify;
 
 use std::{

@@ -126,3 +126,54 @@ async fn a_sample_goes_the_way_of_an_event() {
     let none = run(&["sample", "test", "--event", "x"], &env);
     assert!(stderr(&none).contains("command.deploy"), "{}", stderr(&none));
 }
+
+/// A body and the headers of Standard Webhooks, with either kind of key; and why one is wrong.
+#[test]
+fn standard_webhooks_are_signed_and_verified_without_a_provider() {
+    // The seed is 32 times 7.
+    let private = format!("whsk_{}", "BwcH".repeat(10) + "Bwc=");
+    let sign = |words: &[&str]| run_with(&[&["sign"][..], words].concat(), "{\"a\": 1}");
+    for (secret, scheme) in [(SECRET, "v1,"), (&private, "v1a,")] {
+        let headers = stdout(&sign(&["--secret", secret, "--body", "-", "--id", "msg_made_up"]));
+        assert!(headers.contains("webhook-id: msg_made_up\n"), "{headers}");
+        assert!(headers.contains(&format!("webhook-signature: {scheme}")), "{headers}");
+        let signed = stdout(&sign(&["--secret", secret, "--body", "-", "--json"]));
+        let verify = |request: &str, secret: &str| {
+            let words = ["verify", "--secret", secret, "--request", "-"];
+            let output = run_with(&words, request);
+            assert!(stderr(&output).contains("(standard-webhooks)"), "{}", stderr(&output));
+            (output.status.code(), stdout(&output))
+        };
+        let (code, said) = verify(&signed, secret);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.starts_with("✓ valid  signed by Standard Webhooks"), "{said}");
+        let mut changed: Value = serde_json::from_str(&signed).unwrap();
+        changed["body"] = json!("{\"a\":1}");
+        let (code, said) = verify(&changed.to_string(), secret);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("signature_mismatch"), "{said}");
+        let other = "whsec_b3RoZXItc2VjcmV0LXRoYXQtaXMtbm90LWl0";
+        assert_eq!(verify(&signed, other).0, Some(1));
+    }
+    let compact = stdout(&run_with(&["sign", "--secret", SECRET, "--body", "-", "--json"], "{}"));
+    let mut touched: Value = serde_json::from_str(&compact).unwrap();
+    touched["body"] = json!("{ }");
+    let words = ["verify", "--request", "-"];
+    let said = stdout(&run_with(&words, &touched.to_string()));
+    assert!(said.contains("body_changed") && said.contains("compact json"), "{said}");
+    let curl = stdout(&sign(&["--body", "-", "--url", "http://127.0.0.1:1/", "--curl"]));
+    assert!(curl.starts_with("curl -X 'POST' 'http://127.0.0.1:1/'"), "{curl}");
+    let github = sign(&["--provider", "github", "--body", "-"]);
+    assert!(stdout(&github).contains("x-hub-signature-256: sha256="), "{}", stdout(&github));
+    for (words, what) in [
+        (&["sign", "--secret", SECRET][..], "--body"),
+        (&["sign", "--secret", "whsec_", "--body", "-"], "--secret: the key is empty"),
+        (&["sign", "--secret", SECRET, "--body", "-", "--id", "a.b"], "--id"),
+        (&["sign", "--secret", SECRET, "--body", "-", "--set", "a=b"], "--provider"),
+        (&["verify", "--request", "-"], "no header says whose"),
+    ] {
+        let output = run_with(words, "{}");
+        assert_eq!(output.status.code(), Some(64), "{words:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(what), "{words:?}: {}", stderr(&output));
+    }
+}

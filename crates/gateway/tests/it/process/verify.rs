@@ -185,7 +185,7 @@ fn wrong_arguments_are_named() {
     let broken = directory.path().join("broken.toml");
     fs::write(&broken, "schema = 1\nid = 7\n").unwrap();
     for (words, named) in [
-        (&["--request", "-"][..], "--provider"),
+        (&["--request", "-"][..], "not a request as JSON"),
         (&["--provider", "github"], "--request"),
         (&["--provider", "git-hub", "--request", "-"], "did you mean github?"),
         (&["--provider", "xyz", "--request", "-"], "`ringback providers` lists them"),
