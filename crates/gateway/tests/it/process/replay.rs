@@ -132,7 +132,7 @@ async fn what_came_to_a_source_is_exported_byte_for_byte() {
     let receipts = receiver.wait_for(2);
     assert_eq!((receipts[0].method.as_str(), &receipts[0].body[..]), ("PUT", &binary[..]));
     assert_eq!(receipts[0].query, "a=b");
-    assert_eq!((&*receipts[1].header("x-mine"), receipts[1].body.len()), ("it's", 26));
+    assert_eq!((receipts[1].header("x-mine"), receipts[1].body.len()), ("it's", 26));
 
     let har = parsed(&export(&["--format", "har"]));
     assert_eq!(har["log"]["version"], "1.2");
