@@ -221,7 +221,11 @@ async fn put(
         return Err(Error::invalid("path", "listener_id", error));
     }
     let (terms, place) = body.checked(&api, environment, now).await?;
-    let nonce = u64::from_be_bytes(api.world.entropy.bytes());
+    let id = match found(api.store.listener(environment, listener.clone()).await)? {
+        Some(listener) => listener.id,
+        None => api.mint(now, ListenerId),
+    };
+    audit::about("listener_id", id.to_string());
     let put =
         PutListener { environment, listener, id, terms: terms.text(), place, now, answer: None };
     let (listener, is_new) = api.store.put_listener(put).await?;
