@@ -1,5 +1,11 @@
 //! A small client of our own HTTP API, for the commands: one connection a request, JSON in and out.
 
+mod proxy;
+mod websocket;
+
+pub(crate) use proxy::Proxy;
+pub(crate) use websocket::Opened;
+
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -31,6 +37,8 @@ pub struct ApiClient {
     tls: Option<Tls>,
     /// For a whole exchange; of what is followed, for each piece.
     patience: Duration,
+    /// What stands between this machine and the server, if something does.
+    proxy: Option<Proxy>,
 }
 
 /// How a followed answer ended.
@@ -87,6 +95,12 @@ pub enum CallError {
     /// It takes too long.
     #[error("no answer from {0} within {secs} s", secs = .1.as_secs())]
     TimedOut(Url, Duration),
+    /// The proxy does not let us through.
+    #[error("the proxy {0} does not connect to {1}: {2}")]
+    Proxy(String, Url, String),
+    /// What answers agrees to another protocol than the one that was asked for.
+    #[error("{0} does not speak WebSocket: {1}")]
+    WebSocket(Url, &'static str),
 }
 
 impl ApiClient {
@@ -102,13 +116,24 @@ impl ApiClient {
             "https" => Some(Tls::new([])?),
             _ => return Err(CallError::Url(base.to_owned())),
         };
-        Ok(Self { base: url, token, network, tls, patience: PATIENCE })
+        Ok(Self { base: url, token, network, tls, patience: PATIENCE, proxy: None })
     }
 
     /// The same client, which waits so long for an answer.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    /// The same client through a proxy, or through none.
+    #[must_use]
+    pub(crate) fn through(self, proxy: Option<Proxy>) -> Self {
+        Self { proxy, ..self }
+    }
+
+    /// The server's URL.
+    pub(crate) fn base(&self) -> &Url {
+        &self.base
     }
 
     /// Sends a request and waits for the answer. `path` is below the server's URL: `/api/v1/app`.
@@ -121,7 +146,8 @@ impl ApiClient {
         path: &str,
         body: Option<Bytes>,
     ) -> Result<Answer, CallError> {
-        let mut request = self.authorized(method, path).header(ACCEPT, "application/json");
+        let mut request = self.authorized(method, path).header(CONNECTION, "close");
+        request = request.header(ACCEPT, "application/json");
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
@@ -139,7 +165,7 @@ impl ApiClient {
         headers: impl IntoIterator<Item = (&'a str, &'a str)>,
         body: Bytes,
     ) -> Result<Answer, CallError> {
-        let request = self.request(method, path);
+        let request = self.request(method, path).header(CONNECTION, "close");
         let request =
             headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
         self.exchange(request.body(Full::new(body))?).await
@@ -167,7 +193,9 @@ impl ApiClient {
         mut line: impl FnMut(&str),
     ) -> Result<Followed, CallError> {
         let broken = |error| CallError::Broken(self.base.clone(), error);
-        let request = self.authorized(Method::GET, path).header(ACCEPT, "text/event-stream");
+        let request = self.authorized(Method::GET, path);
+        let request =
+            request.header(ACCEPT, "text/event-stream").header(CONNECTION, "close");
         let request = request.body(Full::new(Bytes::new()))?;
         let patience = self.patience;
         let connected = tokio::time::timeout(patience, self.connect()).await;
@@ -234,11 +262,13 @@ impl ApiClient {
             .method(method)
             .uri(format!("{}{path}", self.base.path().trim_end_matches('/')))
             .header(HOST, &self.base[url::Position::BeforeHost..url::Position::AfterPort])
-            .header(CONNECTION, "close")
     }
 
     async fn connect(&self) -> Result<BoxStream, CallError> {
-        let stream = self.dial(&self.addresses().await?).await?;
+        let stream = match &self.proxy {
+            Some(proxy) => self.tunnel(proxy).await?,
+            None => self.dial(&self.base).await?,
+        };
         let Some(tls) = &self.tls else { return Ok(stream) };
         let host = self.base.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let name = host.to_owned().try_into();
@@ -249,29 +279,37 @@ impl ApiClient {
         }
     }
 
-    async fn addresses(&self) -> Result<Vec<IpAddr>, CallError> {
-        match self.base.host() {
+    async fn addresses(&self, url: &Url) -> Result<Vec<IpAddr>, CallError> {
+        match url.host() {
             Some(Host::Ipv4(address)) => Ok(vec![address.into()]),
             Some(Host::Ipv6(address)) => Ok(vec![address.into()]),
             Some(Host::Domain(name)) => {
                 let found = self.network.resolve(name).await;
-                found.map_err(|error| CallError::Resolve(self.base.clone(), error))
+                found.map_err(|error| CallError::Resolve(url.clone(), error))
             }
             None => Ok(Vec::new()),
         }
     }
 
     /// The first address that answers; the last one's error otherwise.
-    async fn dial(&self, addresses: &[IpAddr]) -> Result<BoxStream, CallError> {
-        let port = self.base.port_or_known_default().unwrap_or_default();
+    async fn dial(&self, url: &Url) -> Result<BoxStream, CallError> {
+        let port = url.port_or_known_default().unwrap_or_default();
         let mut outcome = Err(io::ErrorKind::AddrNotAvailable.into());
-        for address in addresses {
-            outcome = self.network.connect(SocketAddr::new(*address, port)).await;
+        for address in self.addresses(url).await? {
+            outcome = self.network.connect(SocketAddr::new(address, port)).await;
             if outcome.is_ok() {
                 break;
             }
         }
-        outcome.map_err(|error| CallError::Connect(self.base.clone(), error))
+        outcome.map_err(|error| CallError::Connect(url.clone(), error))
+    }
+
+    /// A connection to the server by way of the proxy.
+    async fn tunnel(&self, proxy: &Proxy) -> Result<BoxStream, CallError> {
+        let mut stream = self.dial(proxy.url()).await?;
+        let refused = |why: String| CallError::Proxy(proxy.to_string(), self.base.clone(), why);
+        proxy.ask(&mut stream, &self.base).await.map_err(|error| refused(error.to_string()))?;
+        Ok(stream)
     }
 }
 

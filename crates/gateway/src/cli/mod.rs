@@ -14,6 +14,7 @@ mod export;
 mod fixture;
 mod inspect;
 mod keys;
+mod listen;
 mod migrate;
 mod outward;
 mod prose;
@@ -71,6 +72,8 @@ enum Command {
     Migrate(migrate::Command),
     /// Send a message through a running server
     Send(send::Args),
+    /// Bring what arrives at sources to this machine: to localhost, to a program, or to look at
+    Listen(Box<listen::Args>),
     /// Send a source a sample event, signed as its provider would
     Sample(sample::Args),
     /// Send a sample or recorded event, signed as its provider would: to a URL, or through a source
@@ -132,6 +135,7 @@ impl Command {
             Self::Audit(args) => audit::run(args),
             Self::Migrate(command) => migrate::run(command),
             Self::Send(args) => send::run(args),
+            Self::Listen(args) => listen::run(*args),
             Self::Sample(args) => sample::run(args),
             Self::Trigger(args) => trigger::run(args),
             Self::Replay(args) => replay::run(args),

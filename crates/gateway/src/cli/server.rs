@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::Failure;
-use crate::api_client::{Answer, ApiClient};
+use crate::api_client::{Answer, ApiClient, Proxy};
 use crate::outbound::SystemNetwork;
 use crate::seam::Network;
 use crate::terminal::printable;
@@ -31,8 +31,11 @@ impl Server {
 
     /// A client of it, for the runtime at hand.
     pub(super) fn client(&self) -> Result<ApiClient, Failure> {
-        ApiClient::new(&self.url, self.token.clone(), network()?)
-            .map_err(|error| Failure::Usage(error.to_string()))
+        let client = ApiClient::new(&self.url, self.token.clone(), network()?)
+            .map_err(|error| Failure::Usage(error.to_string()))?;
+        let proxy = Proxy::of_environment(client.base())
+            .map_err(|error| Failure::Usage(error.to_string()))?;
+        Ok(client.through(proxy))
     }
 }
 
