@@ -8,6 +8,7 @@ mod database;
 mod destinations;
 mod inspect;
 mod keys;
+mod listen;
 mod migrate;
 mod operations;
 mod providers;
