@@ -80,6 +80,9 @@ pub(super) struct Args {
     /// A program to run for each event, with its arguments: no shell, the body is its input
     #[arg(long, value_name = "CMD", num_args = 1.., allow_hyphen_values = true)]
     exec: Vec<OsString>,
+    /// The same behind two dashes
+    #[arg(last = true, value_name = "CMD", conflicts_with_all = ["forward", "exec"])]
+    command: Vec<OsString>,
     /// At most so many events under way at a time; more than one gives up their order
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     concurrency: u16,
@@ -203,9 +206,9 @@ async fn listen(args: Args) -> Result<(), Failure> {
 impl Args {
     fn taker(&self) -> Result<Taker, Failure> {
         let Some(url) = &self.forward else {
-            return Ok(match self.exec.is_empty() {
-                true => Taker::Nobody,
-                false => Taker::Exec(Exec::new(self.exec.clone(), self.timeout)),
+            return Ok(match self.program() {
+                [] => Taker::Nobody,
+                words => Taker::Exec(Exec::new(words.to_vec(), self.timeout)),
             });
         };
         let secure = match url.scheme() {
@@ -223,9 +226,14 @@ impl Args {
         Ok(Taker::Forward(Forward::new(url.clone(), headers, network, secure, self.timeout)))
     }
 
+    /// The program with its arguments; none if there is to be none.
+    fn program(&self) -> &[OsString] {
+        if self.exec.is_empty() { &self.command } else { &self.exec }
+    }
+
     /// Who takes events, in words.
     fn takes(&self) -> String {
-        match (&self.forward, self.exec.first()) {
+        match (&self.forward, self.program().first()) {
             (Some(url), _) => format!("forwarding to {url}"),
             (None, Some(program)) => format!("running {}", program.to_string_lossy()),
             (None, None) => "only showing".to_owned(),

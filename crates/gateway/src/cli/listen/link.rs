@@ -173,9 +173,7 @@ impl Link {
                     if let Some(slept) = watch.slept(self.clock.now(), Instant::now()) {
                         open.silence = Instant::now() + SILENCE_AFTER_SLEEP;
                         let _ = open.wire.send(Message::Ping(Default::default()));
-                        if self.told.send(Told::Slept(slept)).await.is_err() {
-                            return End::Left;
-                        }
+                        let _ = self.told.send(Told::Slept(slept)).await;
                     }
                 }
                 () = sleep_until(deadline) => {
@@ -207,10 +205,8 @@ impl Link {
                 Frame::Behind(behind) => Told::Behind(behind),
                 Frame::Unknown => continue,
             };
-            // Whoever says farewell takes nothing any more.
-            if open.farewell.is_none() && self.told.send(told).await.is_err() {
-                return Err(End::Left);
-            }
+            // Whoever takes nothing any more may still have something to say: the outbox tells.
+            let _ = self.told.send(told).await;
         }
         Ok(())
     }

@@ -43,7 +43,7 @@ pub(super) struct Worker {
     pub(super) entropy: Arc<dyn Entropy>,
     /// Nothing is begun, and nothing tried again, while it says so.
     pub(super) pace: watch::Receiver<Pace>,
-    /// At most one a second and event.
+    /// One for each reason of an event, so it needs no bound.
     pub(super) notices: mpsc::UnboundedSender<Notice>,
 }
 
@@ -87,6 +87,9 @@ impl Worker {
         loop {
             // A closed channel means that nobody is there to pause.
             let _ = self.pace.wait_for(|pace| *pace != Pace::Paused).await;
+            if *self.pace.borrow() == Pace::Stopping {
+                return None;
+            }
             let Unreached(why) = match self.taker.hand(event).await {
                 Ok(ended) => {
                     if said.is_some() {

@@ -86,7 +86,7 @@ impl Bench {
 }
 
 /// A source with the secret; the path of its URL.
-async fn source(server: &Server, provider: &str, uid: &str, options: Value) -> String {
+pub(crate) async fn source(server: &Server, provider: &str, uid: &str, options: Value) -> String {
     let body = json!({
         "name": uid, "uid": uid, "type": provider, "config": { "secret": SECRET },
         "options": options,
@@ -97,12 +97,12 @@ async fn source(server: &Server, provider: &str, uid: &str, options: Value) -> S
 }
 
 /// White space and the order of keys are the sender's.
-fn body(number: usize) -> String {
+pub(crate) fn body(number: usize) -> String {
     format!("{{ \"number\":{number},\n  \"a\": 1.50 }}")
 }
 
 /// Sends an event as GitHub would.
-async fn send(server: &Server, path: &str, kind: &str, id: &str, body: &str) -> Answered {
+pub(crate) async fn send(server: &Server, path: &str, kind: &str, id: &str, body: &str) -> Answered {
     let named = [("x-github-event", kind), ("x-github-delivery", id)];
     let made = signed("github", SECRET, now(), path, &named, body);
     let made = made.iter().map(|(name, value)| (name.as_str(), value.as_str()));

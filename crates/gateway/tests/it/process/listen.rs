@@ -310,3 +310,39 @@ fn a_place_is_sought_where_the_listener_was_there_before() {
         assert_eq!(sought, expected);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_server_may_be_killed_meanwhile() {
+    use crate::listen::{body, send, source};
+    const EACH: usize = 15;
+    let mut server = Server::start(Settings::default());
+    let path = source(&server, "github", "hub", json!({})).await;
+    let receiver = Receiver::ok();
+    let url = receiver.url();
+    let words = ["hub", "--forward", &url, "--once", "30"];
+    let mut child = listening(&server.url, &words);
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut told = |what: &str| lines.find_map(|line| line.ok().filter(|line| line.contains(what)));
+    assert!(told("listening as test to hub").is_some());
+    for number in 0..EACH {
+        send(&server, &path, "push", &number.to_string(), &body(number)).await;
+    }
+    receiver.arrived(1).await;
+    server.kill();
+    assert!(told("connection lost").is_some());
+    server.restart_in_place();
+    for number in EACH..2 * EACH {
+        send(&server, &path, "push", &number.to_string(), &body(number)).await;
+    }
+    assert!(told("connected again").is_some());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let arrived: Vec<_> = receiver.receipts().iter().map(|receipt| receipt.body.clone()).collect();
+    let sent: Vec<_> = (0..2 * EACH).map(body).collect();
+    assert_eq!(arrived, sent);
+    let first = &receiver.receipts()[0];
+    assert_eq!(first.header("x-github-event"), "push");
+    assert!(first.header("x-hub-signature-256").starts_with("sha256="));
+    // Everything was acknowledged before it ended.
+    let listener = server.get("/api/v1/listener/test").await;
+    assert_eq!(listener["behind"], 0, "{listener}");
+}
