@@ -180,6 +180,7 @@ async fn listen(args: Args) -> Result<(), Failure> {
         checkpoint: place,
         outbox: said,
         told,
+        is_moved: false,
     };
     let worker = Worker {
         taker,

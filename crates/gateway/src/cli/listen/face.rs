@@ -76,6 +76,8 @@ impl Face {
     /// What was sent once more has ended.
     pub(super) fn repeated(&mut self, event: &Event, outcome: Outcome) {
         if let Self::Screen(screen) = self {
+            let (ended, millis) = (outcome.ended.shortly(), outcome.took.as_millis());
+            screen.state().say(&format!("sent {} again: {ended}, {millis} ms", event.id));
             screen.state().ended(&event.id, outcome);
         }
     }

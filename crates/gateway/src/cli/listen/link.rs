@@ -45,6 +45,8 @@ pub(super) struct Link {
     /// As many as there are events in the server's window, so it needs no bound of its own.
     pub(super) outbox: mpsc::UnboundedReceiver<Message>,
     pub(super) told: mpsc::Sender<Told>,
+    /// The next connection begins where the server says, whatever the checkpoint.
+    pub(super) is_moved: bool,
 }
 
 /// What is told to whoever listens.
@@ -55,6 +57,8 @@ pub(super) enum Told {
     Behind(Behind),
     /// Why, in words. It is tried again.
     Lost(String),
+    /// The place was moved at the server: what we know of it does not count any more.
+    Moved,
     /// It was there, and so long asleep.
     Slept(Duration),
     /// Why there is no use in trying again.
@@ -64,6 +68,7 @@ pub(super) enum Told {
 /// How one connection ended.
 enum End {
     Lost(String),
+    Moved,
     Over(String),
     /// Whoever listens has gone, and all that they said is sent.
     Left,
@@ -86,6 +91,10 @@ impl Link {
                     return;
                 }
                 End::Lost(why) => Told::Lost(why),
+                End::Moved => {
+                    self.is_moved = true;
+                    Told::Moved
+                }
             };
             if self.told.send(told).await.is_err() {
                 return;
@@ -115,7 +124,7 @@ impl Link {
     fn path(&self) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.append_pair("client", &self.client);
-        if let Some(after) = self.checkpoint.borrow().as_deref() {
+        if let (false, Some(after)) = (self.is_moved, self.checkpoint.borrow().as_deref()) {
             query.append_pair("after", after);
         }
         format!("/api/v1/listener/{}/connect?{}", path_segment(&self.listener), query.finish())
@@ -187,7 +196,7 @@ impl Link {
     }
 
     /// Everything that has arrived as a whole.
-    async fn hear(&self, open: &mut Open, backoff: &mut Backoff) -> Result<(), End> {
+    async fn hear(&mut self, open: &mut Open, backoff: &mut Backoff) -> Result<(), End> {
         while let Some(message) = open.wire.next().map_err(lost)? {
             let frame = match message {
                 Message::Text(text) => frame::text(&text).map_err(lost)?,
@@ -199,6 +208,7 @@ impl Link {
             let told = match frame {
                 Frame::Hello(hello) => {
                     backoff.reset();
+                    self.is_moved = false;
                     Told::Open(hello)
                 }
                 Frame::Event(event) => Told::Event(event),
@@ -275,6 +285,7 @@ fn closed(close: Option<CloseFrame>) -> End {
         4003 => {
             End::Over(format!("the listener was deleted ({said}); listen again to make it anew"))
         }
+        4004 => End::Moved,
         1001 => End::Lost("the server is stopping".to_owned()),
         code => End::Lost(format!("the server closed the connection ({code} {said})")),
     }
@@ -296,6 +307,8 @@ mod tests {
             assert_eq!(over(code), expected, "{code}");
         }
         assert!(matches!(closed(None), End::Lost(_)));
+        let moved = CloseFrame { code: 4004.into(), reason: "".into() };
+        assert!(matches!(closed(Some(moved)), End::Moved));
     }
 
     #[test]

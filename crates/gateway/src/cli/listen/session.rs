@@ -233,6 +233,16 @@ impl Session {
                     queue.iter().for_each(|event| self.book.forget(&event.id));
                 }
             }
+            Told::Moved => {
+                let why = "the place was moved at the server".to_owned();
+                if let Some(problem) = self.status.lost(why, now) {
+                    self.face.problem(&problem);
+                }
+                // Those that are under way end; from the new place on, all come anew.
+                self.book = Book::new(self.terms.is_shared);
+                self.queue.clear();
+                self.checkpoint.send_replace(None);
+            }
             Told::Slept(slept) => {
                 let slept = span::shown(slept);
                 self.face
@@ -339,7 +349,10 @@ impl Session {
                 self.face.problem(&format!("nobody takes {id} ({takes}: {why}); trying again"));
                 self.status.waits = Some(why);
             }
-            Notice::Taken => self.status.waits = None,
+            Notice::Taken => {
+                self.status.waits = None;
+                self.face.news(&self.status, "events are taken again");
+            }
         }
     }
 

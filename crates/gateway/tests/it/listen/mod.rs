@@ -102,7 +102,13 @@ pub(crate) fn body(number: usize) -> String {
 }
 
 /// Sends an event as GitHub would.
-pub(crate) async fn send(server: &Server, path: &str, kind: &str, id: &str, body: &str) -> Answered {
+pub(crate) async fn send(
+    server: &Server,
+    path: &str,
+    kind: &str,
+    id: &str,
+    body: &str,
+) -> Answered {
     let named = [("x-github-event", kind), ("x-github-delivery", id)];
     let made = signed("github", SECRET, now(), path, &named, body);
     let made = made.iter().map(|(name, value)| (name.as_str(), value.as_str()));

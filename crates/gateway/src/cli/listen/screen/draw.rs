@@ -244,7 +244,10 @@ fn list(frame: &mut Frame<'_>, area: Rect, state: &State, theme: &Theme) {
 /// `09:30:01 ✓ GitHub      push                     200     12 ms`
 fn row(item: &Item, theme: &Theme, width: usize) -> Line<'static> {
     /// Time, mark, result and the gaps between them.
-    const FIXED: usize = 1 + 8 + 1 + 1 + 1 + 1 + 1 + 18;
+    const FIXED: usize = 1 + 8 + 1 + 1 + 1 + 1 + 1 + 9;
+    const TOOK: usize = 9;
+    /// Where there is less room, type and result are what counts.
+    const NARROW: usize = 60;
     let (ended, set_off) = match &item.outcome {
         None => ("…".to_owned(), theme.faint()),
         Some(outcome) if outcome.is_good() => (outcome.ended.shortly(), theme.good()),
@@ -253,8 +256,10 @@ fn row(item: &Item, theme: &Theme, width: usize) -> Line<'static> {
     let took = item.outcome.as_ref().map(|outcome| outcome.took.as_millis());
     let took = took.map(|millis| format!("{millis} ms")).unwrap_or_default();
     let again = if item.times > 1 { format!("×{} ", item.times) } else { String::new() };
-    let room = width.saturating_sub(FIXED);
-    let from = (room / 3).clamp(0, 20);
+    let is_narrow = width < NARROW;
+    let room = width.saturating_sub(if is_narrow { FIXED } else { FIXED + TOOK });
+    let from = if is_narrow { 0 } else { (room / 3).min(20) };
+    let took = if is_narrow { String::new() } else { format!("{took:>TOOK$}") };
     let verdict = match item.event.verdict.as_str() {
         "verified" => theme.good(),
         "failed" => theme.bad(),
@@ -271,7 +276,7 @@ fn row(item: &Item, theme: &Theme, width: usize) -> Line<'static> {
             format!("{again}{:>1$}", plain(&ended), 9 - again.chars().count().min(9)),
             set_off,
         ),
-        Span::styled(format!("{took:>9}"), theme.faint()),
+        Span::styled(took, theme.faint()),
     ])
 }
 
@@ -392,7 +397,7 @@ mod tests {
         let lines = drawn(&mut state, &open(12), 80, 24);
         assert_eq!(
             lines[0],
-            " ringback listen  ada.laptop                            12 behind  ● connected"
+            " ringback listen  ada.laptop                             12 behind  ● connected"
         );
         assert_eq!(lines[1], " https://hooks.example  forwarding to http://localhost:3000/hook");
         assert_eq!(
@@ -467,7 +472,7 @@ mod tests {
         assert_eq!(lines, ["name: 日", "本語x"]);
         assert_eq!(
             (fitted("日本語", 4), fitted("ab", 4), fitted("ab", 0)),
-            ("日…".into(), "ab  ".into(), String::new())
+            ("日… ".into(), "ab  ".into(), String::new())
         );
     }
 }

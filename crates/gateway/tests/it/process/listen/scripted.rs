@@ -102,8 +102,11 @@ fn answer(mut stream: TcpStream, status: u16) -> (String, Value) {
     };
     let told = told.to_string();
     let length = told.len();
-    write!(stream, "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{told}")
-        .unwrap();
+    write!(
+        stream,
+        "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{told}"
+    )
+    .unwrap();
     let line = head.lines().next().unwrap();
     (line.trim_end_matches(" HTTP/1.1").to_owned(), serde_json::from_slice(&body).unwrap())
 }
