@@ -96,8 +96,8 @@ pub enum CallError {
     #[error("no answer from {0} within {secs} s", secs = .1.as_secs())]
     TimedOut(Url, Duration),
     /// The proxy does not let us through.
-    #[error("the proxy {0} does not connect to {1}: {2}")]
-    Proxy(String, Url, String),
+    #[error("the proxy does not connect to {0}: {1}")]
+    Proxy(Url, String),
     /// What answers agrees to another protocol than the one that was asked for.
     #[error("{0} does not speak WebSocket: {1}")]
     WebSocket(Url, &'static str),
@@ -307,8 +307,10 @@ impl ApiClient {
     /// A connection to the server by way of the proxy.
     async fn tunnel(&self, proxy: &Proxy) -> Result<BoxStream, CallError> {
         let mut stream = self.dial(proxy.url()).await?;
-        let refused = |why: String| CallError::Proxy(proxy.to_string(), self.base.clone(), why);
-        proxy.ask(&mut stream, &self.base).await.map_err(|error| refused(error.to_string()))?;
+        proxy
+            .ask(&mut stream, &self.base)
+            .await
+            .map_err(|error| CallError::Proxy(self.base.clone(), format!("{proxy}: {error}")))?;
         Ok(stream)
     }
 }

@@ -147,7 +147,7 @@ impl Link {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let deadline = open.farewell.unwrap_or(open.silence);
-            let has_to_send = !open.wire.to_send().is_empty();
+            let has_to_send = !open.wire.unsent().is_empty();
             tokio::select! {
                 biased;
                 read = open.reader.read_buf(&mut open.piece) => {
@@ -165,8 +165,8 @@ impl Link {
                         return end;
                     }
                 }
-                written = open.writer.write(open.wire.to_send()), if has_to_send => match written {
-                    Ok(sent) => drop(open.wire.to_send().drain(..sent)),
+                written = open.writer.write(open.wire.unsent()), if has_to_send => match written {
+                    Ok(sent) => drop(open.wire.unsent().drain(..sent)),
                     Err(error) => return End::Lost(error.to_string()),
                 },
                 said = self.outbox.recv(), if open.farewell.is_none() => {

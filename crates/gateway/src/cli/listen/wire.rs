@@ -53,7 +53,7 @@ impl Wire {
     }
 
     /// Bytes that are to be sent; whoever sends some takes them away.
-    pub(super) fn to_send(&mut self) -> &mut Vec<u8> {
+    pub(super) fn unsent(&mut self) -> &mut Vec<u8> {
         &mut self.socket.get_mut().to_send
     }
 
@@ -100,7 +100,7 @@ mod tests {
 
     /// Moves everything that one has to say to the other, in pieces of this size.
     fn carry(from: &mut Wire, to: &mut Wire, size: usize) -> Vec<Message> {
-        let bytes = std::mem::take(from.to_send());
+        let bytes = std::mem::take(from.unsent());
         let mut heard = Vec::new();
         for piece in bytes.chunks(size) {
             to.feed(piece);

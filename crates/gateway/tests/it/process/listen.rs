@@ -98,7 +98,7 @@ fn a_connection_that_breaks_costs_no_event_and_brings_none_twice() {
                 assert!(connection.query.contains("after=msg_2"), "{}", connection.query);
                 // As if the last acknowledgements had been lost.
                 for id in ["msg_1", "msg_2", "msg_3"] {
-                    connection.event(id, json!({}), id[4..].as_bytes());
+                    connection.event(id, json!({}), &id.as_bytes()[4..]);
                 }
                 connection.acknowledged("msg_3");
                 connection.close(1001, "stopping");

@@ -402,7 +402,7 @@ mod tests {
         assert_eq!(lines[1], " https://hooks.example  forwarding to http://localhost:3000/hook");
         assert_eq!(
             lines[3],
-            " 09:30:01 ✓ GitHub          push                                    200    12 ms"
+            " 09:30:01 ✓ GitHub           push                                  200    12 ms"
         );
         assert!(lines[4].contains("500") && lines[5].contains('…'), "{lines:#?}");
         assert_eq!(lines[23], " ? help  q quit  d details  r resend  c curl  / filter  p pause");

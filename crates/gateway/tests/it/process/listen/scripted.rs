@@ -1,4 +1,4 @@
-//! A server that says over its WebSockets what a test tells it to.
+//! A server that says over its connections what a test tells it to.
 
 use std::{
     io::{Read, Write},
