@@ -24,7 +24,10 @@ pub struct DataLock {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process uses it.
-    #[error("data directory {} is held by {holder}", dir.display())]
+    #[error(
+        "data directory {} is held by {holder}: end that first, or name another directory with --data",
+        dir.display()
+    )]
     Held {
         /// The directory.
         dir: PathBuf,
@@ -135,7 +138,7 @@ mod tests {
             assert!(matches!(error, LockError::Held { .. }));
             let pid = std::process::id();
             let text = format!("data directory {} is held by process {pid}", dir.display());
-            assert_eq!(error.to_string(), format!("{text}{expected}"));
+            assert!(error.to_string().starts_with(&format!("{text}{expected}: end that first")));
         };
         refusal("");
         first.announce(SocketAddr::from(([127, 0, 0, 1], 8071))).unwrap();
@@ -150,7 +153,7 @@ mod tests {
         let _first = DataLock::acquire(dir.path()).unwrap();
         std::fs::write(dir.path().join("lock"), "{\"pid\":").unwrap();
         let error = DataLock::acquire(dir.path()).unwrap_err();
-        assert!(error.to_string().ends_with("is held by another process"), "{error}");
+        assert!(error.to_string().contains("is held by another process: "), "{error}");
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl ApiClient {
         Box::pin(async move {
             tokio::time::timeout(PATIENCE, self.shake_hands(path, protocol))
                 .await
-                .map_err(|_| CallError::TimedOut(self.base.clone()))?
+                .map_err(|_| CallError::TimedOut(self.base.clone(), PATIENCE))?
         })
     }
 

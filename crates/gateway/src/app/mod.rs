@@ -60,7 +60,7 @@ pub enum Error {
     #[error(transparent)]
     Resolver(#[from] outbound::ResolverError),
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {reason}")]
+    #[error("cannot listen on {address}: {reason}{}", listen_elsewhere(reason))]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -70,6 +70,16 @@ pub enum Error {
     /// The system gives no threads, signals or sockets.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
+}
+
+/// What to do where somebody else listens already.
+fn listen_elsewhere(reason: &io::Error) -> &'static str {
+    match reason.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; perhaps a server runs already: --listen 127.0.0.1:0 takes a free port"
+        }
+        _ => "",
+    }
 }
 
 /// Runs until it is told to stop.

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::prose::wrapped;
 use super::providers::{files, tell};
+use super::similar::hint;
 use super::table::table;
 use super::verify::text_of;
 use super::{Failure, data, note};
@@ -54,6 +55,9 @@ pub(super) enum Command {
     Check {
         /// A directory as `oauth.providers` takes it
         directory: PathBuf,
+        /// Print the mistakes as JSON, an empty array if there is none
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -78,8 +82,11 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
         Command::Granted(command) => granted::run(command),
         Command::Providers { json, directory } => list(&directory.known()?.entries(), json),
         Command::Provider { id, toml, json, directory } => {
-            let entry = directory.known()?.entry(&id.to_lowercase()).ok_or_else(|| {
-                let hint = "`ringback connections providers` lists them";
+            let known = directory.known()?;
+            let entry = known.entry(&id.to_lowercase()).ok_or_else(|| {
+                let all = known.entries();
+                let all = all.iter().map(|one| one.provider.id.as_str());
+                let hint = hint(&id, all, "ringback connections providers");
                 Failure::Usage(format!("there is no provider {id:?}: {hint}"))
             })?;
             match (toml, json) {
@@ -88,7 +95,7 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
                 _ => Ok(data(page(&entry, Colours::of_stdout()).trim_end())?),
             }
         }
-        Command::Check { directory } => check(&directory),
+        Command::Check { directory, json } => check(&directory, json),
     }
 }
 
@@ -247,24 +254,27 @@ fn page(entry: &Entry<Provider>, colours: Colours) -> String {
     out
 }
 
-fn check(directory: &Path) -> Result<(), Failure> {
-    let known = Accounts::open(Some(directory)).or_else(|error| tell(&error))?;
+fn check(directory: &Path, json: bool) -> Result<(), Failure> {
+    let known = Accounts::open(Some(directory)).or_else(|error| tell(&error, json))?;
     let entries = known.entries();
     let own: Vec<_> = entries.iter().filter(|entry| entry.origin != Origin::BuiltIn).collect();
-    let mut wrong = 0;
-    for entry in &own {
-        for example in &entry.provider.examples {
-            for difference in example.differences(&entry.provider) {
-                wrong += 1;
-                data(&format!(
-                    "{}.toml: example {:?}: {difference}",
-                    entry.provider.id, example.name
-                ))?;
-            }
+    let mut wrong = Vec::new();
+    for Entry { provider, .. } in &own {
+        for example in &provider.examples {
+            let of =
+                |difference| (&provider.id, format!("example {:?}: {difference}", example.name));
+            wrong.extend(example.differences(provider).into_iter().map(of));
         }
     }
-    if wrong > 0 {
-        note(&match wrong {
+    if json {
+        let file = |id: &str| directory.join(id).with_extension("toml");
+        let of = |(id, problem): &(&String, String)| json!({ "file": file(id), "line": null, "problem": problem });
+        data(&Value::from_iter(wrong.iter().map(of)).to_string())?;
+        return if wrong.is_empty() { Ok(()) } else { Err(Failure::Told) };
+    }
+    wrong.iter().try_for_each(|(id, problem)| data(&format!("{id}.toml: {problem}")))?;
+    if !wrong.is_empty() {
+        note(&match wrong.len() {
             1 => "1 example is not as it should be".to_owned(),
             many => format!("{many} examples are not as they should be"),
         });
@@ -413,12 +423,12 @@ mod tests {
         let built_in = ringback_builtin::oauth("linear").unwrap().text;
         let put = |text: &str| fs::write(directory.path().join("linear.toml"), text).unwrap();
         put(built_in);
-        check(directory.path()).unwrap();
+        check(directory.path(), false).unwrap();
         let known = Accounts::open(Some(directory.path())).unwrap();
         assert!(matches!(known.entry("linear").unwrap().origin, Origin::Instead(_)));
         put(&built_in.replace("made-up-code", "another-code"));
-        assert!(matches!(check(directory.path()), Err(Failure::Told)));
+        assert!(matches!(check(directory.path(), false), Err(Failure::Told)));
         put(&built_in.replace("rotates = \"always\"", ""));
-        assert!(matches!(check(directory.path()), Err(Failure::Told)));
+        assert!(matches!(check(directory.path(), false), Err(Failure::Told)));
     }
 }

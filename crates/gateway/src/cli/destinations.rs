@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::prose::{bytes, wrapped};
+use super::similar::hint;
 use super::table::table;
 use super::verify::text_of;
 use super::{Failure, data};
@@ -46,7 +47,9 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
             let file = ringback_builtin::kind(&id.to_lowercase());
             let found = file.and_then(|file| Some((file.text, file.parsed()?)));
             let (text, kind) = found.ok_or_else(|| {
-                let hint = "`ringback destinations` lists them";
+                let all = ringback_builtin::kinds().iter().filter_map(|file| file.parsed());
+                let all: Vec<_> = all.map(|kind| kind.id.clone()).collect();
+                let hint = hint(&id, all.iter().map(String::as_str), "ringback destinations");
                 Failure::Usage(format!("there is no kind of destination {id:?}: {hint}"))
             })?;
             match (toml, json) {

@@ -12,7 +12,13 @@ use super::settings::ServerFlags;
 use crate::app;
 use crate::config::{Profile, Secret};
 
+/// Where the token of a development server is, in its data directory.
+pub(super) const TOKEN_FILE: &str = "dev-token";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+In another terminal, in the same folder: `ringback send sample invoice.paid '{}'`. The commands that \
+speak with a server find this one, and its token in ringback-data/dev-token.")]
 pub(super) struct Args {
     #[command(flatten)]
     flags: ServerFlags,
@@ -29,7 +35,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 /// The token of a development server, made at its first start and the same ever after, so that a
 /// program that was given it keeps working. In the clear beside the data: `serve` never does that.
 fn token(data: &Path) -> Result<String, Failure> {
-    let path = data.join("dev-token");
+    let path = data.join(TOKEN_FILE);
     let failed =
         |error: io::Error| Failure::Failed(format!("cannot use {}: {error}", path.display()));
     DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(failed)?;

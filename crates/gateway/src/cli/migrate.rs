@@ -1,7 +1,8 @@
 //! `ringback migrate`: moves an installation from one store to another, while no server runs on it.
 
 use clap::Subcommand;
-use ringback_store::transfer::{Leftovers, Progress};
+use ringback_store::transfer::{Leftovers, Progress, Sum};
+use serde_json::{Value, json};
 
 use super::settings::DataFlags;
 use super::{Failure, data, note};
@@ -24,13 +25,16 @@ pub(super) enum Command {
         /// Delete what an interrupted copy left in the database, and begin again
         #[arg(long)]
         restart: bool,
+        /// Print what was copied as JSON: tables with their rows and checksums
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         data: DataFlags,
     },
 }
 
 pub(super) fn run(command: Command) -> Result<(), Failure> {
-    let Command::Copy { restart, data: flags } = command;
+    let Command::Copy { restart, json, data: flags } = command;
     let config = flags.load()?.config;
     let Some(url) = &config.store.url else {
         let reason = "--store or RINGBACK_STORE has to name the PostgreSQL database to copy to";
@@ -51,13 +55,18 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
     transfer
         .verify(&mut |progress| {
             if let Progress::Verified(table, sum) = &progress {
-                report.push(format!("{table}: {sum}"));
+                report.push((table.clone(), *sum));
             }
             tell(progress, &mut said);
         })
         .map_err(failed)?;
     transfer.finish().map_err(failed)?;
-    report.iter().try_for_each(|line| data(line))?;
+    if json {
+        let of = |(table, sum): &(String, Sum)| json!({ "table": table, "rows": sum.rows, "checksum": format!("{:032x}", sum.checksum) });
+        data(&Value::from_iter(report.iter().map(of)).to_string())?;
+    } else {
+        report.iter().try_for_each(|(table, sum)| data(&format!("{table}: {sum}")))?;
+    }
     note("copied: start the server with this database and the same sealing key");
     Ok(())
 }

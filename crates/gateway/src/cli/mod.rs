@@ -1,10 +1,10 @@
 //! The command line: what can be asked of the program, and how it ends.
 //!
-//! Data goes to the standard output, everything else to the standard error. Exit codes: 0 done,
-//! 1 failed (`verify`: not proven), 64 a wrong setting or argument (`EX_USAGE`), 75 the data directory is held by another
-//! process (`EX_TEMPFAIL`: it may work later).
+//! Data goes to the standard output, everything else to the standard error, errors in plain text
+//! even where data is JSON: the exit code tells programs that there is one, [`EXIT_CODES`] which.
 
 mod audit;
+mod completions;
 mod connect;
 mod connections;
 mod destinations;
@@ -12,13 +12,17 @@ mod dev;
 mod environment;
 mod export;
 mod fixture;
+mod groups;
 mod inspect;
 mod keys;
 mod listen;
+mod man;
 mod migrate;
 mod outward;
 mod prose;
 mod providers;
+#[cfg(test)]
+mod reference;
 mod replay;
 mod sample;
 mod selection;
@@ -27,34 +31,61 @@ mod serve;
 mod server;
 mod settings;
 mod sign;
+mod similar;
 mod table;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod token;
 mod trigger;
 mod verify;
+mod welcome;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::app;
 use crate::config;
 use crate::data_lock::LockError;
 
-/// Ringback sends webhooks: durably, signed, with retries and a record of everything
+/// How the program ends, and what that means.
+pub const EXIT_CODES: [(u8, &str); 6] = [
+    (0, "done"),
+    (1, "failed, and the standard error says why; `verify`: the request is not valid"),
+    (Failure::USAGE, "a wrong setting or argument"),
+    (70, "the system gives no random bytes"),
+    (74, "the disk failed; the next start reads what it holds"),
+    (Failure::HELD, "another process holds the data directory"),
+];
+
+/// Webhooks and callback URLs: send, receive, call back
 #[derive(Debug, Parser)]
-#[command(name = "ringback", version, arg_required_else_help = true)]
-pub struct Cli {
+#[command(
+    name = "ringback",
+    version,
+    after_help = "\
+`ringback help COMMAND` explains a command. Exit codes: 0 done, 1 failed,
+64 a wrong setting or argument, 75 another process holds the data directory."
+)]
+struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+}
+
+/// The command line as clap knows it: what is parsed, and what help, completions, man pages and
+/// `docs/cli.md` are made of.
+#[must_use]
+pub fn command() -> clap::Command {
+    groups::listed(Cli::command())
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server
     Serve(serve::Args),
-    /// Run the server for development: loopback targets allowed, with a sample to look at
+    /// Run a server for development, with a sample to look at
     Dev(dev::Args),
     /// Create, list and revoke API tokens
     #[command(subcommand)]
@@ -86,25 +117,30 @@ enum Command {
     Tail(tail::Args),
     /// Make a URL to throw away, and show what arrives at it
     Inspect(inspect::Args),
-    /// List the providers of webhooks that are known, show one, sign as one, check files of your own
+    /// List who is known to send webhooks, or show one
     Providers(providers::Args),
-    /// List the kinds of destinations that events can go to, or show one
+    /// List where events can go other than to URLs, or show one
     Destinations(destinations::Args),
-    /// Connect an account at a provider of OAuth, through a running server
+    /// Connect an account at a provider of OAuth
     Connect(connect::Args),
-    /// List connections and use them; show at whom accounts can be connected, and what that takes
+    /// List connected accounts and use them, or who can be connected
     #[command(subcommand)]
     Connections(connections::Command),
     /// Sign a body: with the headers of Standard Webhooks, or as a provider does
     Sign(sign::TopArgs),
     /// Say whether a request comes from its provider, as a source would, and if not, why
     Verify(verify::Args),
+    /// Print a script with which a shell completes this command line
+    Completions(completions::Args),
+    /// Write manual pages
+    Man(man::Args),
 }
 
 /// Parses the process's arguments and does what they ask for.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let read = command().try_get_matches();
+    let cli = match read.and_then(|words| Cli::from_arg_matches(&words)) {
         Ok(cli) => cli,
         Err(error) => {
             // `--help` and `--version` come this way, too, and are no failure.
@@ -113,7 +149,11 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    match cli.command.run() {
+    let done = match cli.command {
+        Some(command) => command.run(),
+        None => data(welcome::WELCOME).map_err(Failure::from),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.is_told() {
@@ -148,6 +188,8 @@ impl Command {
             Self::Connect(args) => connect::run(args),
             Self::Connections(command) => connections::run(command),
             Self::Verify(args) => verify::run(args),
+            Self::Completions(args) => completions::run(&args),
+            Self::Man(args) => man::run(&args),
         }
     }
 }
@@ -205,37 +247,14 @@ fn data(line: &str) -> io::Result<()> {
     stdout.flush()
 }
 
+/// Data that brings its own lines.
+fn text(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
+}
+
 /// One line for the person at the terminal; a closed standard error is nobody's loss.
 fn note(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    #[test]
-    fn verify_cli() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn exit_codes() {
-        fn check(failure: Failure, expected: u8) {
-            assert_eq!(failure.code(), expected, "{failure}");
-        }
-        let dir = std::path::PathBuf::from("data");
-        let holder = crate::data_lock::Holder::default();
-        let held = || LockError::Held { dir: dir.clone(), holder: holder.clone() };
-        let io = || io::Error::from(io::ErrorKind::NotFound);
-        check(Failure::Usage("x".to_owned()), 64);
-        check(Failure::Lock(held()), 75);
-        check(Failure::App(app::Error::Lock(held())), 75);
-        check(Failure::Lock(LockError::Io { dir: dir.clone(), source: io() }), 1);
-        check(Failure::Io(io()), 1);
-        check(Failure::Failed("x".to_owned()), 1);
-        check(Failure::Told, 1);
-    }
 }

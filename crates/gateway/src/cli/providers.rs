@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use ringback_domain::provider::{Kind, Proof, Provider, Setting, Strength};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::prose::{bytes, wrapped};
+use super::similar::hint;
 use super::table::table;
 use super::verify::text_of;
 use super::{Failure, data, note, sign};
@@ -53,6 +55,9 @@ enum Command {
     Check {
         /// A directory as `--providers` takes it
         directory: PathBuf,
+        /// Print the mistakes as JSON, an empty array if there is none
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -85,7 +90,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
             }
         }
         Some(Command::Sign(args)) => sign::run(args),
-        Some(Command::Check { directory }) => check(&directory),
+        Some(Command::Check { directory, json }) => check(&directory, json),
     }
 }
 
@@ -93,21 +98,9 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 pub(super) fn find(catalog: &Catalog, id: &str) -> Result<Entry, Failure> {
     catalog.entry(id).ok_or_else(|| {
         let all = catalog.all();
-        let similar: Vec<&str> =
-            all.iter().map(|one| one.id.as_str()).filter(|known| resembles(known, id)).collect();
-        let hint = match similar.as_slice() {
-            [] => "`ringback providers` lists them".to_owned(),
-            known => format!("did you mean {}?", known.join(", ")),
-        };
+        let hint = hint(id, all.iter().map(|one| one.id.as_str()), "ringback providers");
         Failure::Usage(format!("there is no provider {id:?}: {hint}"))
     })
-}
-
-/// One begins with the other, hyphens and capitals aside.
-fn resembles(known: &str, typed: &str) -> bool {
-    let plain = |text: &str| text.to_lowercase().replace(['-', '_', '.', ' '], "");
-    let (known, typed) = (plain(known), plain(typed));
-    typed.len() >= 3 && (known.starts_with(&typed) || typed.starts_with(&known))
 }
 
 fn list(entries: &[Entry], json: bool) -> Result<(), Failure> {
@@ -161,8 +154,9 @@ fn summary(entries: &[Entry]) -> String {
     format!("{} providers\n{}", entries.len(), table(&grades))
 }
 
-fn check(directory: &Path) -> Result<(), Failure> {
+fn check(directory: &Path, json: bool) -> Result<(), Failure> {
     match Catalog::open(Some(directory)) {
+        Ok(_) if json => Ok(data("[]")?),
         Ok(catalog) => {
             let entries = catalog.entries();
             let own = entries.iter().filter(|entry| entry.origin != Origin::BuiltIn);
@@ -173,12 +167,17 @@ fn check(directory: &Path) -> Result<(), Failure> {
             note(&format!("{} without a mistake", files(rows.len())));
             Ok(())
         }
-        Err(error) => tell(&error),
+        Err(error) => tell(&error, json),
     }
 }
 
 /// Names the mistakes in files of one's own.
-pub(super) fn tell<T>(error: &catalog::Error) -> Result<T, Failure> {
+pub(super) fn tell<T>(error: &catalog::Error, json: bool) -> Result<T, Failure> {
+    if json {
+        let of = |one: &catalog::Problem| json!({ "file": one.path, "line": one.line, "problem": one.what });
+        data(&Value::from_iter(error.problems.iter().map(of)).to_string())?;
+        return Err(Failure::Told);
+    }
     error.problems.iter().try_for_each(|problem| data(&problem.to_string()))?;
     let mut paths: Vec<_> = error.problems.iter().map(|problem| &problem.path).collect();
     paths.dedup();

@@ -1,6 +1,8 @@
 //! `ringback sample`: what a source's provider might send, sent to the source.
 
-use http::Method;
+use std::collections::BTreeMap;
+
+use http::{HeaderValue, Method};
 use ringback_domain::provider::vector::WireRequest;
 use serde_json::{Value, json};
 
@@ -17,13 +19,22 @@ pub(super) struct Args {
     event: Option<String>,
     #[command(flatten)]
     server: Server,
+    /// Print the source's answer as JSON: status, headers and body
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let answer = carried(send(&args))?;
     let text = String::from_utf8_lossy(&answer.body).into_owned();
     note(&format!("the source answered {}", answer.status));
-    if !text.is_empty() {
+    if args.json {
+        let text_of = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), text_of(value)));
+        let headers: BTreeMap<_, _> = headers.collect();
+        let answer = json!({ "status": answer.status.as_u16(), "headers": headers, "body": text });
+        data(&answer.to_string())?;
+    } else if !text.is_empty() {
         data(&text)?;
     }
     if answer.status.is_success() { Ok(()) } else { Err(Failure::Told) }

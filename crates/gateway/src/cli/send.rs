@@ -7,11 +7,15 @@ use http::Method;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::server::{Server, carried, failed, path_segment, refused};
+use super::server::{Server, carried, path_segment, refused, unanswered};
 use super::{Failure, data, note};
 use crate::api_client::Answer;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ringback send acme invoice.paid '{\"invoice\": \"inv_1002\"}'
+  jq -n '{at: now}' | ringback send acme clock.ticked -")]
 pub(super) struct Args {
     /// Application: its id or uid
     app: String,
@@ -47,7 +51,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 async fn post(args: &Args, body: Bytes) -> Result<Answer, Failure> {
     let api = args.server.client()?;
     let path = format!("/api/v1/app/{}/msg", path_segment(&args.app));
-    api.call(Method::POST, &path, Some(body)).await.map_err(|error| failed(&error))
+    api.call(Method::POST, &path, Some(body)).await.map_err(|error| unanswered(&error))
 }
 
 fn show(args: &Args, answer: &Answer) -> Result<(), Failure> {

@@ -12,6 +12,9 @@ use crate::data_lock::{DataLock, LockError};
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Create a token and print it, this once
+    #[command(after_help = "\
+Example:
+  export RINGBACK_TOKEN=$(ringback token create --role send --expires 30d)")]
     Create {
         /// Environment that the token is for; made if it does not exist
         #[arg(long, value_name = "NAME", default_value = "default")]
@@ -38,6 +41,7 @@ pub(super) enum Command {
     },
     /// Revoke a token by its id (tok_…)
     Revoke {
+        /// The token's id, as `ringback token list` shows it
         id: String,
         #[command(flatten)]
         shared: Shared,
