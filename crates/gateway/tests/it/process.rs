@@ -4,17 +4,21 @@
 
 mod commands;
 mod connect;
+mod connections;
 mod database;
 mod destinations;
+mod every_command;
 mod inspect;
 mod keys;
 mod listen;
 mod migrate;
+mod next_step;
 mod operations;
 mod providers;
 mod replay;
 mod secrets;
 mod settings;
+mod shell;
 mod sign;
 mod stop;
 mod tokens;

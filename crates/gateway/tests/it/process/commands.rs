@@ -74,7 +74,7 @@ async fn send_posts_a_message() {
         (vec![&*app, "a"], &[url, ("RINGBACK_TOKEN", "wrong-0123456789")], 1, "401"),
         (vec![&*app, "a", "--url", "http://127.0.0.1:1"], &env, 1, "cannot connect"),
         (vec![&*app, "a", "--url", "nowhere"], &env, 64, "not the URL"),
-        (vec![&*app, "a"], &[url], 64, "--token"),
+        (vec![&*app, "a"], &[url], 64, "RINGBACK_TOKEN"),
     ] {
         let refused = run(&[&["send"], &words[..]].concat(), env);
         let said = stderr(&refused);

@@ -135,12 +135,14 @@ async fn an_installation_moves_and_goes_on() {
     assert!(server.stop().success());
 
     let files_before = files(server.data());
-    let copied = copy(&data, &[]);
+    let copied = copy(&data, &["--json"]);
     assert!(copied.status.success(), "{}", stderr(&copied));
-    let report = stdout(&copied);
+    let report: Vec<Value> = serde_json::from_str(&stdout(&copied)).unwrap();
     // 22 were sent; one tells that the task has ended.
-    for line in ["application: 4 rows, checksum", "message: 23 rows, checksum", "token: 1 rows"] {
-        assert!(report.contains(line), "{line:?} is not in {report}");
+    for (table, rows) in [("application", 4), ("message", 23), ("token", 1)] {
+        let of = report.iter().find(|one| one["table"] == table).unwrap();
+        assert_eq!(of["rows"], rows, "{of}");
+        assert_eq!(of["checksum"].as_str().map(str::len), Some(32), "{of}");
     }
     assert!(stderr(&copied).contains("message: the same on both sides"), "{}", stderr(&copied));
     assert_eq!(files(server.data()), files_before, "the source is as it was");

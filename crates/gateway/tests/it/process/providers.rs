@@ -101,6 +101,13 @@ fn files_are_checked() {
     assert!(told.contains(&format!("{at}setting `sekret` is not declared")), "{told}");
     assert!(told.contains("empty.toml:1: missing field `schema`"), "{told}");
     assert_eq!(stderr(&checked), "2 mistakes in 2 files\n");
+    let checked = run(&["providers", "check", text(bad.path()), "--json"], &[]);
+    assert_eq!((checked.status.code(), &*stderr(&checked)), (Some(1), ""));
+    let problems: Vec<Value> = serde_json::from_str(&stdout(&checked)).unwrap();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    let empty = problems.iter().find(|one| one["line"] == 1).unwrap();
+    assert_eq!(empty["file"], text(&bad.path().join("empty.toml")));
+    assert!(empty["problem"].as_str().unwrap().contains("missing field `schema`"), "{empty}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

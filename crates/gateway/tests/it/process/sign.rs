@@ -114,11 +114,15 @@ async fn a_sample_goes_the_way_of_an_event() {
         assert!(sent.status.success(), "{}", stderr(&sent));
         assert!(stderr(&sent).contains("the source answered 200"), "{}", stderr(&sent));
     }
+    let sent = run(&["sample", "test", "--json"], &env);
+    let answer: Value = serde_json::from_str(&stdout(&sent)).unwrap();
+    assert_eq!((&answer["status"], &answer["body"]), (&json!(200), &json!("")), "{answer}");
+    assert!(answer["headers"].is_object(), "{answer}");
     // None is taken for one that came before.
-    let mut receipts = receiver.wait_for(3);
+    let mut receipts = receiver.wait_for(4);
     receipts.sort_by_key(|receipt| receipt.header("ringback-event").to_owned());
     let kinds: Vec<_> = receipts.iter().map(|receipt| receipt.header("ringback-event")).collect();
-    assert_eq!(kinds, ["app_mention", "app_mention", "command.deploy"]);
+    assert_eq!(kinds, ["app_mention", "app_mention", "app_mention", "command.deploy"]);
     for receipt in &receipts {
         assert_eq!(receipt.header("ringback-verdict"), "verified");
         assert_eq!(receipt.header("x-ringback-sample"), "1");
