@@ -125,6 +125,7 @@ mod tests {
         let (mut seen, mut same) = (0, std::collections::BTreeSet::new());
         for path in files.filter(|path| path.extension().is_some_and(|end| end == "toml")) {
             let provider = Provider::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            assert!(!provider.samples.is_empty(), "{} has no sample", provider.id);
             for sample in &provider.samples {
                 let url = "https://example.com/in/made-up";
                 let id = |random| {
