@@ -13,7 +13,9 @@ pub(super) fn hint<'a>(
     let mut near: Vec<(usize, &str)> =
         known.into_iter().filter_map(|known| Some((distance(typed, known)?, known))).collect();
     near.sort_unstable();
-    near.truncate(MOST);
+    // Nothing but capitals and hyphens differ: it is that one.
+    let most = if near.first().is_some_and(|(distance, _)| *distance == 0) { 1 } else { MOST };
+    near.truncate(most);
     match near.as_slice() {
         [] => format!("`{listing}` lists them"),
         near => {
@@ -87,6 +89,7 @@ mod tests {
             assert_eq!(hint(typed, known, "ringback providers"), expect, "{typed}");
         }
         check("gihtub", "did you mean github?");
+        check("git-hub", "did you mean github?");
         check("Git", "did you mean github, gitlab?");
         check("hubspot", "did you mean hubspot-v1, hubspot-v3?");
         check("strip", "did you mean stripe?");

@@ -66,7 +66,7 @@ fn one_is_shown_for_people_for_programs_and_as_its_file() {
         "    secret  secret, begins with whsec_  Signing secret of the endpoint (whsec_...)\n",
         "    HMAC-SHA256 over {sig.t}.{body}, in stripe-signature, at most 300 s old\n",
         "    200 to what is proven, 401 to what is not, wanted within 10 s\n",
-        "    charge.succeeded, invoice.paid, payment_intent.succeeded, charge.refunded\n",
+        "    charge.succeeded, invoice.paid, payment_intent.succeeded, charge.refunded",
     ] {
         assert!(shown.contains(part), "{part:?} is not in\n{shown}");
     }
