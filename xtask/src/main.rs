@@ -42,6 +42,8 @@ usage: cargo xtask <task>
                        fails where p95 is over 50 ms. STORE is sqlite, postgres or both, N is 10
                        million. Wants 12 GB on the disk for temporary files and half an hour
   held [SECONDS]       how fast PostgreSQL stays beside dumps and an old snapshot, for 600 s
+  hostile              10,000 events to `ringback listen` through a network with 2 s of latency that
+                       breaks every few seconds, from a server that is killed; for ten minutes
   tidy                 the source rules that no compiler checks
   deny                 licences, banned crates and sources of the dependencies
   tools                install the pinned tools and SDKs into target/ and stop
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         ["lists", choices @ ..] => suites::lists(&root, choices),
         ["held"] => suites::held(&root, "600"),
         ["held", seconds] => suites::held(&root, seconds),
+        ["hostile"] => suites::hostile(&root),
         ["tidy"] => tidy::run(&root),
         ["deny"] => suites::deny(&root),
         ["tools"] => suites::install(&root),

@@ -257,6 +257,15 @@ pub(crate) fn held(root: &Path, seconds: &str) -> Result<(), String> {
     if done.success { Ok(()) } else { Err("it did not keep up".to_owned()) }
 }
 
+/// Listening through a hostile network, in full.
+pub(crate) fn hostile(root: &Path) -> Result<(), String> {
+    let mut test = cargo(root);
+    test.args(["test", "--release", "--package", "ringback", "--test", "it", "--"]);
+    test.args(["listen::hostile::", "--nocapture"]).env("RINGBACK_TEST_HOSTILE", "long");
+    let done = stream(&mut test)?;
+    if done.success { Ok(()) } else { Err("an event was lost, or out of order".to_owned()) }
+}
+
 fn filtered(command: &mut Command, filter: &str) -> Result<Count, String> {
     let done = stream(command.args(["--filterset", filter]))?;
     let count = report::nextest(&done.output).judged(done.success);

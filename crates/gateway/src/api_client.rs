@@ -194,8 +194,7 @@ impl ApiClient {
     ) -> Result<Followed, CallError> {
         let broken = |error| CallError::Broken(self.base.clone(), error);
         let request = self.authorized(Method::GET, path);
-        let request =
-            request.header(ACCEPT, "text/event-stream").header(CONNECTION, "close");
+        let request = request.header(ACCEPT, "text/event-stream").header(CONNECTION, "close");
         let request = request.body(Full::new(Bytes::new()))?;
         let patience = self.patience;
         let connected = tokio::time::timeout(patience, self.connect()).await;

@@ -103,15 +103,15 @@ enum Command {
     Migrate(migrate::Command),
     /// Send a message through a running server
     Send(send::Args),
-    /// Bring what arrives at sources to this machine: to localhost, to a program, or to look at
+    /// Bring what arrives at sources to localhost, or to a program
     Listen(Box<listen::Args>),
     /// Send a source a sample event, signed as its provider would
     Sample(sample::Args),
-    /// Send a sample or recorded event, signed as its provider would: to a URL, or through a source
+    /// Send a sample or recorded event, signed as its provider would
     Trigger(trigger::Args),
-    /// Send messages again: those named, or those of a time, to where they went or elsewhere
+    /// Send messages again, to where they went or elsewhere
     Replay(replay::Args),
-    /// Write messages as they came: a shell script, HAR, JSON lines, or fixtures to trigger again
+    /// Write messages as curl, HAR, JSON lines, or fixtures
     Export(export::Args),
     /// Show what happens at a server while it happens
     Tail(tail::Args),
@@ -126,9 +126,9 @@ enum Command {
     /// List connected accounts and use them, or who can be connected
     #[command(subcommand)]
     Connections(connections::Command),
-    /// Sign a body: with the headers of Standard Webhooks, or as a provider does
+    /// Sign a body, as Standard Webhooks or as a provider does
     Sign(sign::TopArgs),
-    /// Say whether a request comes from its provider, as a source would, and if not, why
+    /// Say whether a request is genuine, and if not, why
     Verify(verify::Args),
     /// Print a script with which a shell completes this command line
     Completions(completions::Args),

@@ -1,5 +1,6 @@
 //! Listening: what arrives at sources of the real process, and what those are told who listen.
 
+mod hostile;
 mod pull;
 mod reply;
 mod socket;
