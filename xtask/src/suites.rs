@@ -79,6 +79,7 @@ const PARTS: &[Part] = &[
         on: On::Sqlite,
         run: |ground| python(ground, "oauth-python", None),
     },
+    Part { name: "mcp", on: On::Sqlite, run: mcp },
     Part { name: "schemathesis", on: On::Sqlite, run: |ground| schemathesis(ground, None) },
     Part { name: "postgres-store", on: On::PostgresOnly, run: postgres_store },
     Part { name: "postgres", on: On::Postgres, run: postgres },
@@ -203,6 +204,7 @@ pub(crate) fn install(root: &Path) -> Result<(), String> {
     tools::python_sdk(root, "localstripe")?;
     tools::js_sdk(root, "callbacks-browser")?;
     tools::js_sdk(root, "oauth")?;
+    tools::js_sdk(root, "mcp")?;
     tools::python_sdk(root, "oauth-python").map(drop)
 }
 
@@ -382,6 +384,18 @@ fn oauth(Ground { root, .. }: Ground<'_>) -> Result<Count, String> {
     let mut suite = js_suite(root, "oauth")?;
     let done = stream(suite.env(PROGRAM, built_server(root)?).current_dir(root))?;
     Ok(report::suite(&done.output).judged(done.success))
+}
+
+/// The protocol of agents: the program, and a fixture with the tools that the conformance suites want.
+fn mcp(ground: Ground<'_>) -> Result<Count, String> {
+    let root = ground.root;
+    let program = built_server(root)?;
+    let build = ["build", "--workspace", "--example", "mcp_conformance", "--quiet"];
+    if !stream(cargo(root).args(build))?.success {
+        return Err("the fixture of the conformance suites does not build".to_owned());
+    }
+    let fixture = root.join("target/debug/examples/mcp_conformance");
+    js_with(ground, "mcp", None, &[(PROGRAM, &program), ("RINGBACK_MCP_FIXTURE", &fixture)])
 }
 
 fn rust(Ground { root, .. }: Ground<'_>, store: Option<&Database>) -> Result<Count, String> {

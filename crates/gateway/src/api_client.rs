@@ -18,10 +18,12 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use url::{Host, Url};
 
 use crate::outbound::{Reason, Tls, TlsError};
 use crate::seam::{BoxStream, Network, ResolveError};
+use crate::terminal::printable;
 
 /// Longest answer that is read, in bytes.
 const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
@@ -29,6 +31,7 @@ const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server, and the token to speak to it with.
+#[derive(Clone)]
 pub struct ApiClient {
     base: Url,
     token: String,
@@ -63,9 +66,27 @@ pub struct Answer {
 
 impl Answer {
     /// The body, null if it is no JSON.
-    pub fn json(&self) -> serde_json::Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
+
+    /// What the server says of why it does not do it: `404 Not Found: there is no such application`.
+    pub fn refusal(&self) -> String {
+        let json = self.json();
+        let text = match &json["detail"] {
+            Value::String(detail) => detail.clone(),
+            Value::Array(problems) => problems.iter().map(problem).collect::<Vec<_>>().join("; "),
+            _ => String::from_utf8_lossy(&self.body).into_owned(),
+        };
+        format!("{}: {}", self.status, printable(&text))
+    }
+}
+
+/// `body.returnTo: is not listed`
+fn problem(problem: &Value) -> String {
+    let place = problem["loc"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let place = place.collect::<Vec<_>>().join(".");
+    format!("{place}: {}", problem["msg"].as_str().unwrap_or_default())
 }
 
 /// Why there is no answer.
@@ -125,6 +146,12 @@ impl ApiClient {
         Self { patience, ..self }
     }
 
+    /// The same client with another token.
+    #[must_use]
+    pub fn with_token(self, token: String) -> Self {
+        Self { token, ..self }
+    }
+
     /// The same client through a proxy, or through none.
     #[must_use]
     pub(crate) fn through(self, proxy: Option<Proxy>) -> Self {
@@ -146,11 +173,27 @@ impl ApiClient {
         path: &str,
         body: Option<Bytes>,
     ) -> Result<Answer, CallError> {
+        self.call_with(method, path, [], body).await
+    }
+
+    /// As [`ApiClient::call`], with more headers.
+    ///
+    /// # Errors
+    /// [`CallError`] if there is no answer; a 4xx or 5xx is one.
+    pub async fn call_with<'a>(
+        &self,
+        method: Method,
+        path: &str,
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+        body: Option<Bytes>,
+    ) -> Result<Answer, CallError> {
         let mut request = self.authorized(method, path).header(CONNECTION, "close");
         request = request.header(ACCEPT, "application/json");
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
+        let request =
+            headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
         self.exchange(request.body(Full::new(body.unwrap_or_default()))?).await
     }
 

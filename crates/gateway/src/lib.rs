@@ -27,9 +27,12 @@ pub mod outbound;
 pub mod tasks;
 
 pub mod api;
+pub mod operations;
+
 pub mod cli;
 pub mod control;
 pub mod dev;
+pub mod mcp;
 pub mod telemetry;
 mod terminal;
 

@@ -75,9 +75,9 @@ pub(super) fn assemble(door: OpenApiRouter, api: Api) -> Router {
         .merge(door)
 }
 
-/// The document; `door` has the attributes of the doors' handlers.
-pub fn document(door: OpenApiRouter) -> openapi::OpenApi {
-    finished(documented().into_openapi(), door.into_openapi())
+/// The document; `door` is what it says of the doors' handlers.
+pub fn document(door: openapi::OpenApi) -> openapi::OpenApi {
+    finished(documented().into_openapi(), door)
 }
 
 fn documented() -> OpenApiRouter<Api> {

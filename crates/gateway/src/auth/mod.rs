@@ -12,7 +12,7 @@
 //! never push known ones out of memory.
 
 mod cache;
-mod rights;
+pub(crate) mod rights;
 
 use std::{sync::Arc, time::Duration};
 

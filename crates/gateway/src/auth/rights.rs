@@ -8,7 +8,7 @@ use http::Method;
 use ringback_domain::access::Right;
 
 /// The right that an operation takes; `route` is the path with its parameters' names.
-pub(super) fn of(method: &Method, route: &str) -> Right {
+pub(crate) fn of(method: &Method, route: &str) -> Right {
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let path: Vec<&str> = route.trim_start_matches('/').split('/').collect();
     match path.as_slice() {

@@ -3,6 +3,7 @@
 //! Data goes to the standard output, everything else to the standard error, errors in plain text
 //! even where data is JSON: the exit code tells programs that there is one, [`EXIT_CODES`] which.
 
+mod api;
 mod audit;
 mod completions;
 mod connect;
@@ -17,6 +18,7 @@ mod inspect;
 mod keys;
 mod listen;
 mod man;
+mod mcp;
 mod migrate;
 mod outward;
 mod prose;
@@ -126,6 +128,10 @@ enum Command {
     /// List connected accounts and use them, or who can be connected
     #[command(subcommand)]
     Connections(connections::Command),
+    /// Ask a running server for any operation
+    Api(api::Args),
+    /// Serve agents over the Model Context Protocol
+    Mcp(mcp::Args),
     /// Sign a body, as Standard Webhooks or as a provider does
     Sign(sign::TopArgs),
     /// Say whether a request is genuine, and if not, why
@@ -187,6 +193,8 @@ impl Command {
             Self::Destinations(args) => destinations::run(args),
             Self::Connect(args) => connect::run(args),
             Self::Connections(command) => connections::run(command),
+            Self::Api(args) => api::run(args),
+            Self::Mcp(args) => mcp::run(args),
             Self::Verify(args) => verify::run(args),
             Self::Completions(args) => completions::run(&args),
             Self::Man(args) => man::run(&args),

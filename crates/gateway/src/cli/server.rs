@@ -36,7 +36,12 @@ impl Server {
 
     /// A client of it, for the runtime at hand.
     pub(super) fn client(&self) -> Result<ApiClient, Failure> {
-        let client = ApiClient::new(self.url(), self.token()?, network()?)
+        self.client_with(self.token()?)
+    }
+
+    /// As [`Server::client`], with another token.
+    pub(super) fn client_with(&self, token: String) -> Result<ApiClient, Failure> {
+        let client = ApiClient::new(self.url(), token, network()?)
             .map_err(|error| Failure::Usage(error.to_string()))?;
         let proxy = Proxy::of_environment(client.base())
             .map_err(|error| Failure::Usage(error.to_string()))?;
@@ -164,13 +169,8 @@ pub(super) async fn listed_after(
 /// What the server says to people of why it does not do it.
 pub(super) fn refused(answer: &Answer) -> Failure {
     let json = answer.json();
-    let text = match &json["detail"] {
-        Value::String(detail) => detail.clone(),
-        Value::Array(problems) => problems.iter().map(problem).collect::<Vec<_>>().join("; "),
-        _ => String::from_utf8_lossy(&answer.body).into_owned(),
-    };
     let step = next_step(answer, &json).map(|step| format!("; {step}")).unwrap_or_default();
-    Failure::Failed(format!("the server answered {}: {}{step}", answer.status, printable(&text)))
+    Failure::Failed(format!("the server answered {}{step}", answer.refusal()))
 }
 
 /// What to do about a refusal that is no fault of what was asked.
@@ -197,13 +197,6 @@ fn next_step(answer: &Answer, json: &Value) -> Option<&'static str> {
     }
 }
 
-/// `body.returnTo: is not listed`
-fn problem(problem: &Value) -> String {
-    let place = problem["loc"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let place = place.collect::<Vec<_>>().join(".");
-    format!("{place}: {}", problem["msg"].as_str().unwrap_or_default())
-}
-
 /// Why there is no answer, and what to do about it.
 pub(super) fn unanswered(error: &CallError) -> Failure {
     let step = match error {
@@ -222,16 +215,7 @@ pub(super) fn failed(error: &dyn std::error::Error) -> Failure {
 }
 
 /// Whatever was typed stays one segment of the path.
-pub(super) fn path_segment(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                char::from(byte).to_string()
-            }
-            other => format!("%{other:02X}"),
-        })
-        .collect()
-}
+pub(super) use crate::operations::segment as path_segment;
 
 #[cfg(test)]
 mod tests {

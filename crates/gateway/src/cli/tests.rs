@@ -10,7 +10,8 @@ use crate::app;
 use crate::data_lock::{Holder, LockError};
 
 /// Commands without `--json`, since when, and why.
-const WITHOUT_JSON: [(&str, &str, &str); 6] = [
+const WITHOUT_JSON: [(&str, &str, &str); 7] = [
+    ("ringback mcp", "2026-11-23", "a server: what it prints is its protocol, or one line"),
     ("ringback dev", "2026-11-23", "a server: it shows a page, and --dump-config prints TOML"),
     ("ringback serve", "2026-11-23", "a server: it prints one line, and --dump-config TOML"),
     ("ringback providers sign", "2026-11-23", "it prints JSON unless asked for --curl"),

@@ -3,5 +3,5 @@
 mod accept;
 mod route;
 
-pub use accept::{Door, OnCore, Parts, routes};
+pub use accept::{Door, OnCore, Parts, described, routes};
 pub use route::route;

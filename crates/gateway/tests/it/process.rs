@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
 
+mod api;
 mod commands;
 mod connect;
 mod connections;
@@ -11,6 +12,7 @@ mod every_command;
 mod inspect;
 mod keys;
 mod listen;
+mod mcp;
 mod migrate;
 mod next_step;
 mod operations;

@@ -35,7 +35,7 @@ pub(super) fn filled(path: &str, value: impl Fn(&str) -> String) -> String {
 #[tokio::test]
 async fn the_snapshot_is_the_document() {
     let bench = Bench::new().await;
-    let document = api::document((bench.parts)());
+    let document = api::document(ringback::send::described());
     let text = serde_json::to_string_pretty(&document).unwrap() + "\n";
     let path = root().join("docs/openapi.json");
     if std::env::var_os(UPDATE).is_some() {

@@ -66,7 +66,6 @@ use ringback_store::{Canceled, Due, Keeping, NewRequest, NewToken, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
-use utoipa_axum::router::OpenApiRouter;
 use zeroize::Zeroizing;
 
 use crate::support;
@@ -85,7 +84,6 @@ struct Bench {
     lanes: Arc<Told>,
     clock: Arc<Hand>,
     world: World,
-    parts: Arc<dyn Fn() -> OpenApiRouter>,
     quotas: Arc<Quotas>,
     token: String,
     /// What the store is, and what is kept beside it.
@@ -296,8 +294,7 @@ impl Bench {
             quotas: quotas.clone(),
             metrics: Metrics::new(),
         });
-        let router = api::router(api, send::routes(door.clone()), oauth::routes(oauth));
-        let parts = Arc::new(move || send::routes(door.clone()));
+        let router = api::router(api, send::routes(door), oauth::routes(oauth));
         let token = String::new();
         let mut bench = Bench {
             router,
@@ -306,7 +303,6 @@ impl Bench {
             lanes,
             clock,
             world,
-            parts,
             quotas,
             token,
             kind,

@@ -7,7 +7,10 @@ use std::path::Path;
 use clap::Command;
 
 /// Every command that can be run, and the test beside this file that runs it.
-const TESTS: [(&str, &str); 42] = [
+const TESTS: [(&str, &str); 46] = [
+    ("ringback api", "any_operation_of_a_server"),
+    ("ringback api list", "operations_are_listed_and_shown"),
+    ("ringback api show", "operations_are_listed_and_shown"),
     ("ringback audit", "what_commands_and_requests_change_is_in_the_audit_log"),
     ("ringback completions", "bash_completes_commands_and_flags"),
     ("ringback connect", "a_browser_comes_back_to_this_machine"),
@@ -31,6 +34,7 @@ const TESTS: [(&str, &str); 42] = [
     ("ringback keys rotate", "a_key_is_replaced_while_messages_go_out"),
     ("ringback listen", "ends_and_exit_codes"),
     ("ringback man", "manual_pages_are_written_for_every_command"),
+    ("ringback mcp", "what_does_not_work_says_why"),
     ("ringback migrate sqlite-to-postgres", "an_installation_moves_and_goes_on"),
     ("ringback providers check", "files_are_checked"),
     ("ringback providers show", "one_is_shown_for_people_for_programs_and_as_its_file"),
