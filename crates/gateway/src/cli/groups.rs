@@ -63,13 +63,6 @@ fn list(command: &Command) -> String {
     text
 }
 
-/// Whether it is the name of a command that has its place here and is not there yet.
-#[cfg(test)]
-pub(super) fn is_planned(name: &str) -> bool {
-    let known = GROUPS.iter().any(|(_, names)| names.contains(&name));
-    known && super::command().find_subcommand(name).is_none()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::command;

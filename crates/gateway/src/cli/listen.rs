@@ -41,10 +41,10 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use url::Url;
 
-use super::Failure;
 use super::providers::Directory;
-use super::server::{Server, ask, call, carried, failed, path_segment, refused};
-use crate::api_client::ApiClient;
+use super::server::{Server, carried, failed, path_segment, refused, unanswered};
+use super::{Failure, note};
+use crate::api_client::{Answer, ApiClient, CallError};
 use crate::outbound::SystemNetwork;
 use crate::terminal::{Colours, printable};
 use crate::wiring;
@@ -61,6 +61,8 @@ use work::{Pace, Taker, Worker};
 
 /// What is heard and not yet taken down; the server's window bounds what follows.
 const HEARD: usize = 64;
+/// How often a request is made whose answer is lost on its way.
+const TRIES: u32 = 10;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -290,7 +292,7 @@ async fn registered(
         terms["from"] = json!(begin);
     }
     let path = format!("/api/v1/listener/{}", path_segment(name));
-    let answer = call(api, Method::PUT, &path, Some(&terms)).await?;
+    let answer = called(api, Method::PUT, &path, &terms).await?;
     if !answer.status.is_success() {
         return Err(refused(&answer));
     }
@@ -301,9 +303,33 @@ async fn registered(
     let was_there = answer.status != http::StatusCode::CREATED;
     if let (true, Some(begin)) = (was_there, &begin) {
         let path = format!("/api/v1/listener/{}/seek", path_segment(id));
-        ask(api, Method::POST, &path, Some(&json!({ "to": begin }))).await?;
+        let answer = called(api, Method::POST, &path, &json!({ "to": begin })).await?;
+        if !answer.status.is_success() {
+            return Err(refused(&answer));
+        }
     }
     Ok(id.to_owned())
+}
+
+/// Asks for what may be asked for twice: again, where the answer is lost on its way.
+async fn called(
+    api: &ApiClient,
+    method: Method,
+    path: &str,
+    body: &Value,
+) -> Result<Answer, Failure> {
+    let mut tries = 1;
+    loop {
+        let body = Some(body.to_string().into());
+        match api.call(method.clone(), path, body).await {
+            Ok(answer) => return Ok(answer),
+            Err(error @ (CallError::Broken(..) | CallError::TimedOut(..))) if tries < TRIES => {
+                note(&format!("{error}; asking again"));
+                tries += 1;
+            }
+            Err(error) => return Err(unanswered(&error)),
+        }
+    }
 }
 
 fn host() -> String {

@@ -69,7 +69,9 @@ impl Plan {
         let network = Network::before(address, self.latency, self.life);
         let receiver = Receiver::with(|_, _| Answer::Slowly(204, Duration::from_millis(2)));
         let listening = Listening::start(&network.url(), &receiver.url());
-        network.wait_for_a_cut();
+        while bench.server.get("/api/v1/listener").await["data"].as_array().unwrap().is_empty() {
+            network.wait_for_a_cut();
+        }
         // The provider sends meanwhile, and again what was not taken.
         let (mut killed, mut slept) = (0, Instant::now());
         for number in 0..self.events {
