@@ -162,7 +162,7 @@ struct Trigger<'a> {
 /// Where events go.
 enum Way {
     To(Box<Target>, Settings),
-    Through(ApiClient, String),
+    Through(Box<ApiClient>, String),
 }
 
 impl Trigger<'_> {
@@ -206,7 +206,7 @@ impl Trigger<'_> {
             Some(source) => source.clone(),
             None => self.only_source(&api).await?,
         };
-        Ok(Way::Through(api, source))
+        Ok(Way::Through(Box::new(api), source))
     }
 
     /// The one source of this provider.

@@ -37,7 +37,7 @@ async fn what_is_not_acknowledged_comes_again() {
 async fn who_waits_is_told_at_once() {
     let bench = Bench::new().await;
     bench.put("me", json!({ "eventTypes": ["push"], "verifiedOnly": true })).await;
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     let (taken, sent) = tokio::join!(take(&bench, json!({ "waitSeconds": 60 })), bench.event(7));
     assert_eq!((taken.0, sent.status), (vec![7], 200));
     assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
