@@ -7,7 +7,7 @@
 //! The format is that of <https://github.com/probot/smee.io>: `ready`, `ping`, and unnamed events
 //! whose data has each header under its name, and `body`, `query` and `timestamp`.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -23,7 +23,8 @@ use ringback_domain::{
     token,
 };
 use ringback_store::{ArrivalQuery, ReadError, Unavailable};
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::{Value, value::RawValue};
 use tokio::{sync::watch, time::Instant};
 
 use super::{Event, Listeners, hub::Parts};
@@ -134,7 +135,9 @@ impl Happening for Following {
     async fn next(mut self) -> Option<(Bytes, Following)> {
         if !self.has_begun {
             self.has_begun = true;
-            return Some((event(Some("ready"), None, "{}").into(), self));
+            // Whoever loses the connection before the first event goes on from here.
+            let place = MessageId(Id { key: self.after, shard: 0, nonce: 0 });
+            return Some((event(Some("ready"), Some(&place), "{}").into(), self));
         }
         loop {
             if self.changed.has_changed().ok()? {
@@ -175,30 +178,49 @@ impl Following {
         let told = page.items.iter().map(|arrived| {
             let told = Event::of(arrived, &self.ready);
             let data = data(&told, arrived.content_type.as_deref(), &arrived.payload);
-            event(None, Some(&told.id), &data.to_string())
+            event(None, Some(&told.id), &data)
         });
         Ok(told.collect())
     }
 }
 
-/// An event as smee's clients read it.
-fn data(event: &Event, content_type: Option<&str>, body: &[u8]) -> Value {
-    let mut data = Map::new();
-    for (name, value) in &event.headers {
-        data.insert(name.clone(), Value::from(value.as_str()));
-    }
+/// An event as smee's clients read it. A header that has the name of a field is hidden by it.
+#[derive(Serialize)]
+struct Data<'a> {
+    #[serde(flatten)]
+    headers: BTreeMap<&'a str, &'a str>,
+    body: Body<'a>,
+    query: Value,
+    timestamp: i64,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Body<'a> {
+    /// As it was written: clients write it anew, and keep the order of its keys.
+    Json(&'a RawValue),
+    Other(Value),
+}
+
+fn data(event: &Event, content_type: Option<&str>, body: &[u8]) -> String {
     let query = event.target.split_once('?').map_or("", |(_, query)| query);
-    data.insert("query".to_owned(), form(query.as_bytes()));
-    data.insert("timestamp".to_owned(), Value::from(event.received_at.millis()));
     let is_form =
         content_type.is_some_and(|it| it.starts_with("application/x-www-form-urlencoded"));
     let body = match serde_json::from_slice(body) {
-        _ if is_form => form(body),
-        Ok(json) => json,
-        Err(_) => Value::from(String::from_utf8_lossy(body)),
+        _ if is_form => Body::Other(form(body)),
+        Ok(json) => Body::Json(json),
+        Err(_) => Body::Other(Value::from(String::from_utf8_lossy(body))),
     };
-    data.insert("body".to_owned(), body);
-    Value::Object(data)
+    let headers = event.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let data = Data {
+        headers: headers.collect(),
+        body,
+        query: form(query.as_bytes()),
+        timestamp: event.received_at.millis(),
+    };
+    // What has only text as keys is always JSON. Its strings have no line breaks, and elsewhere a
+    // space is as good.
+    serde_json::to_string(&data).unwrap_or_default().replace(['\n', '\r'], " ")
 }
 
 fn form(text: &[u8]) -> Value {

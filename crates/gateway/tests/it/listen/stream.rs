@@ -11,6 +11,8 @@ const STREAM: &str = "/ingest/api/v1/source/hub/event-stream/token";
 pub(super) struct Lines {
     response: http::Response<hyper::body::Incoming>,
     text: String,
+    /// The last event, as it was written.
+    told: String,
     _connection: tokio::task::JoinSet<()>,
 }
 
@@ -30,7 +32,7 @@ impl Lines {
         let request = headers.iter().fold(request, |all, (name, value)| all.header(*name, *value));
         let request = request.body(Empty::<Bytes>::new()).unwrap();
         let response = sender.send_request(request).await.unwrap();
-        Lines { response, text: String::new(), _connection: driven }
+        Lines { response, text: String::new(), told: String::new(), _connection: driven }
     }
 
     pub(super) fn status(&self) -> u16 {
@@ -50,7 +52,9 @@ impl Lines {
                     continue;
                 }
                 let data = serde_json::from_str(&field("data:")).unwrap();
-                return Some((field("event:"), field("id:"), data));
+                let (name, id) = (field("event:"), field("id:"));
+                self.told = event;
+                return Some((name, id, data));
             }
             let frame = timeout(PATIENCE, self.response.body_mut().frame()).await;
             match frame.expect("an event was expected")? {
@@ -94,6 +98,33 @@ async fn events_are_told_as_smee_tells_them() {
     for number in 1..3 {
         assert_eq!(lines.next().await.unwrap().2["body"]["number"], number);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_has_seen_nothing_yet_goes_on_from_where_they_began() {
+    let bench = Bench::new().await;
+    let url = made(&bench).await;
+    let mut lines = Lines::open(&url, &[]).await;
+    let (name, place, _) = lines.next().await.unwrap();
+    assert_eq!(name, "ready");
+    drop(lines);
+    bench.events(0..1).await;
+    let mut lines = Lines::open(&url, &[("last-event-id", &place)]).await;
+    assert_eq!(lines.next().await.unwrap().1, place);
+    assert_eq!(lines.next().await.unwrap().2["body"]["number"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_body_is_told_as_it_was_written() {
+    let bench = Bench::new().await;
+    let url = made(&bench).await;
+    let mut lines = Lines::open(&url, &[]).await;
+    assert_eq!(lines.next().await.unwrap().0, "ready");
+    let text = "{\r\n\"z\": 1.0,\n \"a\": \"\\u00eb\\n\" }\n";
+    send(&bench.server, &bench.path, "push", "1", text).await;
+    assert_eq!(lines.next().await.unwrap().2["body"], json!({ "z": 1.0, "a": "ë\n" }));
+    let told = r#""body":{  "z": 1.0,  "a": "\u00eb\n" }"#;
+    assert!(lines.told.contains(told), "{}", lines.told);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
