@@ -30,10 +30,10 @@ usage: cargo xtask <task>
                        the official SDKs, libraries of vendors and a fuzzer against a real server,
                        on both stores. PART is one of: unit, doc, client-typescript, client-python;
                        python, python-1.42, js, rust, vendors-python, vendors-js, destinations-js,
-                       callbacks-browser, callbacks-js, oauth, oauth-python, mcp, schemathesis (on
-                       SQLite); postgres-store,
-                       postgres, postgres-python, postgres-python-1.42, postgres-js, postgres-rust,
-                       postgres-schemathesis (on PostgreSQL)
+                       callbacks-browser, callbacks-js, listen-js, oauth, oauth-python,
+                       mcp, schemathesis (on SQLite); postgres-store, postgres, postgres-python,
+                       postgres-python-1.42, postgres-js, postgres-rust, postgres-schemathesis
+                       (on PostgreSQL)
                        A PostgreSQL is started and stopped. With --store the parts on PostgreSQL run
                        alone, on the server at postgres://…, or one compatible with it: each test
                        creates a database there and drops it

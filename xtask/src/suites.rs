@@ -73,7 +73,8 @@ const PARTS: &[Part] = &[
     },
     Part { name: "callbacks-js", on: On::Sqlite, run: |ground| js(ground, "callbacks-js", None) },
     Part { name: "callbacks-browser", on: On::Sqlite, run: callbacks_browser },
-    Part { name: "oauth", on: On::Sqlite, run: oauth },
+    Part { name: "listen-js", on: On::Sqlite, run: |ground| js_alone(ground, "listen") },
+    Part { name: "oauth", on: On::Sqlite, run: |ground| js_alone(ground, "oauth") },
     Part {
         name: "oauth-python",
         on: On::Sqlite,
@@ -203,6 +204,7 @@ pub(crate) fn install(root: &Path) -> Result<(), String> {
     tools::js_sdk(root, "callbacks-js")?;
     tools::python_sdk(root, "localstripe")?;
     tools::js_sdk(root, "callbacks-browser")?;
+    tools::js_sdk(root, "listen")?;
     tools::js_sdk(root, "oauth")?;
     tools::js_sdk(root, "mcp")?;
     tools::python_sdk(root, "oauth-python").map(drop)
@@ -379,9 +381,9 @@ fn js_suite(root: &Path, name: &str) -> Result<Command, String> {
     Ok(suite)
 }
 
-/// Authorization servers, honest and hostile, a browser, and servers that the suite starts and kills.
-fn oauth(Ground { root, .. }: Ground<'_>) -> Result<Count, String> {
-    let mut suite = js_suite(root, "oauth")?;
+/// A suite that starts its servers itself, as it ends or kills them and starts them again.
+fn js_alone(Ground { root, .. }: Ground<'_>, name: &str) -> Result<Count, String> {
+    let mut suite = js_suite(root, name)?;
     let done = stream(suite.env(PROGRAM, built_server(root)?).current_dir(root))?;
     Ok(report::suite(&done.output).judged(done.success))
 }
