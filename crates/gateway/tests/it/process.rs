@@ -4,6 +4,7 @@
 
 mod api;
 mod commands;
+mod compared;
 mod connect;
 mod connections;
 mod database;

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// A secret that looks made up and is.
-const SECRET: &str = "rb-test-secret-of-a-source";
+pub(crate) const SECRET: &str = "rb-test-secret-of-a-source";
 
 /// A server with a source of GitHub.
 struct Bench {

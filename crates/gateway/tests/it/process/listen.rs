@@ -1,5 +1,6 @@
 //! `ringback listen` against a server that says what the test tells it to, and against a real one.
 
+mod proxy;
 mod scripted;
 
 use std::{
@@ -252,6 +253,33 @@ fn no_more_than_the_bound_are_under_way_and_places_move_in_order() {
 }
 
 #[test]
+fn no_more_programs_run_than_the_bound() {
+    let directory = tempfile::tempdir().unwrap();
+    // Two places: whoever finds none is one too many. The first waits until both were taken once.
+    let script = "if mkdir one; then place=one; elif mkdir two; then place=two; touch both; \
+                  else touch third; exit 1; fi; while ! [ -e both ]; do :; done; \
+                  sleep 0.1; rmdir $place";
+    let server = Scripted::start(201, |_, connection| {
+        connection.hello(0);
+        (1..=6).for_each(|n| connection.event(&format!("msg_{n}"), json!({}), b"{}"));
+        connection.acknowledged("msg_6");
+        true
+    });
+    let words = ["listen", "--concurrency", "2", "--once", "6", "--json", "--exec", "sh", "-c"];
+    let words = [&words[..], &[script]].concat();
+    let output = command(&words, &env(&server.url)).current_dir(directory.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    server.finished();
+    let exits: Vec<Value> = stdout(&output)
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["outcome"]["exitCode"].clone())
+        .collect();
+    assert_eq!(exits, [0; 6], "{}", stdout(&output));
+    let exists = |name: &str| directory.path().join(name).exists();
+    assert!(exists("both") && !exists("third"));
+}
+
+#[test]
 fn answers_go_back_and_files_are_requests() {
     let directory = tempfile::tempdir().unwrap();
     let headers = vec![("content-type", "text/xml".to_owned())];
@@ -348,7 +376,8 @@ fn a_place_is_sought_where_the_listener_was_there_before() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_real_server_may_be_killed_meanwhile() {
-    use crate::listen::{body, send, source};
+    use super::trigger::of;
+    use crate::listen::{SECRET, body, send, source};
     const EACH: usize = 15;
     let mut server = Server::start(Settings::default());
     let path = source(&server, "github", "hub", json!({})).await;
@@ -376,7 +405,12 @@ async fn a_real_server_may_be_killed_meanwhile() {
     assert_eq!(arrived, sent);
     let first = &receiver.receipts()[0];
     assert_eq!(first.header("x-github-event"), "push");
-    assert!(first.header("x-hub-signature-256").starts_with("sha256="));
+    // The provider's own signature, and it fits what arrived.
+    let file = server.data().join("request.json");
+    std::fs::write(&file, of(first).to_string()).unwrap();
+    let words = ["verify", "--provider", "github", "--secret", SECRET, "--request", text(&file)];
+    let judged = run(&words, &[]);
+    assert!(judged.status.success(), "{}{}", stdout(&judged), stderr(&judged));
     // Everything was acknowledged before it ended; the server writes that down soon.
     let begun = tokio::time::Instant::now();
     loop {

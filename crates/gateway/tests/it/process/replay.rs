@@ -1,7 +1,11 @@
 //! `ringback replay` and `ringback export`: what came, once more and elsewhere.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::{process::Command, sync::Arc};
+use std::{
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
@@ -82,6 +86,28 @@ async fn messages_go_once_more_to_where_they_went() {
         assert_eq!(output.status.code(), Some(code), "{words:?}: {said}");
         assert!(said.contains(what), "{words:?}: {said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_span_of_time_goes_to_another_endpoint_at_a_rate() {
+    let (first, second) = (Receiver::ok(), Receiver::ok());
+    let server = Server::start(Settings::default());
+    let (app, _) = server.application(&first.url()).await;
+    let env = [("RINGBACK_URL", &*server.url), ("RINGBACK_TOKEN", TOKEN)];
+    for _ in 0..4 {
+        assert!(run(&["send", &app, "a.one", "{}"], &env).status.success());
+    }
+    first.arrived(4).await;
+    let path = format!("/api/v1/app/{app}/endpoint");
+    let other = server.post(&path, json!({ "url": second.url() })).await;
+    let words = ["replay", "--app", &app, "--since", "1h", "--rate", "10"];
+    let begun = Instant::now();
+    let done = run(&[&words[..], &["--to", other["id"].as_str().unwrap()]].concat(), &env);
+    // Three pauses lie between four messages.
+    assert!(begun.elapsed() >= Duration::from_millis(300), "{:?}", begun.elapsed());
+    assert_eq!(stdout(&done), "replayed 4 messages, sent 4 times\n", "{}", stderr(&done));
+    second.arrived(4).await;
+    assert_eq!((first.count(), second.count()), (4, 4));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

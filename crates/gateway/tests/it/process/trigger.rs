@@ -16,7 +16,8 @@ fn is_valid(provider: &str, request: &Value) -> bool {
     run(&words, &[]).status.success()
 }
 
-fn of(receipt: &crate::support::Receipt) -> Value {
+/// What arrived, as `ringback verify --request` takes it.
+pub(super) fn of(receipt: &crate::support::Receipt) -> Value {
     let headers = receipt.headers.iter();
     let headers: serde_json::Map<String, Value> =
         headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().into())).collect();
