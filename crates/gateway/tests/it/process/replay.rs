@@ -1,13 +1,10 @@
 //! `ringback replay` and `ringback export`: what came, once more and elsewhere.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::{
-    process::Command,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{process::Command, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{run, stderr, stdout, text};
 use crate::support::{Answer, Receiver, Server, Settings, TOKEN};
