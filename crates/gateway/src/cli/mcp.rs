@@ -20,7 +20,7 @@ pub(super) struct Args {
     /// Another name by which it is reached over HTTP; those of the loopback always are
     #[arg(long, value_name = "HOST", requires = "http")]
     allow_host: Vec<String>,
-    /// Pages of this origin may call it over HTTP, such as https://app.example.com:443
+    /// Pages of this origin may call it over HTTP: its scheme, host and port
     #[arg(long, value_name = "ORIGIN", requires = "http")]
     allow_origin: Vec<String>,
     #[command(flatten)]

@@ -94,28 +94,25 @@ async fn guarded(State(begun): State<Begun>, request: Request, next: Next) -> Re
     };
     let holder = token::hash(token);
     let said = request.headers().get(SESSION).and_then(|id| id.to_str().ok()).map(str::to_owned);
-    match &said {
-        Some(id) => {
-            // As one that does not exist: whoever asks learns nothing about it.
-            if begun.holders.lock().await.get(id).is_some_and(|known| *known != holder) {
-                return (StatusCode::NOT_FOUND, "there is no such session\n").into_response();
-            }
+    let Begun { holders, .. } = &begun;
+    if let Some(id) = &said {
+        // As one that does not exist: whoever asks learns nothing about it.
+        if holders.lock().await.get(id).is_some_and(|known| *known != holder) {
+            return (StatusCode::NOT_FOUND, "there is no such session\n").into_response();
         }
-        None if !begun.has_room().await => {
-            let text = "too many sessions: end one, or wait until one has ended\n";
-            return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
-        }
-        None => {}
+    } else if !begun.has_room().await {
+        let text = "too many sessions: end one, or wait until one has ended\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     }
     let ends = *request.method() == Method::DELETE;
     let answer = next.run(request).await;
     let given = answer.headers().get(SESSION).and_then(|id| id.to_str().ok());
     match (said, given) {
         (None, Some(id)) => {
-            begun.holders.lock().await.insert(id.to_owned(), holder);
+            holders.lock().await.insert(id.to_owned(), holder);
         }
         (Some(id), _) if ends => {
-            begun.holders.lock().await.remove(&id);
+            holders.lock().await.remove(&id);
         }
         _ => {}
     }
