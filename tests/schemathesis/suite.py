@@ -19,6 +19,9 @@ TOKEN = os.environ["RINGBACK_TOKEN"]
 CI = "CI" in os.environ
 SECONDS = "30" if CI else "120"
 
+# What answers with a stream that does not end: `crates/gateway/tests/it/listen/tail.rs` has it.
+ENDLESS = {"GET /api/v1/tail"}
+
 CHECKS = [
     "not_a_server_error",
     "status_code_conformance",
@@ -38,6 +41,7 @@ def main():
             f"--header=Authorization: Bearer {TOKEN}",
             f"--checks={','.join(CHECKS)}",
             "--phases=examples,coverage,fuzzing,stateful",
+            *(f"--exclude-path={name.split()[1]}" for name in ENDLESS),
             f"--max-time={SECONDS}",
             "--continue-on-failure",
             "--warnings=off",
@@ -77,7 +81,8 @@ def documented():
         paths = json.load(answer)["paths"]
     found = {f"{method.upper()} {path}" for path, item in paths.items() for method in item}
     assert found, "the document has no operation"
-    return found
+    assert found >= ENDLESS, "what is left out is in the document"
+    return found - ENDLESS
 
 
 main()

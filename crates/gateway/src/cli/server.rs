@@ -29,11 +29,6 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// A server that was named otherwise than by these flags.
-    pub(super) fn at(url: &str, token: &str) -> Server {
-        Server { url: url.to_owned(), token: Some(token.to_owned()) }
-    }
-
     /// A client of it, for the runtime at hand.
     pub(super) fn client(&self) -> Result<ApiClient, Failure> {
         self.client_with(self.token()?)

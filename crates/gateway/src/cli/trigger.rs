@@ -84,12 +84,8 @@ pub(super) struct Args {
     /// Print JSON, a line for each: what was sent and what was answered
     #[arg(long)]
     json: bool,
-    /// The server's address
-    #[arg(long, env = "RINGBACK_URL", default_value = "http://127.0.0.1:8071")]
-    url: String,
-    /// API token, for sources; better given by the variable, as arguments are visible to others
-    #[arg(long, env = "RINGBACK_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    server: Server,
     #[command(flatten)]
     directory: Directory,
 }
@@ -196,12 +192,12 @@ impl Trigger<'_> {
             let what = "--setting is for --to: a source signs with settings of its own";
             return Err(Failure::Usage(what.to_owned()));
         }
-        let Some(token) = &args.token else {
-            let what = "where to? --to URL sends it from here; through a source of a server takes \
-                --token or RINGBACK_TOKEN";
-            return Err(Failure::Usage(what.to_owned()));
-        };
-        let api = Server::at(&args.url, token).client()?;
+        let api = args.server.client().map_err(|error| match args.source {
+            Some(_) => error,
+            None => Failure::Usage(format!(
+                "where to? --to URL sends it from here; through a source of a server: {error}"
+            )),
+        })?;
         let source = match &args.source {
             Some(source) => source.clone(),
             None => self.only_source(&api).await?,

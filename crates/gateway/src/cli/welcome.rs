@@ -14,9 +14,7 @@ Ringback is one binary for webhooks and callback URLs. What people come for:
     ringback listen github --forward http://localhost:3000/webhooks
 
   Hand out a callback URL, and wait for the one answer
-    curl $RINGBACK_URL/api/v1/callback -d '{\"application\": \"sample\"}' \\
-      -H \"Authorization: Bearer $RINGBACK_TOKEN\" \\
-      -H 'Content-Type: application/json'
+    ringback api callback.create -f application=sample
 
   Connect an account that somebody has elsewhere, and keep its tokens fresh
     ringback connect github --user-ref ada
@@ -41,7 +39,7 @@ mod tests {
             assert!(read.is_ok(), "{line}: {}", read.unwrap_err());
             commands += 1;
         }
-        assert_eq!(commands, 4, "{WELCOME}");
+        assert_eq!(commands, 5, "{WELCOME}");
         assert!(WELCOME.lines().all(|line| line.chars().count() <= 80), "{WELCOME}");
     }
 }
