@@ -39,12 +39,14 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[into_params(parameter_in = Query)]
 struct Filter {
     /// Only these: `request`, `message`, `attempt`; may be given several times.
+    #[param(required = false)]
     what: Vec<String>,
     /// Only of this source, by id or uid.
     source: Option<String>,
     /// Only of this application, by id or uid.
     application: Option<String>,
     /// Only of this event type; may be given several times.
+    #[param(required = false)]
     event_type: Vec<String>,
     /// Only requests that were not accepted and attempts that failed (`true`), or only the others.
     failed: Option<bool>,

@@ -217,6 +217,7 @@ struct Filter {
     /// Only of this application, by id or uid.
     application: Option<String>,
     /// Only in this state; may be given several times.
+    #[param(required = false)]
     status: Vec<String>,
     /// Only of this kind.
     kind: Option<String>,

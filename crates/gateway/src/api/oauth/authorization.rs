@@ -434,6 +434,7 @@ struct Filter {
     /// Only for this person.
     user_ref: Option<String>,
     /// Only in this status; may be given several times.
+    #[param(required = false)]
     status: Vec<String>,
 }
 

@@ -43,6 +43,7 @@ struct Filter {
     /// Only what became this: `accepted`, `duplicate`, `challenge`, `unverified`, `stale`,
     /// `schema_invalid`, `quarantined`, `method_not_allowed`, `too_large`, `rate_limited`,
     /// `address_not_allowed`, `malformed`; may be given several times.
+    #[param(required = false)]
     status: Vec<String>,
     /// Only with this id of the provider.
     event_id: Option<String>,
