@@ -142,7 +142,7 @@ impl Outcome {
         Outcome::ALL.iter().position(|outcome| *outcome == self).unwrap_or(0) as i64
     }
 
-    /// In a word for people who look at what happens.
+    /// In a word, for metrics and for people who look at what happens.
     pub fn name(self) -> &'static str {
         match self {
             Outcome::Delivered => "delivered",

@@ -212,15 +212,7 @@ impl Metrics {
 }
 
 fn attempt_labels(outcome: Outcome, failed: Option<Phase>) -> AttemptLabels {
-    let outcome = match outcome {
-        Outcome::Delivered => "delivered",
-        Outcome::Retry => "retry",
-        Outcome::Exhausted => "exhausted",
-        Outcome::Unchanged => "unchanged",
-        Outcome::Held => "held",
-        Outcome::Filtered => "filtered",
-    };
-    AttemptLabels { outcome, failed: failed.map_or("none", Phase::name) }
+    AttemptLabels { outcome: outcome.name(), failed: failed.map_or("none", Phase::name) }
 }
 
 /// Registers a metric and hands it back.
