@@ -45,6 +45,7 @@ pub struct Event {
     /// Path and query below the source's URL.
     pub target: String,
     /// The headers that it came with, in their order, lower-case names.
+    #[schema(value_type = Vec<Vec<String>>)]
     pub headers: Vec<(String, String)>,
     /// When it arrived.
     #[schema(value_type = String, format = DateTime)]

@@ -45,6 +45,7 @@ struct MessageContentOut {
     target: String,
     /// Names in lower case and values, in their order: those that a provider sent, without secrets,
     /// cookies and what belongs to the connection.
+    #[schema(value_type = Vec<Vec<String>>)]
     headers: Vec<(String, String)>,
     /// The body as text.
     #[serde(skip_serializing_if = "Option::is_none")]
