@@ -44,11 +44,16 @@ pub enum Phase {
     Mapping,
     /// Handing over to a destination that has a protocol of its own. (11)
     Handover,
+    /// Before anything was sent: the payload could not be put into the version that the endpoint
+    /// is pinned to. (12)
+    Convert,
+    /// Before anything was sent: the endpoint's transformation failed, or wants nothing sent. (13)
+    Transform,
 }
 
 impl Phase {
     /// Every phase, at the index of its stored number.
-    pub const ALL: [Phase; 12] = [
+    pub const ALL: [Phase; 14] = [
         Phase::Prepare,
         Phase::Dns,
         Phase::Guard,
@@ -61,6 +66,8 @@ impl Phase {
         Phase::Filter,
         Phase::Mapping,
         Phase::Handover,
+        Phase::Convert,
+        Phase::Transform,
     ];
 
     /// The stored number.
@@ -88,6 +95,8 @@ impl Phase {
             Phase::Filter => "filter",
             Phase::Mapping => "mapping",
             Phase::Handover => "handover",
+            Phase::Convert => "convert",
+            Phase::Transform => "transform",
         }
     }
 }
@@ -122,19 +131,24 @@ pub enum Outcome {
     Unchanged,
     /// It failed with 410 or for so long that the endpoint is now disabled; the delivery is held. (4)
     Held,
-    /// The endpoint's filter does not want it, so nothing was sent: the delivery is settled. (5)
+    /// The endpoint's filter, its transformation or the conversion to its version does not want it
+    /// sent, so nothing was: the delivery is settled. (5)
     Filtered,
+    /// It failed and was the last; what comes after it in its order waits until somebody sends it or
+    /// skips it. (6)
+    Blocked,
 }
 
 impl Outcome {
     /// Every outcome, at the index of its stored number.
-    pub const ALL: [Outcome; 6] = [
+    pub const ALL: [Outcome; 7] = [
         Outcome::Delivered,
         Outcome::Retry,
         Outcome::Exhausted,
         Outcome::Unchanged,
         Outcome::Held,
         Outcome::Filtered,
+        Outcome::Blocked,
     ];
 
     /// The stored number.
@@ -151,6 +165,7 @@ impl Outcome {
             Outcome::Unchanged => "unchanged",
             Outcome::Held => "held",
             Outcome::Filtered => "filtered",
+            Outcome::Blocked => "blocked",
         }
     }
 
@@ -189,6 +204,9 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// When the next attempt is planned.
     pub next_at: Option<Timestamp>,
+    /// What the message was made into before it was sent: a [`Rendering`](crate::delivery::Rendering)
+    /// as JSON text. None where it was sent as it is.
+    pub rendering: Option<String>,
 }
 
 impl Attempt {

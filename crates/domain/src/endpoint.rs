@@ -21,6 +21,9 @@ pub struct Endpoint {
     pub filter: Option<String>,
     /// Whose style deliveries are signed in, beside our own: the id of a [provider](crate::provider).
     pub sign_as: Option<String>,
+    /// How it wants its deliveries: [`Delivery`](crate::delivery::Delivery) as JSON text; as usual
+    /// when absent.
+    pub delivery: Option<String>,
     /// The caller's own labels.
     pub metadata: Metadata,
     /// Requests a second; stored for the SDKs.

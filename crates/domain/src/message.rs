@@ -70,6 +70,13 @@ pub struct Message {
     /// The headers that it came with, for messages of sources; lower-case names. Absent where the
     /// payload is.
     pub headers: Option<Vec<(String, String)>>,
+    /// The version of its event type that its payload has, by ordinal; none where the type has no
+    /// versions.
+    pub version: Option<u32>,
+    /// Whether the payload fits that version's schema; none where nobody looked.
+    pub fits_schema: Option<bool>,
+    /// Deliveries with the same key to an endpoint that keeps an order are made one after the other.
+    pub ordering_key: Option<String>,
     /// Which door it came through.
     pub origin: Origin,
     /// When it was accepted.

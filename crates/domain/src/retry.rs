@@ -95,6 +95,14 @@ pub enum KeptBack {
     Lacking,
     /// It cannot become what the destination takes.
     Unfit,
+    /// It has no meaning in the version that the endpoint is pinned to.
+    Suppressed,
+    /// It could not be put into the version that the endpoint is pinned to.
+    Unconverted,
+    /// The endpoint's transformation wants nothing sent.
+    Canceled,
+    /// The endpoint's transformation failed.
+    Untransformed,
 }
 
 /// Where the delivery and its endpoint stood before the attempt ended.
@@ -160,9 +168,24 @@ impl KeptBack {
     #[must_use]
     pub fn decision(self, trigger: Trigger) -> Decision {
         let outcome = match (self, trigger) {
-            (KeptBack::NotWanted | KeptBack::Lacking, _) => Outcome::Filtered,
-            (KeptBack::Overrun | KeptBack::Unfit, Trigger::Scheduled) => Outcome::Exhausted,
-            (KeptBack::Overrun | KeptBack::Unfit, Trigger::Manual) => Outcome::Unchanged,
+            (
+                KeptBack::NotWanted | KeptBack::Lacking | KeptBack::Suppressed | KeptBack::Canceled,
+                _,
+            ) => Outcome::Filtered,
+            (
+                KeptBack::Overrun
+                | KeptBack::Unfit
+                | KeptBack::Unconverted
+                | KeptBack::Untransformed,
+                Trigger::Scheduled,
+            ) => Outcome::Exhausted,
+            (
+                KeptBack::Overrun
+                | KeptBack::Unfit
+                | KeptBack::Unconverted
+                | KeptBack::Untransformed,
+                Trigger::Manual,
+            ) => Outcome::Unchanged,
         };
         Decision { outcome, next_at: None, disable: None }
     }

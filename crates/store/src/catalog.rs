@@ -71,6 +71,9 @@ pub struct EndpointChange {
     pub filter: Option<Option<String>>,
     /// Whose style deliveries are signed in.
     pub sign_as: Option<Option<String>>,
+    /// How it wants its deliveries: JSON text that is known to be a
+    /// [`Delivery`](ringback_domain::delivery::Delivery).
+    pub delivery: Option<Option<String>>,
     /// The caller's labels.
     pub metadata: Option<Metadata>,
     /// Requests a second.

@@ -18,6 +18,7 @@ impl EndpointChange {
             channels,
             filter,
             sign_as,
+            delivery,
             metadata,
             throttle_rate,
             state,
@@ -29,6 +30,7 @@ impl EndpointChange {
         set(&mut endpoint.channels, channels);
         set(&mut endpoint.filter, filter);
         set(&mut endpoint.sign_as, sign_as);
+        set(&mut endpoint.delivery, delivery);
         set(&mut endpoint.metadata, metadata);
         set(&mut endpoint.throttle_rate, throttle_rate);
         set(&mut endpoint.state, state);

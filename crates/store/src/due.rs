@@ -50,6 +50,12 @@ pub struct Due {
     pub trigger: Trigger,
     /// When it was due.
     pub due_at: Timestamp,
+    /// Its place among all deliveries to the endpoint with its ordering key: it grows, not by one.
+    /// None where the endpoint keeps no order.
+    pub sequence: Option<i64>,
+    /// What an earlier attempt sent, where that is not the message as it is; see
+    /// [`Record::fix`](crate::Record::fix).
+    pub fixed: Option<Bytes>,
     /// What to send.
     pub content: Arc<Content>,
 }
@@ -71,6 +77,8 @@ pub struct Content {
     pub payload: Bytes,
     /// The headers that it came with, for messages of sources; lower-case names.
     pub headers: Option<Arc<[(String, String)]>>,
+    /// The version of its event type that the payload has, by ordinal.
+    pub version: Option<u32>,
 }
 
 /// An endpoint with pending deliveries.
@@ -108,6 +116,8 @@ pub struct EndpointSecrets {
     pub headers: Option<Vec<u8>>,
     /// The credentials that were in the URL: a sealed `user:password`.
     pub credentials: Option<Vec<u8>>,
+    /// What is made of its messages: a sealed transformation.
+    pub transformation: Option<Vec<u8>>,
 }
 
 /// The size of the backlog.

@@ -53,6 +53,12 @@ pub struct NewMessage {
     pub only: Option<Key>,
     /// The headers that it came with and is delivered with; lower-case names.
     pub headers: Option<Arc<[(String, String)]>>,
+    /// The version of its event type that the payload has, by ordinal.
+    pub version: Option<u32>,
+    /// Whether the payload fits that version's schema, where somebody looked.
+    pub fits_schema: Option<bool>,
+    /// Deliveries with the same key to an endpoint that keeps an order go one after the other.
+    pub ordering_key: Option<String>,
     /// What it was as a request to a source.
     pub arrival: Option<Box<crate::Arrival>>,
 }
@@ -116,6 +122,12 @@ pub struct Record {
     pub next_at: Option<Timestamp>,
     /// The endpoint's health, where it changed.
     pub health: Option<HealthChange>,
+    /// What the message was made into: a [`Rendering`](ringback_domain::delivery::Rendering) as JSON
+    /// text.
+    pub rendering: Option<String>,
+    /// What every later attempt of this delivery has to send, in the form of whoever makes attempts.
+    /// Set with the first attempt of one that is tried again; see [`Due::fixed`](crate::Due::fixed).
+    pub fix: Option<Bytes>,
     /// What Ringback has to tell about it, appended in the same transaction.
     pub notices: Vec<Notice>,
 }

@@ -278,6 +278,7 @@ mod tests {
             channels: None,
             filter: None,
             sign_as: None,
+            delivery: None,
             metadata: Default::default(),
             throttle_rate: None,
             state,

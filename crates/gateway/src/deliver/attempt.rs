@@ -272,6 +272,10 @@ impl Made {
             KeptBack::Overrun => (Some(Phase::Filter), "filter_overrun"),
             KeptBack::Lacking => (Some(Phase::Mapping), "event_incomplete"),
             KeptBack::Unfit => (Some(Phase::Mapping), "event_unfit"),
+            KeptBack::Suppressed => (Some(Phase::Convert), "suppressed"),
+            KeptBack::Unconverted => (Some(Phase::Convert), "conversion_failed"),
+            KeptBack::Canceled => (Some(Phase::Transform), "canceled"),
+            KeptBack::Untransformed => (Some(Phase::Transform), "transform_error"),
         };
         Made {
             kept_back: Some(kept_back),

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use ringback_domain::{
     attempt::{Outcome, Phase, Trigger},
+    delivery::Rendering,
     id::AttemptId,
     retry::{Before, Decision, KeptBack, Schedule},
     time::Timestamp,
@@ -26,6 +27,8 @@ pub(super) struct Ended<'a> {
     pub(super) prepared: &'a Rc<Prepared>,
     pub(super) id: AttemptId,
     pub(super) made: Made,
+    /// What the message was made into.
+    pub(super) rendering: Option<Rendering>,
     /// For the jitter.
     pub(super) random: u64,
 }
@@ -97,7 +100,12 @@ fn measure(services: &Services, ended: &Ended<'_>, outcome: Outcome, now: Timest
 /// What those are told who wait for the endpoint's answer.
 fn reply(made: &mut Made) -> replies::Outcome {
     match (made.kept_back, made.reply.take()) {
-        (Some(KeptBack::NotWanted | KeptBack::Lacking), _) => replies::Outcome::NotWanted,
+        (
+            Some(
+                KeptBack::NotWanted | KeptBack::Lacking | KeptBack::Suppressed | KeptBack::Canceled,
+            ),
+            _,
+        ) => replies::Outcome::NotWanted,
         (_, Some(answer)) => replies::Outcome::Answered(answer),
         (_, None) => replies::Outcome::Failed,
     }
@@ -133,7 +141,7 @@ struct Verdict {
 }
 
 fn record(services: &Services, ended: Ended<'_>, verdict: Verdict) -> Record {
-    let Ended { due, prepared, id, made, .. } = ended;
+    let Ended { due, prepared, id, made, rendering, .. } = ended;
     let Verdict { number, decision, failing_since, now } = verdict;
     let told = Told {
         prepared,
@@ -166,6 +174,8 @@ fn record(services: &Services, ended: Ended<'_>, verdict: Verdict) -> Record {
         outcome: decision.outcome,
         next_at: decision.next_at,
         health,
+        rendering: rendering.and_then(|rendering| serde_json::to_string(&rendering).ok()),
+        fix: None,
         notices,
     }
 }

@@ -438,6 +438,8 @@ mod tests {
             attempts: 0,
             trigger: Trigger::Scheduled,
             due_at: Timestamp(delivery),
+            sequence: None,
+            fixed: None,
             content: Arc::new(Content {
                 id,
                 scope,
@@ -446,6 +448,7 @@ mod tests {
                 content_type: None,
                 payload,
                 headers: None,
+                version: None,
             }),
         }
     }

@@ -24,6 +24,7 @@ mod lane;
 
 mod destination;
 mod prepare;
+mod render;
 mod style;
 
 mod attempt;

@@ -21,6 +21,7 @@ use super::{
     lane::{Amount, Lane, Offered},
     prepare::Prepared,
     record, recover,
+    render::{Kept, Rendered, render},
     services::{Limits, Services},
     state::{SERVED, Start, State},
     upkeep::{self, Gauged},
@@ -250,15 +251,19 @@ impl Worker {
         let Start { due, prepared, kept } = start;
         let now = self.services.world.clock.now();
         let id = self.services.attempt_id(now, self.random.next());
-        let made = match (&prepared.route, prepared.keeps_back(&due.content)) {
-            (Err(reason), _) => Made::unprepared(reason),
-            (Ok(_), Some(kept_back)) => Made::kept_back(kept_back, kept),
-            (Ok(route), None) => {
-                attempt::make(&self.services, route, &due.content, kept, now).await
-            }
+        let (made, rendering) = match &prepared.route {
+            Err(reason) => (Made::unprepared(reason), None),
+            Ok(route) => match render(&self.services, &prepared, &due).await {
+                Err(Kept { back, why }) => {
+                    (Made { response: why.into(), ..Made::kept_back(back, kept) }, None)
+                }
+                Ok(Rendered { content, rendering }) => {
+                    (attempt::make(&self.services, route, &content, kept, now).await, rendering)
+                }
+            },
         };
         let random = self.random.next();
-        let ended = Ended { due: &due, prepared: &prepared, id, made, random };
+        let ended = Ended { due: &due, prepared: &prepared, id, made, rendering, random };
         let record = conclude(&self.services, &mut self.state.borrow_mut(), ended);
         self.results.borrow_mut().push(record);
         self.result_arrived.notify_one();

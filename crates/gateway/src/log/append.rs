@@ -86,6 +86,7 @@ struct Kept {
     content_type: Option<String>,
     payload: bytes::Bytes,
     headers: Option<Arc<[(String, String)]>>,
+    version: Option<u32>,
     accepted_at: ringback_domain::time::Timestamp,
 }
 
@@ -99,6 +100,7 @@ impl Kept {
             content_type: message.content_type.clone(),
             payload: message.payload.clone(),
             headers: message.headers.clone(),
+            version: message.version,
             accepted_at: message.accepted_at,
         }
     }
@@ -126,6 +128,7 @@ impl Kept {
             content_type: self.content_type,
             payload: self.payload,
             headers: self.headers,
+            version: self.version,
         });
         due.extend(appended.endpoints.iter().enumerate().map(|(index, endpoint)| Due {
             scope,
@@ -134,6 +137,8 @@ impl Kept {
             attempts: 0,
             trigger: Trigger::Scheduled,
             due_at: self.accepted_at,
+            sequence: None,
+            fixed: None,
             content: Arc::clone(&content),
         }));
     }

@@ -103,6 +103,7 @@ impl<'a> Bench<'a> {
             channels: None,
             filter: None,
             sign_as: None,
+            delivery: None,
             metadata: Metadata::default(),
             throttle_rate: None,
             state: State::Enabled,
@@ -247,6 +248,8 @@ impl<'a> Bench<'a> {
             },
             next_at: None,
             health: None,
+            rendering: None,
+            fix: None,
             notices: Vec::new(),
         }
     }

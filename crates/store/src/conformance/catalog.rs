@@ -147,6 +147,7 @@ pub(super) async fn endpoints_are_kept(mut bench: Bench<'_>) {
         channels: None,
         filter: Some(Some(r#"{"path":"/"}"#.to_owned())),
         sign_as: Some(Some("github".to_owned())),
+        delivery: None,
         metadata: Some(labels("team", "y")),
         throttle_rate: Some(None),
         state: Some(State::Paused),

@@ -67,6 +67,8 @@ fn one(row: &Row) -> Due {
         attempts: row.get::<_, i32>(5) as u32,
         trigger: if row.get::<_, i16>(6) == 0 { Trigger::Scheduled } else { Trigger::Manual },
         due_at: Timestamp(row.get(7)),
+        sequence: None,
+        fixed: None,
         content: Arc::new(Content {
             id: MessageId(rows::id(row, 1, 8)),
             scope,
@@ -75,6 +77,7 @@ fn one(row: &Row) -> Due {
             content_type: row.get(10),
             payload: Bytes::from(payload.unwrap_or_default()),
             headers: rows::headers(row, 12).map(Arc::from),
+            version: None,
         }),
     }
 }

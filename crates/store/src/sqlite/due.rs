@@ -53,6 +53,8 @@ fn one(row: &Row<'_>) -> rusqlite::Result<Due> {
         attempts: row.get(5)?,
         trigger: if row.get::<_, i64>(6)? == 0 { Trigger::Scheduled } else { Trigger::Manual },
         due_at: Timestamp(row.get(7)?),
+        sequence: None,
+        fixed: None,
         content: Arc::new(Content {
             id,
             scope,
@@ -61,6 +63,7 @@ fn one(row: &Row<'_>) -> rusqlite::Result<Due> {
             content_type: row.get(10)?,
             payload: Bytes::from(payload.unwrap_or_default()),
             headers: rows::optional::<Vec<_>>(row, 12)?.map(Arc::from),
+            version: None,
         }),
     })
 }

@@ -194,6 +194,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Endpoint> {
         updated_at: Timestamp(row.get(13)?),
         filter: row.get(14)?,
         sign_as: row.get(15)?,
+        delivery: None,
     })
 }
 

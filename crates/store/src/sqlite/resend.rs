@@ -53,6 +53,8 @@ pub(super) fn redeliver(
         attempts,
         trigger,
         due_at: now,
+        sequence: None,
+        fixed: None,
         content: Arc::clone(&content),
     };
     let missing = missing(connection, message.key())?;
@@ -88,6 +90,7 @@ fn content(
             content_type: found.content_type,
             payload: Bytes::from(found.payload?),
             headers: found.headers.map(Arc::from),
+            version: found.version,
         })
     }))
 }

@@ -357,6 +357,8 @@ mod tests {
             outcome: Outcome::Delivered,
             next_at: None,
             health: None,
+            rendering: None,
+            fix: None,
             notices: Vec::new(),
         };
         (Job::Record(vec![record], reply), answer)

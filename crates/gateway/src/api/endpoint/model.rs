@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use ringback_domain::{
     application::Metadata,
+    delivery::Delivery,
     endpoint::{Endpoint, State},
     filter::Expression,
     header,
@@ -62,6 +63,13 @@ pub(in crate::api) struct EndpointIn {
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<String>, example = "stripe")]
     pub(in crate::api) sign_as: Option<Option<String>>,
+    /// How it wants its deliveries: one after the other (`order`), how many requests may be open
+    /// (`concurrency`), which versions of payloads (`versions`); as usual if null. The SDKs do not
+    /// know it, so what replaces an endpoint without naming it keeps it. `docs/contracts.md`
+    /// describes it.
+    #[serde(default, deserialize_with = "patch::given")]
+    #[schema(value_type = Option<Object>, example = json!({"order": {"onExhausted": "block"}}))]
+    pub(in crate::api) delivery: Option<Option<Value>>,
     /// Attempts a second, at most; a second's worth may come at once.
     #[schema(minimum = 1)]
     pub(in crate::api) throttle_rate: Option<u32>,
@@ -121,6 +129,10 @@ pub(super) struct EndpointPatch {
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<String>)]
     sign_as: Option<Option<String>>,
+    /// How it wants its deliveries.
+    #[serde(default, deserialize_with = "patch::given")]
+    #[schema(value_type = Option<Object>)]
+    delivery: Option<Option<Value>>,
     /// Attempts a second, at most; a second's worth may come at once.
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<u32>)]
@@ -176,6 +188,9 @@ pub(in crate::api) struct EndpointOut {
     pub(in crate::api) filter: Option<Box<RawValue>>,
     /// Signs as this provider does, too.
     pub(in crate::api) sign_as: Option<String>,
+    /// How it wants its deliveries; as usual if null.
+    #[schema(value_type = Option<Object>)]
+    pub(in crate::api) delivery: Option<Box<RawValue>>,
     /// Attempts a second, at most; a second's worth may come at once.
     pub(in crate::api) throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
@@ -210,6 +225,7 @@ impl From<Endpoint> for EndpointOut {
             channels: endpoint.channels,
             filter: endpoint.filter.and_then(|filter| RawValue::from_string(filter).ok()),
             sign_as: endpoint.sign_as,
+            delivery: endpoint.delivery.and_then(|text| RawValue::from_string(text).ok()),
             throttle_rate: endpoint.throttle_rate,
             rate_limit: endpoint.throttle_rate,
             metadata: endpoint.metadata,
@@ -253,6 +269,8 @@ pub(super) struct Wanted {
     /// JSON text.
     filter: Option<Option<String>>,
     pub(in crate::api) sign_as: Option<Option<String>>,
+    /// JSON text.
+    delivery: Option<Option<String>>,
     pub(in crate::api) throttle_rate: Option<Option<u32>>,
     pub(in crate::api) metadata: Option<Metadata>,
     pub(in crate::api) secret: Option<SigningKey>,
@@ -302,6 +320,7 @@ impl EndpointIn {
             channels: Some(self.channels),
             filter: self.filter,
             sign_as: self.sign_as,
+            delivery: self.delivery,
             throttle_rate: Some(self.throttle_rate.or(self.rate_limit)),
             metadata: Some(self.metadata.unwrap_or_default()),
         };
@@ -331,6 +350,7 @@ impl EndpointPatch {
             channels: self.channels,
             filter: self.filter,
             sign_as: self.sign_as,
+            delivery: self.delivery,
             throttle_rate: self.throttle_rate.or(self.rate_limit),
             metadata: self.metadata.map(Option::unwrap_or_default),
         };
@@ -355,6 +375,7 @@ pub(super) struct Fields {
     pub(super) channels: Option<Option<Vec<String>>>,
     pub(super) filter: Option<Option<Value>>,
     pub(super) sign_as: Option<Option<String>>,
+    pub(super) delivery: Option<Option<Value>>,
     pub(super) throttle_rate: Option<Option<u32>>,
     pub(super) metadata: Option<Metadata>,
 }
@@ -370,6 +391,7 @@ impl Fields {
         problems.event_types("eventTypes", self.event_types.as_ref().and_then(Option::as_ref));
         problems.labels("channels", self.channels.as_ref().and_then(Option::as_ref));
         check_filter(&mut problems, self.filter.as_ref().and_then(Option::as_ref));
+        check_delivery(&mut problems, self.delivery.as_ref().and_then(Option::as_ref));
         problems.throttle_rate("throttleRate", self.throttle_rate.flatten());
         problems.metadata("metadata", self.metadata.as_ref());
         problems.done()?;
@@ -382,6 +404,7 @@ impl Fields {
             channels: self.channels.map(none_if_empty),
             filter: self.filter.map(|filter| filter.map(|filter| filter.to_string())),
             sign_as: self.sign_as,
+            delivery: self.delivery.map(|delivery| delivery.map(|delivery| delivery.to_string())),
             throttle_rate: self.throttle_rate,
             metadata: self.metadata,
             secret: None,
@@ -395,6 +418,15 @@ fn check_filter(problems: &mut Problems, filter: Option<&Value>) {
     let Some(Err(mistake)) = filter.map(Expression::compile) else { return };
     let path: Vec<&str> =
         ["body", "filter"].into_iter().chain(mistake.place.split('/').skip(1)).collect();
+    let mut here = Problems::at(&path);
+    here.add_here(&mistake);
+    problems.append(here);
+}
+
+/// Notes what deliveries cannot be wanted like, and where it says so.
+fn check_delivery(problems: &mut Problems, delivery: Option<&Value>) {
+    let Some(Err(mistake)) = delivery.map(Delivery::read) else { return };
+    let path: Vec<&str> = ["body", "delivery"].into_iter().chain(mistake.place()).collect();
     let mut here = Problems::at(&path);
     here.add_here(&mistake);
     problems.append(here);
@@ -425,6 +457,7 @@ impl Wanted {
             channels: self.channels.flatten(),
             filter: self.filter.flatten(),
             sign_as: self.sign_as.flatten(),
+            delivery: self.delivery.flatten(),
             metadata: self.metadata.unwrap_or_default(),
             throttle_rate: self.throttle_rate.flatten(),
             state: if disabled { State::Disabled } else { State::Enabled },
@@ -456,6 +489,7 @@ impl Wanted {
             channels: self.channels,
             filter: self.filter,
             sign_as: self.sign_as,
+            delivery: self.delivery,
             metadata: self.metadata,
             throttle_rate: self.throttle_rate,
             state: self.disabled.and_then(|disabled| switched(current.state, disabled)),

@@ -60,6 +60,10 @@ struct IngestEndpointIn {
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<String>, example = "stripe")]
     sign_as: Option<Option<String>>,
+    /// How it wants its deliveries; as usual if null.
+    #[serde(default, deserialize_with = "patch::given")]
+    #[schema(value_type = Option<Object>, example = json!({"order": {"onExhausted": "block"}}))]
+    delivery: Option<Option<Value>>,
     /// Attempts a second, at most; a second's worth may come at once.
     #[schema(minimum = 1)]
     throttle_rate: Option<u32>,
@@ -86,6 +90,7 @@ impl From<IngestEndpointIn> for EndpointIn {
             event_types: body.event_types,
             filter: body.filter,
             sign_as: body.sign_as,
+            delivery: body.delivery,
             throttle_rate: body.throttle_rate,
             rate_limit: body.rate_limit,
             metadata: body.metadata,
@@ -124,6 +129,9 @@ struct IngestEndpointOut {
     filter: Option<Box<RawValue>>,
     /// Signs as this provider does, too.
     sign_as: Option<String>,
+    /// How it wants its deliveries; as usual if null.
+    #[schema(value_type = Option<Object>)]
+    delivery: Option<Box<RawValue>>,
     /// Attempts a second, at most; a second's worth may come at once.
     throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
@@ -154,6 +162,7 @@ impl From<Endpoint> for IngestEndpointOut {
             event_types: all.event_types,
             filter: all.filter,
             sign_as: all.sign_as,
+            delivery: all.delivery,
             throttle_rate: all.throttle_rate,
             rate_limit: all.rate_limit,
             metadata: all.metadata,

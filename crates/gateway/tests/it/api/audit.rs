@@ -224,6 +224,8 @@ async fn things(bench: &Bench) -> Things {
         outcome: Outcome::Retry,
         next_at: Some(bench.clock.now()),
         health: None,
+        rendering: None,
+        fix: None,
         notices: Vec::new(),
     };
     assert!(bench.store.record(vec![record]).await.unwrap()[0].applied);

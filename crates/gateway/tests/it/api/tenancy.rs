@@ -165,6 +165,8 @@ async fn attempt(bench: &Bench, message: &str) -> String {
         outcome: Outcome::Delivered,
         next_at: None,
         health: None,
+        rendering: None,
+        fix: None,
         notices: Vec::new(),
     };
     bench.store.record(vec![record]).await.unwrap();

@@ -96,5 +96,6 @@ pub(super) fn from_rows(endpoint: Key, rows: &[Row], first: usize) -> EndpointSe
         secrets: rows.iter().filter_map(secret).collect(),
         headers: common.and_then(|row| row.get(first + 2)),
         credentials: common.and_then(|row| row.get(first + 3)),
+        transformation: None,
     }
 }

@@ -92,5 +92,5 @@ pub(super) fn of(connection: &Connection, endpoint: Key) -> rusqlite::Result<End
     let mut sealed = connection.prepare_cached(include_str!("../queries/endpoint_sealed.sql"))?;
     let (headers, credentials) =
         sealed.query_row([endpoint], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(EndpointSecrets { endpoint, secrets, headers, credentials })
+    Ok(EndpointSecrets { endpoint, secrets, headers, credentials, transformation: None })
 }

@@ -165,6 +165,7 @@ impl DestinationIn {
             channels: self.channels,
             filter: self.filter,
             sign_as: None,
+            delivery: None,
             throttle_rate: self.throttle_rate,
             metadata: self.metadata,
         };

@@ -113,6 +113,9 @@ fn message(payload: Option<&str>, content_type: Option<&str>) -> Message {
         content_type: content_type.map(str::to_owned),
         payload: payload.map(|payload| payload.as_bytes().to_vec()),
         headers: None,
+        version: None,
+        fits_schema: None,
+        ordering_key: None,
         origin: Origin::Send,
         created_at: Timestamp(0),
     }

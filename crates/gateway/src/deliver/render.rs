@@ -1,0 +1,52 @@
+//! What a message becomes for one endpoint: in the version that it is pinned to, if its filter wants
+//! that, transformed.
+//!
+//! ```text
+//!  message ─► convert ─► filter ─► transform ─► (sign ─► send: attempt.rs)
+//! ```
+//!
+//! What an earlier attempt of the delivery sent is sent again, byte by byte, whatever was changed
+//! since. The message itself is never changed: another endpoint gets it as it is for that one.
+
+use std::sync::Arc;
+
+use ringback_domain::{delivery::Rendering, retry::KeptBack};
+use ringback_store::{Content, Due};
+
+use super::{prepare::Prepared, services::Services};
+
+/// What is sent for a delivery.
+pub(super) struct Rendered {
+    pub(super) content: Arc<Content>,
+    /// What it was made into; none if it is sent as it is.
+    pub(super) rendering: Option<Rendering>,
+}
+
+/// Why nothing is sent for a delivery.
+pub(super) struct Kept {
+    pub(super) back: KeptBack,
+    /// For people; may be empty.
+    pub(super) why: String,
+}
+
+impl From<KeptBack> for Kept {
+    fn from(back: KeptBack) -> Kept {
+        Kept { back, why: String::new() }
+    }
+}
+
+/// Makes what is sent for a delivery.
+///
+/// # Errors
+/// [`Kept`]: nothing is to be sent, or it cannot be made.
+pub(super) async fn render(
+    _services: &Services,
+    prepared: &Prepared,
+    due: &Due,
+) -> Result<Rendered, Kept> {
+    let content = Arc::clone(&due.content);
+    if let Some(back) = prepared.keeps_back(&content) {
+        return Err(back.into());
+    }
+    Ok(Rendered { content, rendering: None })
+}
