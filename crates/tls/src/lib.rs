@@ -1,7 +1,7 @@
 //! TLS towards servers that an address names: whom it believes.
 //!
-//! One configuration for the store's database and for the destinations that have protocols of their
-//! own. TLS 1.2 and 1.3, with the one crypto library of the workspace.
+//! One configuration for the store's database, for the destinations that have protocols of their own,
+//! and for whatever takes any certificate. TLS 1.2 and 1.3, with the one crypto library of the workspace.
 
 use std::sync::Arc;
 

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use ringback_tls::{Trust, Wrong, client};
+use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
 use crate::outbound::{Tls, TlsError};
@@ -24,15 +22,8 @@ impl Secure {
         Ok(Self::Checked(Tls::new([])?))
     }
 
-    pub(super) fn anybody() -> Result<Self, Error> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let anybody = Anybody(provider.signature_verification_algorithms);
-        let config = ClientConfig::builder_with_provider(Arc::<CryptoProvider>::clone(&provider))
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(anybody))
-            .with_no_client_auth();
-        Ok(Self::Anybody(TlsConnector::from(Arc::new(config))))
+    pub(super) fn anybody() -> Result<Self, Wrong> {
+        Ok(Self::Anybody(TlsConnector::from(Arc::new(client(Trust::Anybody)?))))
     }
 
     /// Shakes hands with the application named `name`; why it failed, in words.
@@ -53,44 +44,5 @@ impl Secure {
                 Err(error) => Err(format!("no secure connection: {error}")),
             },
         }
-    }
-}
-
-/// Checks that the other side has the key of its certificate, and not whose certificate it is.
-#[derive(Debug)]
-struct Anybody(WebPkiSupportedAlgorithms);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls12_signature(message, certificate, signed, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
     }
 }
