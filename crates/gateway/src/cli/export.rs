@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::fixture::Fixture;
+use super::fixture::{Fixture, url_of, write};
 use super::replay::request_of;
 use super::selection::{Found, Selection};
 use super::server::{Server, ask, carried, listed, path_segment};
@@ -94,16 +94,6 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     told(&args, exported.len(), &[path.display().to_string()])
 }
 
-/// A body may hold anything, so nobody else may read it.
-fn write(path: &std::path::Path, text: &str) -> Result<(), Failure> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = std::fs::OpenOptions::new();
-    let options = options.write(true).create(true).truncate(true).mode(0o600);
-    let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| Failure::Failed(format!("cannot write {}: {error}", path.display())))
-}
-
 fn told(args: &Args, messages: usize, files: &[String]) -> Result<(), Failure> {
     if args.json {
         let told = json!({ "messages": messages, "files": files });
@@ -152,9 +142,7 @@ fn fixtures(args: &Args, exported: &[Exported]) -> Result<(), Failure> {
     let mut files = Vec::new();
     for one in exported {
         let text = |name: &str| one.content[name].as_str().map(str::to_owned);
-        let target = text("target").filter(|target| !target.is_empty());
-        let url =
-            target.map(|target| format!("https://localhost/{}", target.trim_start_matches('/')));
+        let url = text("target").as_deref().and_then(url_of);
         let fixture = Fixture {
             provider: one.found.provider.clone(),
             event: text("eventType"),

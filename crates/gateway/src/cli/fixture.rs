@@ -43,20 +43,16 @@ impl Fixture {
         })
     }
 
-    /// Writes it into a folder, which is made if it is not there, under a name of its type and id. A
-    /// body may hold anything, so nobody else may read it.
+    /// Writes it into a folder, which is made if it is not there, under a name of its type and id.
     pub(super) fn write(&self, folder: &Path) -> Result<PathBuf, Failure> {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        let unwritable = |path: &Path, error: std::io::Error| {
-            Failure::Failed(format!("cannot write {}: {error}", path.display()))
-        };
-        std::fs::create_dir_all(folder).map_err(|error| unwritable(folder, error))?;
-        let path = folder.join(self.file_name());
-        let text = serde_json::to_string_pretty(self).unwrap_or_default() + "\n";
-        let mut options = OpenOptions::new();
-        let options = options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&path).map_err(|error| unwritable(&path, error))?;
-        file.write_all(text.as_bytes()).map_err(|error| unwritable(&path, error))?;
+        self.write_as(folder, &self.file_name())
+    }
+
+    /// Writes it into a folder, which is made if it is not there, under this name.
+    pub(super) fn write_as(&self, folder: &Path, name: &str) -> Result<PathBuf, Failure> {
+        std::fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
+        let path = folder.join(name);
+        write(&path, &(serde_json::to_string_pretty(self).unwrap_or_default() + "\n"))?;
         Ok(path)
     }
 
@@ -74,6 +70,25 @@ impl Fixture {
             parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
         format!("{}.json", parts.join("-"))
     }
+}
+
+/// Writes a file of events. A body may hold anything, so nobody else may read it.
+pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::Failed(format!("cannot write {}: {error}", path.display()))
+}
+
+/// The URL of a request of which only that is known which followed the source's or the
+/// application's: at this host.
+pub(super) fn url_of(target: &str) -> Option<String> {
+    (!target.is_empty()).then(|| format!("https://localhost/{}", target.trim_start_matches('/')))
 }
 
 /// Headers by name; several of one name are one list (RFC 9110, section 5.3).

@@ -131,7 +131,7 @@ impl<'a> ToldOutcome<'a> {
 }
 
 /// Text as it is, anything else in base64.
-fn content(bytes: &[u8]) -> (Option<&str>, Option<String>) {
+pub(super) fn content(bytes: &[u8]) -> (Option<&str>, Option<String>) {
     match std::str::from_utf8(bytes) {
         Ok(text) => (Some(text), None),
         Err(_) => (None, Some(data_encoding::BASE64.encode(bytes))),

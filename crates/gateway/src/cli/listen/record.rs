@@ -1,30 +1,17 @@
-//! Events as files: each as `ringback verify --request` and `ringback providers sign --request`
-//! take it.
+//! Events as files: what was received, under the time at which it was.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::{fs, io};
+use std::path::{Path, PathBuf};
 
 use ringback_domain::provider::vector::WireRequest;
-use serde::Serialize;
 
 use super::event::Event;
-
-/// A file's content: a request, and what is known about it.
-#[derive(Serialize)]
-struct Fixture<'a> {
-    provider: &'a str,
-    event: Option<&'a str>,
-    #[serde(flatten)]
-    request: WireRequest,
-}
+use super::line::content;
+use crate::cli::Failure;
+use crate::cli::fixture::{Fixture, joined, url_of};
 
 /// Writes the event into a file of its own in this directory, which is made if it is not there.
-pub(super) fn write(directory: &Path, event: &Event) -> io::Result<()> {
-    fs::create_dir_all(directory)?;
-    let mut text = serde_json::to_string_pretty(&fixture(event)).map_err(io::Error::other)?;
-    text.push('\n');
-    fs::write(directory.join(file_name(event)), text)
+pub(super) fn write(directory: &Path, event: &Event) -> Result<PathBuf, Failure> {
+    fixture(event).write_as(directory, &file_name(event))
 }
 
 /// `20260921T093001.250Z-github-push-msg_….json`
@@ -44,25 +31,29 @@ fn cleaned(part: &str) -> String {
     cleaned.collect::<String>().trim_start_matches('.').to_owned()
 }
 
-fn fixture(event: &Event) -> Fixture<'_> {
-    let mut headers: BTreeMap<String, String> = BTreeMap::new();
-    for (name, value) in &event.headers {
-        // Several headers of one name are one list (RFC 9110, section 5.2).
-        let list = headers.entry(name.to_ascii_lowercase());
-        list.and_modify(|list| *list = format!("{list}, {value}")).or_insert_with(|| value.clone());
+fn fixture(event: &Event) -> Fixture {
+    let lower = |(name, value): &(String, String)| (name.to_ascii_lowercase(), value.clone());
+    let (body, body_base64) = content(&event.body);
+    Fixture {
+        provider: Some(event.provider.clone()).filter(|provider| !provider.is_empty()),
+        event: event.event_type.clone(),
+        id: Some(event.id.clone()),
+        received_at: Some(event.received_at.clone()),
+        request: WireRequest {
+            method: event.method.clone(),
+            url: url_of(&event.target),
+            headers: joined(event.headers.iter().map(lower)),
+            body: body.unwrap_or_default().to_owned(),
+            body_base64,
+        },
     }
-    let (body, body_base64) = match std::str::from_utf8(&event.body) {
-        Ok(text) => (text.to_owned(), None),
-        Err(_) => (String::new(), Some(data_encoding::BASE64.encode(&event.body))),
-    };
-    let query = event.target.split_once('?').map(|(_, query)| query);
-    let url = query.map(|query| format!("https://localhost/?{query}"));
-    let request = WireRequest { method: event.method.clone(), url, headers, body, body_base64 };
-    Fixture { provider: &event.provider, event: event.event_type.as_deref(), request }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::super::sample::event;
     use super::*;
 
@@ -77,9 +68,10 @@ mod tests {
             body,
             ..event("msg_1")
         };
-        write(&nested, &hostile).unwrap();
-        let name = "20261121T093001.250Z-github-_.._x__y-msg_1.json";
-        let text = fs::read_to_string(nested.join(name)).unwrap();
+        let path = write(&nested, &hostile).unwrap();
+        assert_eq!(path, nested.join("20261121T093001.250Z-github-_.._x__y-msg_1.json"));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let text = fs::read_to_string(path).unwrap();
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&value["provider"], &value["event"]), (&"github".into(), &"../../x; y".into()));
         let request: WireRequest = serde_json::from_value(value).unwrap();

@@ -280,8 +280,7 @@ impl Session {
         if let Some(directory) = &self.terms.record
             && let Err(error) = record::write(directory, &event)
         {
-            let directory = directory.display();
-            self.face.problem(&format!("cannot record {} in {directory}: {error}", event.id));
+            self.face.problem(&format!("{} is not recorded: {error}", event.id));
         }
         let event = self.signed(event);
         let event = Arc::new(event);
