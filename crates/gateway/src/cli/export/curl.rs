@@ -2,11 +2,9 @@
 
 use super::Exported;
 use crate::cli::Failure;
+use crate::cli::outward::is_own;
 use crate::cli::replay::request_of;
 use crate::cli::sign::quoted;
-
-/// What curl writes for each connection itself.
-const OWN: [&str; 2] = ["host", "content-length"];
 
 pub(super) fn script(exported: &[Exported]) -> Result<String, Failure> {
     let mut text = "#!/bin/sh\n# Sends the messages below to its first argument, in the order in \
@@ -33,7 +31,7 @@ pub(super) fn script(exported: &[Exported]) -> Result<String, Failure> {
         let target = quoted(&word("target"));
         text.push_str(&format!("curl -sS -X {} \"$url\"{target}", quoted(&request.method)));
         for (name, value) in &request.headers {
-            if !OWN.contains(&name.as_str()) {
+            if !is_own(name) {
                 text.push_str(&format!(" -H {}", quoted(&format!("{name}: {value}"))));
             }
         }

@@ -17,25 +17,13 @@ use url::{Host, Position, Url};
 
 use super::event::{Answered, Event, Headers, Unreached};
 use super::secure::Secure;
+use crate::cli::outward::{below, is_own};
 use crate::seam::{BoxStream, Network};
 
 /// Bytes of an answer that are kept.
 pub(super) const KEPT: usize = 64 * 1024;
 /// Bytes that are read so that the connection can be used again.
 const READ: usize = 1024 * 1024;
-
-/// What belongs to a connection and not to what is said over it, or is made anew.
-const OURS: [HeaderName; 9] = [
-    header::HOST,
-    header::CONNECTION,
-    header::CONTENT_LENGTH,
-    header::TRANSFER_ENCODING,
-    header::TE,
-    header::TRAILER,
-    header::UPGRADE,
-    header::EXPECT,
-    HeaderName::from_static("keep-alive"),
-];
 
 /// An application that takes requests.
 pub(super) struct Forward {
@@ -177,24 +165,9 @@ fn said(error: &hyper::Error) -> String {
     }
 }
 
-/// Where the event goes: the URL with what followed the source's.
-pub(super) fn url_of(url: &Url, event: &Event) -> Url {
-    let mut url = url.clone();
-    let (path, query) = event.target.split_once('?').unwrap_or((&event.target, ""));
-    if !path.is_empty() && path != "/" {
-        let joined =
-            format!("{}/{}", url.path().trim_end_matches('/'), path.trim_start_matches('/'));
-        url.set_path(&joined);
-    }
-    let query = [url.query().unwrap_or_default(), query];
-    let query = query.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("&");
-    url.set_query((!query.is_empty()).then_some(&*query));
-    url
-}
-
 /// The request: what the provider sent, but for what belongs to the connection.
 fn request(base: &Url, set: &[(HeaderName, HeaderValue)], event: &Event) -> Request<Full<Bytes>> {
-    let url = url_of(base, event);
+    let url = below(base, &event.target);
     let mut request = Request::new(Full::new(event.body.clone()));
     *request.method_mut() = Method::from_bytes(event.method.as_bytes()).unwrap_or(Method::POST);
     if let Ok(uri) = url[Position::BeforePath..Position::AfterQuery].parse() {
@@ -223,27 +196,13 @@ fn given(headers: &Headers) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
         Some((name, HeaderValue::from_bytes(value.as_bytes()).ok()?))
     });
-    written.filter(|(name, _)| !OURS.contains(name) && !name.as_str().starts_with("proxy-"))
+    written.filter(|(name, _)| !is_own(name.as_str()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::sample::event;
     use super::*;
-
-    #[test]
-    fn the_path_is_kept_and_the_query_goes_along() {
-        for (base, target, expected) in [
-            ("http://localhost:3000/hook", "", "/hook"),
-            ("http://localhost:3000", "?a=b%20c", "/?a=b%20c"),
-            ("http://localhost:3000/hook?k=v", "?a=b", "/hook?k=v&a=b"),
-            ("http://localhost:3000/hook/", "/more?a=b", "/hook/more?a=b"),
-        ] {
-            let event = Event { target: target.to_owned(), ..event("msg_1") };
-            let url = url_of(&Url::parse(base).unwrap(), &event);
-            assert_eq!(&url[Position::BeforePath..], expected, "{base} {target}");
-        }
-    }
 
     #[test]
     fn headers_go_on_as_they_came() {

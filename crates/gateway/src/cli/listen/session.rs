@@ -14,7 +14,6 @@ use url::Url;
 use super::book::{Arrival, Book};
 use super::event::{Ended, Event, Outcome};
 use super::face::{Face, Wish};
-use super::forward::url_of;
 use super::frame::{self, Behind, Hello};
 use super::link::{Link, Told};
 use super::record;
@@ -23,6 +22,7 @@ use super::span;
 use super::status::Status;
 use super::work::{Notice, Pace, Worker};
 use crate::app::Signals;
+use crate::cli::outward::below;
 use crate::cli::{Failure, note};
 use crate::seam::Clock;
 
@@ -292,7 +292,7 @@ impl Session {
         let (Some(signer), Some(url)) = (&mut self.signer, &self.terms.forward) else {
             return event;
         };
-        let url = url_of(url, &event);
+        let url = below(url, &event.target);
         let (event, problem) = signer.sign(event, url.as_str(), self.clock.now());
         if let Some(problem) = problem {
             self.face.problem(&problem);

@@ -3,18 +3,17 @@
 use url::Url;
 
 use super::super::event::Event;
-use super::super::forward::url_of;
+use crate::cli::outward::{below, is_own};
 use crate::cli::sign::quoted;
 
 /// Sends the same bytes with the same headers to `base`. A body that is no text goes through
 /// `base64 -d`.
 pub(super) fn command(event: &Event, base: &Url) -> String {
-    let url = url_of(base, event);
+    let url = below(base, &event.target);
     let mut line = format!("curl -X {} {}", quoted(&event.method), quoted(url.as_str()));
-    let ours = ["host", "content-length", "connection", "transfer-encoding"];
     for (name, value) in &event.headers {
         let name = name.to_ascii_lowercase();
-        if !ours.contains(&name.as_str()) {
+        if !is_own(&name) {
             // As `curl` has it: with nothing behind the colon the header is left out.
             let header = match value.is_empty() {
                 true => format!("{name};"),
