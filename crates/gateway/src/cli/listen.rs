@@ -25,7 +25,6 @@ mod sample;
 mod screen;
 mod secure;
 mod session;
-mod span;
 mod status;
 mod wire;
 mod work;
@@ -43,7 +42,7 @@ use url::Url;
 
 use super::providers::Directory;
 use super::server::{Server, carried, failed, path_segment, refused, unanswered};
-use super::{Failure, note};
+use super::{Failure, note, span};
 use crate::api_client::{Answer, ApiClient, CallError};
 use crate::outbound::SystemNetwork;
 use crate::terminal::{Colours, printable};
@@ -274,10 +273,8 @@ async fn registered(
     };
     let begin = match &args.since {
         _ if args.skip => Some("now".to_owned()),
-        // A length of time ago; a number alone would be one, too, and means nothing here.
-        Some(since) => {
-            Some(span::parse(since).map_or(since.clone(), |ago| (now - ago).to_string()))
-        }
+        // The server knows the times, and not the lengths of time.
+        Some(since) => Some(span::ago(since, now).map_or(since.clone(), |begin| begin.to_string())),
         None => None,
     };
     let mut terms = json!({

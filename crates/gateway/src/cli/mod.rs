@@ -34,6 +34,7 @@ mod server;
 mod settings;
 mod sign;
 mod similar;
+mod span;
 mod table;
 mod tail;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use ringback_domain::time::Timestamp;
 use serde_json::Value;
 
 use super::server::{ask, call, listed, listed_after, path_segment, refused};
-use super::{Failure, note};
+use super::{Failure, note, span};
 use crate::api_client::ApiClient;
 use crate::wiring;
 
@@ -187,22 +187,7 @@ fn status(name: &str) -> Option<u8> {
 
 /// A time, or one so long ago.
 fn time(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
-    if let Ok(time) = text.parse() {
-        return Ok(time);
-    }
-    let ago = || {
-        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-        let seconds = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            "d" => 86_400,
-            "w" => 7 * 86_400,
-            _ => return None,
-        };
-        number.parse::<u32>().ok().map(|number| Duration::from_secs(u64::from(number) * seconds))
-    };
-    ago().map(|ago| now - ago).ok_or_else(|| {
+    text.parse().ok().or_else(|| span::ago(text, now)).ok_or_else(|| {
         let what = "is no time: RFC 3339, such as 2026-01-31T12:00:00Z, or 90s, 30m, 2h, 3d, 1w";
         Failure::Usage(format!("{text:?} {what}"))
     })

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::settings::DataFlags;
-use super::{Failure, data, note};
+use super::{Failure, data, note, span};
 use crate::app;
 use crate::config::Config;
 use crate::control::{self, Request, Response, TokenInfo};
@@ -80,16 +80,8 @@ const LONGEST: u64 = 36_500 * 86_400;
 /// A number of seconds, written with a unit.
 fn lasting(text: &str) -> Result<u64, String> {
     let wrong = || "a time is a number and a unit: 30d, 12h, 15m or 90s".to_owned();
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
-    let unit = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return Err(wrong()),
-    };
-    let count = number.parse::<u32>().map_err(|_| wrong())?;
-    match u64::from(count) * unit {
+    let span = span::with_unit(text).filter(|span| span.subsec_millis() == 0);
+    match span.ok_or_else(wrong)?.as_secs() {
         0 => Err(wrong()),
         seconds if seconds > LONGEST => Err("a token lasts 36500 days at most".to_owned()),
         seconds => Ok(seconds),
@@ -196,6 +188,7 @@ mod tests {
             ("90s", Some(90)),
             ("0s", None),
             ("90", None),
+            ("1500ms", None),
             ("d", None),
             ("", None),
             ("1.5h", None),

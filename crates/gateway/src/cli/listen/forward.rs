@@ -18,6 +18,7 @@ use url::{Host, Position, Url};
 use super::event::{Answered, Event, Headers, Unreached};
 use super::secure::Secure;
 use crate::cli::outward::{below, is_own};
+use crate::cli::span;
 use crate::seam::{BoxStream, Network};
 
 /// Bytes of an answer that are kept.
@@ -55,7 +56,7 @@ impl Forward {
     /// Hands the event over, and waits for the answer.
     pub(super) async fn hand(&self, event: &Event) -> Result<Answered, Unreached> {
         timeout(self.patience, self.exchange(event)).await.unwrap_or_else(|_| {
-            let patience = super::span::shown(self.patience);
+            let patience = span::shown(self.patience);
             Err(Unreached(format!("no answer within {patience}")))
         })
     }

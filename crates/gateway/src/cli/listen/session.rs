@@ -18,12 +18,11 @@ use super::frame::{self, Behind, Hello};
 use super::link::{Link, Told};
 use super::record;
 use super::resign::Signer;
-use super::span;
 use super::status::Status;
 use super::work::{Notice, Pace, Worker};
 use crate::app::Signals;
 use crate::cli::outward::below;
-use crate::cli::{Failure, note};
+use crate::cli::{Failure, note, span};
 use crate::seam::Clock;
 
 /// For what is under way when we are asked to stop.

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::frame::Behind;
-use super::span;
+use crate::cli::span;
 
 /// As it is at the moment.
 #[derive(Clone, Debug)]

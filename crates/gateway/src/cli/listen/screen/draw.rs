@@ -9,10 +9,10 @@ use ratatui_widgets::paragraph::Paragraph;
 use tokio::time::Instant;
 
 use super::super::line::{mark, plain, time};
-use super::super::span;
 use super::super::status::{Connection, Status};
 use super::details;
 use super::state::{Item, State, View};
+use crate::cli::span;
 
 /// The keys, as `?` explains them.
 const HELP: &[(&str, &str)] = &[
