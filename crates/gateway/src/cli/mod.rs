@@ -8,6 +8,7 @@ mod audit;
 mod completions;
 mod connect;
 mod connections;
+mod curl;
 mod destinations;
 mod dev;
 mod environment;

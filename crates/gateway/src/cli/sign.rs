@@ -9,7 +9,9 @@ use ringback_domain::provider::vector::WireRequest;
 use ringback_domain::signature::{SigningKey, signature_header};
 use ringback_domain::time::Timestamp;
 
+use super::curl::{command, quoted};
 use super::providers::{Directory, find};
+use super::server::failed;
 use super::verify::{Supplied, read, text_of};
 use super::{Failure, data};
 use crate::wiring;
@@ -84,7 +86,7 @@ struct Making {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let signed = args.making.signed(&args.provider, None)?;
-    Ok(if args.making.curl { data(&curl(&signed)?) } else { data(&text_of(&signed)) }?)
+    Ok(if args.making.curl { data(&line(&signed)?) } else { data(&text_of(&signed)) }?)
 }
 
 pub(super) fn run_top(args: TopArgs) -> Result<(), Failure> {
@@ -93,7 +95,7 @@ pub(super) fn run_top(args: TopArgs) -> Result<(), Failure> {
         None => args.making.standard(args.id.as_deref())?,
     };
     if args.making.curl {
-        return Ok(data(&curl(&signed)?)?);
+        return Ok(data(&line(&signed)?)?);
     }
     if args.json {
         return Ok(data(&text_of(&signed))?);
@@ -193,31 +195,10 @@ fn request(args: &Making, provider: &Provider, random: u64) -> Result<WireReques
     Ok(request)
 }
 
-/// The request as a command line; a body that is no text has none.
-pub(super) fn curl(request: &WireRequest) -> Result<String, Failure> {
-    if request.body_base64.is_some() {
-        return Err(Failure::Usage("a body that is not text has no command line".to_owned()));
-    }
-    let url = request.url.as_deref().unwrap_or_default();
-    let mut line = format!("curl -X {} {}", quoted(&request.method), quoted(url));
-    for (name, value) in &request.headers {
-        line.push_str(&format!(" -H {}", quoted(&format!("{name}: {value}"))));
-    }
-    line.push_str(&format!(" --data-binary {}", quoted(&request.body)));
-    Ok(line)
-}
-
-/// One word for a shell, whatever is in it.
-pub(super) fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_leaves_its_word() {
-        assert_eq!(quoted("it's; `x` $y"), r"'it'\''s; `x` $y'");
-    }
+/// The request as a command line.
+fn line(request: &WireRequest) -> Result<String, Failure> {
+    let url = quoted(request.url.as_deref().unwrap_or_default());
+    let headers = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let body = request.bytes().map_err(|error| failed(&error))?;
+    Ok(command(&request.method, &url, headers, &body))
 }

@@ -83,12 +83,6 @@ pub(super) struct Exited {
 pub(super) struct Unreached(pub(super) String);
 
 impl Event {
-    /// The first header of this name.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(one, _)| one.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
-    }
-
     /// The type for people.
     pub(super) fn kind(&self) -> &str {
         self.event_type.as_deref().unwrap_or("-")

@@ -1,6 +1,5 @@
 //! The interactive screen: the terminal is taken over, drawn on, and given back on every way out.
 
-mod curl;
 mod details;
 mod draw;
 mod keys;

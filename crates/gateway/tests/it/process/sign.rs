@@ -2,7 +2,7 @@
 
 use std::{
     io::Write as _,
-    process::{Output, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use serde_json::{Value, json};
@@ -75,9 +75,10 @@ fn a_command_line_is_one_for_a_shell_and_what_cannot_be_signed_is_told() {
         "http://127.0.0.1:1/?a=b",
         "--curl",
     ];
-    let line = stdout(&run_with(&words, "it's"));
-    assert!(line.starts_with("curl -X 'POST' 'http://127.0.0.1:1/?a=b' -H 'x-hub-"), "{line}");
-    assert!(line.trim_end().ends_with(r"--data-binary 'it'\''s'"), "{line}");
+    let line = stdout(&run_with(&words, "@it's"));
+    let head = "curl -gsS -X 'POST' 'http://127.0.0.1:1/?a=b' \\\n  -H 'x-hub-";
+    assert!(line.starts_with(head), "{line}");
+    assert!(line.trim_end().ends_with(r"--data-raw '@it'\''s'"), "{line}");
     for (words, code, what) in [
         (["providers", "sign", "paypal"].to_vec(), 1, "private key"),
         (["providers", "sign", "stripe", "--event", "x"].to_vec(), 64, "invoice.paid"),
@@ -86,6 +87,24 @@ fn a_command_line_is_one_for_a_shell_and_what_cannot_be_signed_is_told() {
         let refused = run(&words, &[("RINGBACK_SECRET", SECRET)]);
         assert_eq!(refused.status.code(), Some(code), "{words:?}");
         assert!(stderr(&refused).contains(what), "{}", stderr(&refused));
+    }
+}
+
+/// What the shell sends is what was signed, also where curl has a meaning of its own for it.
+#[test]
+fn a_command_line_sends_what_was_signed() {
+    let receiver = Receiver::ok();
+    let url = format!("{}?a[b]={{c,d}}", receiver.url());
+    let long = "x".repeat(200_000);
+    for (count, body) in ["@/etc/hostname", "it's \"$x\"\\\n", "", &long].into_iter().enumerate() {
+        let words = ["sign", "--secret", SECRET, "--body", "-", "--url", &url, "--curl"];
+        let mut shell = Command::new("sh").stdin(Stdio::piped()).spawn().unwrap();
+        let line = stdout(&run_with(&words, body));
+        shell.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
+        assert!(shell.wait().unwrap().success(), "{count}");
+        let receipt = receiver.wait_for(count + 1).pop().unwrap();
+        assert!(receipt.body == body.as_bytes(), "{count}: {} bytes", receipt.body.len());
+        assert_eq!((&*receipt.query, receipt.header("content-type")), ("a[b]={c,d}", ""));
     }
 }
 
@@ -166,7 +185,7 @@ fn standard_webhooks_are_signed_and_verified_without_a_provider() {
     let said = stdout(&run_with(&words, &touched.to_string()));
     assert!(said.contains("body_changed") && said.contains("compact json"), "{said}");
     let curl = stdout(&sign(&["--body", "-", "--url", "http://127.0.0.1:1/", "--curl"]));
-    assert!(curl.starts_with("curl -X 'POST' 'http://127.0.0.1:1/'"), "{curl}");
+    assert!(curl.starts_with("curl -gsS -X 'POST' 'http://127.0.0.1:1/'"), "{curl}");
     let github = sign(&["--provider", "github", "--body", "-"]);
     assert!(stdout(&github).contains("x-hub-signature-256: sha256="), "{}", stdout(&github));
     for (words, what) in [

@@ -7,7 +7,8 @@ use url::Url;
 
 use super::super::event::{Ended, Event, Outcome};
 use super::super::face::Wish;
-use super::curl;
+use crate::cli::curl::{command, quoted};
+use crate::cli::outward::below;
 
 /// Events in memory at most.
 const MOST: usize = 1000;
@@ -245,7 +246,9 @@ impl State {
         let Some(item) = self.current() else { return Effect::None };
         let anywhere = || Url::parse("http://localhost:3000/").ok();
         let Some(url) = self.head.forward.clone().or_else(anywhere) else { return Effect::None };
-        let line = curl::command(&item.event, &url);
+        let Event { method, target, headers, body, .. } = &*item.event;
+        let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let line = command(method, &quoted(below(&url, target).as_str()), headers, body);
         self.turn_to(View::Copied(line.clone()));
         Effect::Copy(line)
     }
