@@ -21,7 +21,7 @@ use tokio::{
 use super::{
     Terms,
     heard::Heard,
-    live::{About, COUNTED, Ground, Leave, Live, Seat},
+    live::{About, COUNTED, Leave, Live, Seat},
 };
 use crate::{
     log::{Bells, Replies},
@@ -53,7 +53,7 @@ pub struct Parts {
 pub struct Listeners(Arc<Inner>);
 
 struct Inner {
-    parts: Parts,
+    parts: Arc<Parts>,
     // Held for a look-up, never across an await.
     live: Mutex<HashMap<Key, Arc<Live>>>,
     /// Held while a listener is opened, so that there is one of it.
@@ -100,7 +100,7 @@ impl Listeners {
     /// Nobody listens yet.
     pub fn new(parts: Parts) -> Listeners {
         Listeners(Arc::new(Inner {
-            parts,
+            parts: Arc::new(parts),
             live: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             places: Mutex::default(),
@@ -173,14 +173,8 @@ impl Listeners {
         let place = written.map_or(listener.place, |place| place.max(listener.place));
         let listener = Listener { place, ..listener.clone() };
         let after = after.filter(|_| !terms.shared);
-        let Parts { store, directory, replies, bells, .. } = &self.0.parts;
-        let ground = Ground {
-            store: Arc::clone(store),
-            directory: directory.clone(),
-            replies: Arc::clone(replies),
-            bells: bells.clone(),
-        };
-        let live = Arc::new(Live::open(ground, environment, &listener, after).await?);
+        let parts = Arc::clone(&self.0.parts);
+        let live = Arc::new(Live::open(parts, environment, &listener, after).await?);
         let seat = live.join(about);
         lock(&self.0.live).insert(key, live);
         Ok(seat)
@@ -320,7 +314,7 @@ impl Listeners {
         environment: Key,
         listener: &Listener,
     ) -> Result<Behind, Unavailable> {
-        let Parts { store, directory, .. } = &self.0.parts;
+        let Parts { store, directory, .. } = self.parts();
         let terms = Terms::read(&listener.terms);
         let heard =
             Heard::find(&**store, directory, environment, &terms, &Heard::default()).await?;

@@ -18,17 +18,11 @@ use ringback_domain::{
     },
     time::Timestamp,
 };
-use ringback_store::{ArrivalQuery, Arrivals, Arrived, Behind, BehindQuery, Store, Unavailable};
+use ringback_store::{ArrivalQuery, Arrivals, Arrived, Behind, BehindQuery, Unavailable};
 use tokio::sync::{Notify, watch};
 
-use super::{Terms, heard::Heard, terms::Wanting};
-use crate::{
-    log::{
-        Bell, Bells,
-        replies::{Outcome, Replies},
-    },
-    receive::Directory,
-};
+use super::{Terms, heard::Heard, hub::Parts, terms::Wanting};
+use crate::log::{Bell, replies::Outcome};
 
 /// The most events that one connection has in hand.
 pub(super) const WINDOW: usize = 1_024;
@@ -58,22 +52,13 @@ pub(super) enum Leave {
     Moved,
 }
 
-/// What a live listener works with.
-#[derive(Clone)]
-pub(super) struct Ground {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) directory: Directory,
-    pub(super) replies: Arc<Replies>,
-    pub(super) bells: Bells,
-}
-
 /// A listener at which somebody is.
 pub(super) struct Live {
     pub(super) id: ListenerId,
     pub(super) environment: Key,
     pub(super) terms: Terms,
     wanting: Wanting,
-    ground: Ground,
+    parts: Arc<Parts>,
     reading: tokio::sync::Mutex<Reading>,
     /// Rung when there is something to take, or room to take it.
     changed: Notify,
@@ -126,14 +111,14 @@ pub(super) struct Next {
 impl Live {
     /// Begins at the listener's place, or after what its only client says to have dealt with.
     pub(super) async fn open(
-        ground: Ground,
+        parts: Arc<Parts>,
         environment: Key,
         listener: &Listener,
         after: Option<Key>,
     ) -> Result<Live, Unavailable> {
         let terms = Terms::read(&listener.terms);
         let place = after.map_or(listener.place, |after| after.max(listener.place));
-        let Ground { store, directory, bells, .. } = &ground;
+        let Parts { store, directory, bells, .. } = &*parts;
         let heard =
             Heard::find(&**store, directory, environment, &terms, &Heard::default()).await?;
         let bell = Arc::new(bells.wait_for(heard.applications()));
@@ -145,7 +130,7 @@ impl Live {
             reading: tokio::sync::Mutex::new(Reading { book: Book::at(place), heard, bell }),
             changed: Notify::new(),
             members: Mutex::default(),
-            ground,
+            parts,
         })
     }
 
@@ -202,7 +187,7 @@ impl Live {
         };
         let environment = self.environment;
         let query = BehindQuery { environment, applications, after, at_most: COUNTED };
-        self.ground.store.behind(query).await
+        self.parts.store.behind(query).await
     }
 
     fn lock(&self) -> MutexGuard<'_, Members> {
@@ -227,7 +212,7 @@ impl Seat {
             }
             if let Some(taken) = reading.book.take(self.member, |event| event.payload.len()) {
                 let source = reading.heard.source(taken.event.scope.application).cloned();
-                let is_awaited = live.ground.replies.is_awaited(taken.event.id);
+                let is_awaited = live.parts.replies.is_awaited(taken.event.id);
                 return Ok(Next { taken, source, is_awaited });
             }
             let found = live.read(&mut reading).await?;
@@ -279,22 +264,20 @@ impl Seat {
 impl Live {
     /// Reads the next page. Returns whether there is more to do: something was found, or may be.
     async fn read(&self, reading: &mut Reading) -> Result<bool, Unavailable> {
-        let Ground { store, directory, replies, bells } = &self.ground;
         let after = reading.book.read_to();
         let page = Paged { environment: self.environment, terms: &self.terms, after, limit: PAGE };
-        let (heard, page) = page.read(&**store, directory, &reading.heard).await?;
-        reading.heard = heard;
+        let page = page.read(&self.parts, &mut reading.heard).await?;
         let mut found = !page.items.is_empty() || !page.done;
         let applications = reading.heard.applications();
         if reading.bell.applications() != applications {
-            reading.bell = Arc::new(bells.wait_for(applications));
+            reading.bell = Arc::new(self.parts.bells.wait_for(applications));
             // What came before the bell was there is still to be seen.
             found = true;
         }
         let (wanted, others): (Vec<_>, Vec<_>) =
             page.items.into_iter().partition(|arrived| self.wanting.wants(arrived));
         for arrived in others {
-            replies.tell(arrived.id, self.id.key(), Outcome::NotWanted);
+            self.parts.replies.tell(arrived.id, self.id.key(), Outcome::NotWanted);
         }
         let wanted = wanted.into_iter().map(|arrived| (arrived.id.key(), Arc::new(arrived)));
         reading.book.read(wanted, page.reached);
@@ -311,19 +294,18 @@ pub(super) struct Paged<'a> {
 }
 
 impl Paged<'_> {
-    /// Reads it from the sources as they are. A source that is made meanwhile would be passed over:
-    /// then it is read again.
+    /// Reads it from the sources as they are, and brings what is heard up to date. A source that is
+    /// made meanwhile would be passed over: then it is read again.
     pub(super) async fn read(
         &self,
-        store: &dyn Store,
-        directory: &Directory,
-        known: &Heard,
-    ) -> Result<(Heard, Arrivals), Unavailable> {
-        let mut heard = known.clone();
+        parts: &Parts,
+        heard: &mut Heard,
+    ) -> Result<Arrivals, Unavailable> {
+        let Parts { store, directory, .. } = parts;
         loop {
             if heard.generation() != Some(directory.generation()) {
-                let found = Heard::find(store, directory, self.environment, self.terms, &heard);
-                heard = found.await?;
+                let found = Heard::find(&**store, directory, self.environment, self.terms, heard);
+                *heard = found.await?;
             }
             let query = ArrivalQuery {
                 environment: self.environment,
@@ -334,7 +316,7 @@ impl Paged<'_> {
             };
             let page = store.arrivals(query).await?;
             if heard.generation() == Some(directory.generation()) {
-                return Ok((heard, page));
+                return Ok(page);
             }
         }
     }

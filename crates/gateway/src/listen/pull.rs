@@ -12,7 +12,7 @@ use ringback_domain::{
 use ringback_store::Unavailable;
 use tokio::time::Instant;
 
-use super::{Event, Listeners, Terms, heard::Heard, hub::Parts, live::Paged};
+use super::{Event, Listeners, Terms, heard::Heard, live::Paged};
 
 /// Messages that are read at a time.
 const PAGE: usize = 100;
@@ -55,7 +55,7 @@ impl Listeners {
             self.settle(listener.id.key()).await;
             listener.place = listener.place.max(message.key());
         }
-        let Parts { store, directory, bells, .. } = self.parts();
+        let parts = self.parts();
         let terms = Terms::read(&listener.terms);
         let wanting = terms.wanting();
         let mut heard = Heard::default();
@@ -63,11 +63,9 @@ impl Listeners {
         let mut after = listener.place;
         loop {
             // First of all, so that nothing is missed.
-            let bell = bells.wait_for(heard.applications());
+            let bell = parts.bells.wait_for(heard.applications());
             let paged = Paged { environment, terms: &terms, after, limit: PAGE };
-            let (found, page) = paged.read(&**store, directory, &heard).await?;
-            let same = found.applications() == heard.applications();
-            heard = found;
+            let page = paged.read(parts, &mut heard).await?;
             for arrived in page.items.iter().filter(|arrived| wanting.wants(arrived)) {
                 let source = heard.source(arrived.scope.application);
                 if let Some(source) = source.filter(|_| events.len() < pulling.max) {
@@ -84,7 +82,7 @@ impl Listeners {
             if is_enough || (page.done && Instant::now() >= until) {
                 break;
             }
-            if page.done && same {
+            if page.done && bell.applications() == heard.applications() {
                 bell.rung(LOOK.min(until.saturating_duration_since(Instant::now()))).await;
             }
         }
