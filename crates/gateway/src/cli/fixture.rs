@@ -85,8 +85,7 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::Failed(format!("cannot write {}: {error}", path.display()))
 }
 
-/// The URL of a request of which only that is known which followed the source's or the
-/// application's: at this host.
+/// The URL of a request that is known only by what followed its source's: at this host.
 pub(super) fn url_of(target: &str) -> Option<String> {
     (!target.is_empty()).then(|| format!("https://localhost/{}", target.trim_start_matches('/')))
 }

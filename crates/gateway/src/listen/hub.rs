@@ -327,7 +327,7 @@ impl Listeners {
     pub(crate) async fn answerers(&self, application: Key) -> Answerers {
         let mut answerers = Answerers::default();
         for live in self.all_live() {
-            if live.is_empty() || live.heard().await.source(application).is_none() {
+            if live.is_empty() || !live.hears(application).await {
                 continue;
             }
             match live.terms.answers {

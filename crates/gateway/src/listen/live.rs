@@ -179,6 +179,11 @@ impl Live {
         self.reading.lock().await.heard.clone()
     }
 
+    /// Whether it hears the source that owns an application.
+    pub(super) async fn hears(&self, application: Key) -> bool {
+        self.reading.lock().await.heard.source(application).is_some()
+    }
+
     /// What is left to be dealt with.
     pub(super) async fn behind(&self) -> Result<Behind, Unavailable> {
         let (applications, after) = {
