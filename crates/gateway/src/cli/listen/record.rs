@@ -71,10 +71,10 @@ mod tests {
         let path = write(&nested, &hostile).unwrap();
         assert_eq!(path, nested.join("20261121T093001.250Z-github-_.._x__y-msg_1.json"));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let text = fs::read_to_string(path).unwrap();
-        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!((&value["provider"], &value["event"]), (&"github".into(), &"../../x; y".into()));
-        let request: WireRequest = serde_json::from_value(value).unwrap();
+        let Fixture { provider, event, id, received_at, request } = Fixture::read(&path).unwrap();
+        assert_eq!((provider.as_deref(), id.as_deref()), (Some("github"), Some("msg_1")));
+        assert_eq!(event.as_deref(), Some("../../x; y"));
+        assert_eq!(received_at.as_deref(), Some("2026-11-21T09:30:01.250Z"));
         assert_eq!(request.bytes().unwrap(), b"\xff\x00");
         assert_eq!(request.url.as_deref(), Some("https://localhost/?a=b"));
     }

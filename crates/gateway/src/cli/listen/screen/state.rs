@@ -403,7 +403,8 @@ pub(super) mod tests {
             assert_eq!(state.view, View::List);
         }
         let Effect::Copy(line) = state.press(Key::Char('c')) else { panic!() };
-        assert!(line.starts_with("curl "), "{line}");
+        assert!(line.starts_with("curl ") && line.contains("'http://localhost:3000/"), "{line}");
+        assert!(line.ends_with("--data-raw '{\"a\":1}'"), "{line}");
         assert_eq!(state.view, View::Copied(line));
         // First back to the list, then away.
         assert_eq!(state.press(Key::Char('q')), Effect::None);
