@@ -423,6 +423,47 @@ fn parts() {
     }
 }
 
+/// Acceptance case 16: a field that the payload lacks is not passed over.
+#[test]
+fn case_16_what_is_missing_does_not_match() {
+    check(&[(r#"{"a":1}"#, r#"{"a":1,"b":2}"#, false)]);
+}
+
+/// Acceptance case 17: `$not` works on a scalar.
+#[test]
+fn case_17_not_works_at_every_level() {
+    let filter = r#"{"status":{"$not":{"$in":["x"]}}}"#;
+    check(&[(r#"{"status":"y"}"#, filter, true), (r#"{"status":"x"}"#, filter, false)]);
+}
+
+/// Acceptance case 18: no value is turned into another type.
+#[test]
+fn case_18_types_are_kept_apart() {
+    check(&[(r#"{"n":"1"}"#, r#"{"n":1}"#, false), (r#"{"n":1}"#, r#"{"n":1}"#, true)]);
+}
+
+/// Acceptance case 19: a scalar matches an array that has it.
+#[test]
+fn case_19_an_array_matches_by_an_element() {
+    check(&[(r#"{"t":["u","s"]}"#, r#"{"t":"u"}"#, true)]);
+}
+
+/// Acceptance case 20: what cannot be judged is refused when it is saved.
+#[test]
+fn case_20_unknown_operators_and_depth_are_refused() {
+    let wrong = |body: Value| Expression::compile(&json!({ "body": body })).unwrap_err().wrong;
+    assert!(matches!(wrong(json!({ "$foo": 1 })), Wrong::Operator(_)));
+    let deep = (1..17).fold(json!(1), |inner, _| json!({ "a": inner }));
+    assert_eq!(wrong(deep), Wrong::Depth);
+}
+
+/// Acceptance case 21: `$exist` tells what is missing from what is null.
+#[test]
+fn case_21_null_exists() {
+    let filter = r#"{"x":{"$exist":false}}"#;
+    check(&[("{}", filter, true), (r#"{"x":null}"#, filter, false)]);
+}
+
 #[test]
 fn mistakes_name_their_place() {
     for (filter, expect) in [
