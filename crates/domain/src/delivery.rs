@@ -16,6 +16,10 @@ pub struct Delivery {
     /// Requests open at once, at most; what the installation allows when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
+    /// Whether it is left alone for a while when it fails too often; as the installation has it when
+    /// absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<bool>,
     /// Which versions of payloads it gets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub versions: Option<Pins>,
@@ -128,6 +132,7 @@ mod tests {
         let wanted = json!({
             "order": { "onExhausted": "skip" },
             "concurrency": 4,
+            "breaker": false,
             "versions": { "types": { "a.b": "2" }, "strict": true },
         });
         let delivery = Delivery::read(&wanted).unwrap();
@@ -136,6 +141,7 @@ mod tests {
             (json!({ "order": { "onExhausted": "wait" } }), "order/onExhausted"),
             (json!({ "versions": { "at": 1 } }), "versions/at"),
             (json!({ "concurrency": 0 }), "concurrency"),
+            (json!({ "breaker": "off" }), "breaker"),
             (json!({ "ordr": {} }), "ordr"),
         ] {
             let mistake = Delivery::read(&wanted).unwrap_err();

@@ -5,7 +5,7 @@
 //!
 //! Suggested reading order: what things are ([`id`], [`scope`], [`application`], [`endpoint`],
 //! [`message`], [`attempt`]), which endpoints a message is for ([`route`], [`filter`]), what happens
-//! after an attempt ([`retry`], [`lane`]), and what goes over the wire ([`signature`], [`target`],
+//! after an attempt ([`retry`], [`lane`], [`pace`], [`breaker`]), and what goes over the wire ([`signature`], [`target`],
 //! [`address`]).
 
 pub mod application;
@@ -26,6 +26,7 @@ pub mod source;
 pub mod task;
 pub mod time;
 
+pub mod breaker;
 pub mod filter;
 pub mod idempotency;
 pub mod json;

@@ -57,6 +57,8 @@ pub struct Ending {
     pub retry_after: Option<Duration>,
     /// What the answer means.
     pub meaning: Meaning,
+    /// Whether the answer asks that the endpoint be disabled.
+    pub disable: bool,
 }
 
 /// What an answer means.
@@ -118,13 +120,14 @@ impl Schedule {
     /// Decides after a scheduled attempt. `random` decides the jitter.
     pub fn decide(&self, before: Before, ending: Ending, now: Timestamp, random: u64) -> Decision {
         if ending.is_success() {
-            return Decision { outcome: Outcome::Delivered, next_at: None, disable: None };
+            let disable = ending.disables().then_some(State::Gone);
+            return Decision { outcome: Outcome::Delivered, next_at: None, disable };
         }
         let lasting = ending.meaning == Meaning::Permanent;
         let next_at = self.next_at(before.attempts, ending, now, random).filter(|_| !lasting);
         let failing_for =
             before.failing_since.map(|since| now.since(since)).unwrap_or(Duration::ZERO);
-        let disable = if ending.status_code == 410 {
+        let disable = if ending.disables() {
             Some(State::Gone)
         } else if failing_for >= self.disable_after {
             Some(State::Failing)
@@ -142,7 +145,7 @@ impl Schedule {
     /// Decides after a manual attempt: a success settles the delivery, a failure changes nothing.
     pub fn decide_manual(ending: Ending) -> Decision {
         let outcome = if ending.is_success() { Outcome::Delivered } else { Outcome::Unchanged };
-        let disable = (ending.status_code == 410).then_some(State::Gone);
+        let disable = ending.disables().then_some(State::Gone);
         Decision { outcome, next_at: None, disable }
     }
 
@@ -201,6 +204,17 @@ impl Decision {
 }
 
 impl Ending {
+    /// A whole answer with this status, and nothing else to be said of it.
+    pub fn of(status_code: u16) -> Ending {
+        let meaning = Meaning::ByStatus;
+        Ending { status_code, complete: true, retry_after: None, meaning, disable: false }
+    }
+
+    /// Whether the endpoint says that it wants nothing more (410: Standard Webhooks 1.0.0).
+    fn disables(self) -> bool {
+        self.disable || self.status_code == 410
+    }
+
     /// 2xx is success, everything else is not (Standard Webhooks 1.0.0), redirects too; unless the
     /// kind of destination knows better.
     pub fn is_success(self) -> bool {
@@ -242,7 +256,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
     fn ending(status_code: u16) -> Ending {
-        Ending { status_code, complete: true, retry_after: None, meaning: Meaning::ByStatus }
+        Ending::of(status_code)
     }
 
     fn decide(attempts: u32, ending: Ending) -> Decision {
@@ -269,6 +283,23 @@ mod tests {
             assert_eq!((got.outcome, got.disable), expect, "{status}");
         }
         assert_eq!(decide(1, Ending { complete: false, ..ending(200) }).outcome, Outcome::Retry);
+    }
+
+    #[test]
+    fn an_endpoint_may_ask_to_be_disabled_with_any_status() {
+        for (status, expect) in [(204, Outcome::Delivered), (500, Outcome::Held)] {
+            let asks = Ending { disable: true, ..ending(status) };
+            let got = decide(1, asks);
+            assert_eq!((got.outcome, got.disable), (expect, Some(State::Gone)), "{status}");
+            assert_eq!(Schedule::decide_manual(asks).disable, Some(State::Gone));
+        }
+        assert_eq!(Schedule::decide_manual(ending(500)).disable, None);
+    }
+
+    #[test]
+    fn what_is_never_to_be_taken_is_given_up_at_once() {
+        let never = Ending { meaning: Meaning::Permanent, ..ending(500) };
+        assert_eq!(decide(1, never).outcome, Outcome::Exhausted);
     }
 
     #[test]

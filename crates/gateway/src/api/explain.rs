@@ -132,6 +132,8 @@ enum Reason {
     EndpointDisabledFailing,
     /// It is due, and the endpoint does not answer: it is probed.
     EndpointNotAnswering,
+    /// It is due, and the endpoint failed so often that it is left alone for a while.
+    EndpointCircuitOpen,
     /// It is due, and the endpoint asked to be left alone for a while.
     EndpointBusy,
     /// It is due, and the endpoint's rate is used up.
@@ -240,6 +242,7 @@ fn judge(explained: &Explained) -> (Progress, Reason) {
 fn held_up(wait: Wait, planned: Timestamp, now: Timestamp) -> Option<(Reason, Timestamp)> {
     let reason = match wait.why {
         Why::Absent => Reason::EndpointNotAnswering,
+        Why::Open => Reason::EndpointCircuitOpen,
         Why::Asked => Reason::EndpointBusy,
         Why::Rate => Reason::EndpointThrottled,
     };
@@ -296,6 +299,7 @@ mod tests {
         for (left, why, planned, expect) in [
             (0, Why::Absent, 999, Some((Reason::EndpointNotAnswering, Timestamp(1_000)))),
             (500, Why::Absent, 999, Some((Reason::EndpointNotAnswering, Timestamp(1_500)))),
+            (500, Why::Open, 999, Some((Reason::EndpointCircuitOpen, Timestamp(1_500)))),
             (500, Why::Asked, 1_499, Some((Reason::EndpointBusy, Timestamp(1_500)))),
             (500, Why::Rate, 0, Some((Reason::EndpointThrottled, Timestamp(1_500)))),
             (500, Why::Absent, 1_500, None),

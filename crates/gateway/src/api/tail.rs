@@ -27,7 +27,7 @@ use crate::{
 
 /// How often something is sent, so that nothing in between gives up.
 const ALIVE: Duration = Duration::from_secs(15);
-const KINDS: [&str; 3] = ["request", "message", "attempt"];
+const KINDS: [&str; 4] = ["request", "message", "attempt", "breaker"];
 
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -38,7 +38,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filter {
-    /// Only these: `request`, `message`, `attempt`; may be given several times.
+    /// Only these: `request`, `message`, `attempt`, `breaker`; may be given several times.
     #[param(required = false)]
     what: Vec<String>,
     /// Only of this source, by id or uid.
@@ -48,7 +48,8 @@ struct Filter {
     /// Only of this event type; may be given several times.
     #[param(required = false)]
     event_type: Vec<String>,
-    /// Only requests that were not accepted and attempts that failed (`true`), or only the others.
+    /// Only requests that were not accepted, attempts that failed and circuits that were opened
+    /// (`true`), or only the others.
     failed: Option<bool>,
 }
 
@@ -56,7 +57,7 @@ impl FromQuery for Filter {
     fn read(query: &mut Params) -> Filter {
         let what = query.list("what");
         if what.iter().any(|one| !KINDS.contains(&one.as_str())) {
-            query.wrong::<()>("what", "there is request, message and attempt");
+            query.wrong::<()>("what", "there is request, message, attempt and breaker");
         }
         Filter {
             what,
@@ -71,7 +72,7 @@ impl FromQuery for Filter {
 /// Follow what happens, as it happens
 ///
 /// Server-sent events, each with one JSON object: a request that arrived at a source, a message that
-/// was accepted, or an attempt that ended. Nothing of it is kept for whoever is away; who is too
+/// was accepted, an attempt that ended, or an endpoint's circuit that was opened or closed. Nothing of it is kept for whoever is away; who is too
 /// slow is told how much they missed.
 #[utoipa::path(get, path = "/api/v1/tail", tag = "Listener", params(Filter),
     responses((status = 200, description = "Server-sent events",
@@ -116,6 +117,7 @@ impl Wanted {
                 let failed = !matches!(*outcome, "delivered" | "filtered");
                 ("attempt", Some(event_type.as_str()), failed)
             }
+            What::Breaker { state, .. } => ("breaker", None, *state == "opened"),
         };
         let among = |list: &[String], one: Option<&str>| {
             list.is_empty() || one.is_some_and(|one| list.iter().any(|other| other == one))

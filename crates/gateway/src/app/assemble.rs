@@ -8,8 +8,8 @@ use std::{
 };
 
 use ringback_domain::{
-    address::Policy, callback::redirect::Target, id::KeySequence, retry::Schedule, seal::Keyring,
-    target, token,
+    address::Policy, breaker::Waits, callback::redirect::Target, id::KeySequence, retry::Schedule,
+    seal::Keyring, target, token,
 };
 use ringback_store::Store;
 use tokio::{runtime::Handle, sync::oneshot, sync::watch};
@@ -19,11 +19,11 @@ use crate::{
     api::{self, Api},
     auth::{Authenticator, Bootstrap},
     callback::{self, Callbacks, Errands},
-    config::{Config, HostPort},
+    config::{self, Config, HostPort},
     control::DEFAULT_ENVIRONMENT,
     control::tokens::Tokens,
     core::{Core, Mailbox, Phase},
-    deliver::{self, Engine, Services},
+    deliver::{self, Breakers, Engine, Services},
     http, keyring,
     keyring::Rotation,
     listen::{self, Listeners, Streams},
@@ -294,6 +294,7 @@ fn services(given: Given<'_>) -> Result<Services, Error> {
             jitter: config.delivery.retry_jitter,
             disable_after: config.delivery.disable_after,
         },
+        breakers: Arc::new(Breakers::new(breaker(&config.delivery), metrics.clone())),
         limits: limits(config, files, engine.mailboxes().len()),
         require_https: config.delivery.require_https,
         retention: config.retention(),
@@ -330,6 +331,14 @@ fn connector(config: &Config, world: &World, address: SocketAddr) -> Result<Conn
     let tls = Tls::new(roots.iter().map(Vec::as_slice)).map_err(|error| setting(&error))?;
     let guard = Guard::new(policy, ports, vec![address]);
     Ok(Connector::new(Arc::clone(&world.network), guard, tls, delivery.connect_timeout))
+}
+
+/// How long circuits stay open; none if they never open.
+fn breaker(delivery: &config::Delivery) -> Option<Waits> {
+    delivery.breaker.then_some(Waits {
+        shortest: delivery.breaker_wait,
+        longest: delivery.breaker_longest_wait.max(delivery.breaker_wait),
+    })
 }
 
 fn limits(config: &Config, files: u64, cores: usize) -> deliver::Limits {

@@ -18,8 +18,8 @@ const PAUSES: [u64; 5] = [1, 2, 4, 8, 15];
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-One line for each request that arrives at a source, each message that is accepted, and each attempt that \
-ends. Nothing of it is kept for whoever is away: what was missed is in the lists of the API, and \
+One line for each request that arrives at a source, each message that is accepted, each attempt that \
+ends, and each circuit of an endpoint that is opened or closed. Nothing of it is kept for whoever is away: what was missed is in the lists of the API, and \
 `ringback listen` misses nothing.
 
 Examples:
@@ -28,7 +28,7 @@ Examples:
   ringback tail --what attempt --application acme --event-type invoice.paid --json")]
 pub(super) struct Args {
     /// Only these; may be given several times
-    #[arg(long, value_parser = ["request", "message", "attempt"])]
+    #[arg(long, value_parser = ["request", "message", "attempt", "breaker"])]
     what: Vec<String>,
     /// Only of this source, by id or uid
     #[arg(long)]
@@ -39,7 +39,7 @@ pub(super) struct Args {
     /// Only of this event type; may be given several times
     #[arg(long, value_name = "TYPE")]
     event_type: Vec<String>,
-    /// Only requests that were not taken and attempts that failed
+    /// Only requests that were not taken, attempts that failed and circuits that were opened
     #[arg(long)]
     failed: bool,
     #[command(flatten)]
@@ -179,6 +179,16 @@ fn line(told: &Value, Colours { good, bad, dim, end, .. }: Colours) -> String {
                 text("msgId"),
             ])
         }
+        "breaker" => {
+            let state = text("state");
+            let colour = if state == "closed" { good } else { bad };
+            let until = match text("until") {
+                until if until.is_empty() => until,
+                until => format!("until {until}"),
+            };
+            let state = format!("{colour}{state}{end}");
+            words(&["breaker".into(), state, until, format!("→ {}", text("endpoint"))])
+        }
         "missed" => format!("{bad}MISSED {} lines: this terminal is too slow{end}", text("count")),
         _ => printable(&told.to_string()),
     };
@@ -214,6 +224,11 @@ mod tests {
                     "responseStatusCode": 0, "failedPhase": "connect", "reason": "refused",
                     "durationMs": 3}),
                 "12:00:00 attempt a #2 retrying connect refused 3 ms → ep_1 msg_1",
+            ),
+            (
+                json!({"what": "breaker", "time": "2026-01-31T12:00:00Z", "endpoint": "ep_1",
+                    "state": "opened", "until": "2026-01-31T12:00:30Z"}),
+                "12:00:00 breaker opened until 2026-01-31T12:00:30Z → ep_1",
             ),
             (json!({"what": "missed", "count": 7}), "MISSED 7 lines: this terminal is too slow"),
         ] {

@@ -91,6 +91,13 @@ settings! {
         /// An endpoint that fails for this long without a success is disabled, in seconds.
         /// Default 432000 (5 days).
         disable_after: Duration = secs(5 * 86_400), between(secs(60), secs(365 * 86_400));
+        /// An endpoint that fails ten times in a row, or half of at least 20 times in a minute, is
+        /// left alone for a while. Default true.
+        breaker: bool = true;
+        /// For how long, in seconds; twice as long after each probe that fails. Default 30.
+        breaker_wait: Duration = secs(30), between(Duration::from_millis(100), secs(3_600));
+        /// The longest of these waits, in seconds. Default 900.
+        breaker_longest_wait: Duration = secs(900), between(Duration::from_millis(100), secs(86_400));
         /// After a secret's rotation the old one signs too for this long, in seconds, unless the
         /// request says otherwise. Default 86400 (24 h).
         rotation_overlap: Duration = secs(86_400), between(Duration::ZERO, secs(7 * 86_400));

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     destination::{Destination, Unsent},
-    prepare::{Http, Route},
+    prepare::{Control, Http, Route},
     services::Services,
 };
 use crate::{
@@ -36,6 +36,8 @@ pub(super) struct Made {
     pub(super) reason: Option<&'static str>,
     pub(super) timings: Timings,
     pub(super) sign: Sign,
+    /// What the receiver asked for, beside its status.
+    pub(super) control: Option<Control>,
     /// The connection, if it can be used again.
     pub(super) sender: Option<Sender>,
 }
@@ -116,12 +118,10 @@ async fn send(
     let mut made = match result {
         Ok((answer, sender)) => {
             let reply = reply(services, content, &answer);
-            let (meaning, retry_after) = route.meaning(&answer, now);
-            let status_code = answer.status.as_u16();
-            let ending = Ending { status_code, complete: true, retry_after, meaning };
+            let (ending, control) = route.read(&answer, now);
             let mut made = Made::answered(answer, ending, sender, timings);
             made.response.truncate(services.limits.answer.keep);
-            Made { reply, ..made }
+            Made { reply, control, reason: control.map(Control::reason).or(made.reason), ..made }
         }
         Err(failure) => Made::failed(failure, timings),
     };
@@ -153,8 +153,13 @@ fn reply(services: &Services, content: &Content, answer: &Answer) -> Option<Arc<
 }
 
 /// No answer, as HTTP has them.
-const UNANSWERED: Ending =
-    Ending { status_code: 0, complete: false, retry_after: None, meaning: Meaning::ByStatus };
+const UNANSWERED: Ending = Ending {
+    status_code: 0,
+    complete: false,
+    retry_after: None,
+    meaning: Meaning::ByStatus,
+    disable: false,
+};
 
 enum Failure {
     Connect(ConnectFailure),
@@ -191,6 +196,7 @@ impl Made {
                 ..timings
             },
             sign: if success { Sign::Success } else { Sign::Failure },
+            control: None,
             sender: answer.reusable.then_some(sender),
         }
     }
@@ -230,9 +236,7 @@ impl Made {
         Made {
             ending: Ending {
                 status_code: status.map_or(0, |status| status.as_u16()),
-                complete: false,
-                retry_after: None,
-                meaning: Meaning::ByStatus,
+                ..UNANSWERED
             },
             failed: Some(phase),
             reason: Some(reason.as_str()),
@@ -297,6 +301,7 @@ impl Made {
             reason: None,
             timings: Timings { total: Duration::ZERO, ..Timings::default() },
             sign: Sign::Silence,
+            control: None,
             sender: None,
         }
     }

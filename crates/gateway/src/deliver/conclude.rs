@@ -5,15 +5,17 @@ use std::rc::Rc;
 
 use ringback_domain::{
     attempt::{Outcome, Phase, Trigger},
+    breaker::Turn,
     delivery::Rendering,
     id::AttemptId,
     retry::{Before, Decision, KeptBack, Schedule},
     time::Timestamp,
 };
 use ringback_store::{Due, HealthChange, Record};
+use tokio::time::Instant;
 
 use super::{
-    attempt::Made, lane::Heard, notice::Told, prepare::Prepared, services::Services,
+    attempt::Made, lane::Follows, lane::Heard, notice::Told, prepare::Prepared, services::Services,
     state::FailingSince, state::State,
 };
 use crate::log::{
@@ -27,6 +29,7 @@ pub(super) struct Ended<'a> {
     pub(super) prepared: &'a Rc<Prepared>,
     pub(super) id: AttemptId,
     pub(super) made: Made,
+    pub(super) begun: Instant,
     /// What the message was made into.
     pub(super) rendering: Option<Rendering>,
     /// For the jitter.
@@ -50,14 +53,16 @@ pub(super) fn conclude(services: &Services, state: &mut State, mut ended: Ended<
     };
     let decision = decide(services, &ended, failing_since.after, number, now);
     // What the old URL answered says nothing about the new one.
-    let decision = if current {
-        let Made { sign, ending, .. } = ended.made;
-        for left in state.heard(endpoint, Heard { sign, ending, random: ended.random }) {
+    let (decision, turn) = if current {
+        let (Made { sign, ending, .. }, Ended { begun, random, .. }) = (&ended.made, &ended);
+        let heard = Heard { sign: *sign, ending: *ending, begun: *begun, random: *random };
+        let Follows { left, turn } = state.heard(endpoint, heard, &services.breakers);
+        for left in left {
             services.replies.tell(left.content.id, endpoint, replies::Outcome::Failed);
         }
-        decision
+        (decision, turn)
     } else {
-        decision.without_disabling()
+        (decision.without_disabling(), None)
     };
     if let Some(disable) = decision.disable {
         state.stop(endpoint, disable);
@@ -67,7 +72,8 @@ pub(super) fn conclude(services: &Services, state: &mut State, mut ended: Ended<
     let reply = reply(&mut ended.made);
     services.replies.tell(ended.due.content.id, endpoint, reply);
     services.taps.tell(|| happened(&ended, number, decision, now));
-    record(services, ended, Verdict { number, decision, failing_since, now })
+    tell_turn(services, &ended, turn, now);
+    record(services, ended, Verdict { number, decision, turn, failing_since, now })
 }
 
 fn decide(
@@ -133,16 +139,38 @@ fn happened(ended: &Ended<'_>, number: u32, decision: Decision, at: Timestamp) -
     }
 }
 
+/// Tells those who look what became of the endpoint's circuit.
+fn tell_turn(services: &Services, ended: &Ended<'_>, turn: Option<Turn>, at: Timestamp) {
+    let (state, until) = match turn {
+        Some(Turn::Opened { wait, .. }) => ("opened", Some(at + wait)),
+        Some(Turn::Closed) => ("closed", None),
+        Some(Turn::Spared) | None => return,
+    };
+    let Ended { due, prepared, .. } = ended;
+    services.taps.tell(|| Happened {
+        environment: due.scope.environment,
+        application: due.scope.application,
+        at,
+        what: What::Breaker {
+            application: prepared.application,
+            endpoint: prepared.endpoint,
+            state,
+            until,
+        },
+    });
+}
+
 struct Verdict {
     number: u32,
     decision: Decision,
+    turn: Option<Turn>,
     failing_since: FailingSince,
     now: Timestamp,
 }
 
 fn record(services: &Services, ended: Ended<'_>, verdict: Verdict) -> Record {
     let Ended { due, prepared, id, made, rendering, .. } = ended;
-    let Verdict { number, decision, failing_since, now } = verdict;
+    let Verdict { number, decision, turn, failing_since, now } = verdict;
     let told = Told {
         prepared,
         content: &due.content,
@@ -150,6 +178,7 @@ fn record(services: &Services, ended: Ended<'_>, verdict: Verdict) -> Record {
         number,
         made: &made,
         decision,
+        turn,
         failing_since: failing_since.after,
     };
     let notices = told.notices(services, now);

@@ -8,6 +8,7 @@ use std::{
 
 use ringback_domain::{
     attempt::Trigger,
+    breaker::{Breaker, Told, Turn},
     id::Key,
     lane::{Health, Sign, Standing},
     pace::{Cause, Pace, Wait, Why},
@@ -41,6 +42,8 @@ pub(super) struct Lane {
     takes: Duration,
     /// When it may begin the next attempt, in times since `made`.
     pace: Pace,
+    /// Whether it is left alone as it fails too often, in the same times.
+    breaker: Breaker,
     made: Instant,
     /// Whether it stands in the queue for a socket.
     pub(super) queued: bool,
@@ -87,8 +90,19 @@ pub(super) enum Offered {
 pub(super) struct Heard {
     pub(super) sign: Sign,
     pub(super) ending: Ending,
+    /// When it began.
+    pub(super) begun: Instant,
     /// For the jitter.
     pub(super) random: u64,
+}
+
+/// What follows from it.
+#[derive(Default)]
+pub(super) struct Follows {
+    /// What the head has no use for until the next: it stays in the store.
+    pub(super) left: Vec<Due>,
+    /// What became of the circuit.
+    pub(super) turn: Option<Turn>,
 }
 
 /// How much to read.
@@ -123,6 +137,7 @@ impl Lane {
             failing_since: None,
             takes: Duration::ZERO,
             pace: Pace::default(),
+            breaker: Breaker::default(),
             made: now,
             queued: false,
             next_due: None,
@@ -189,12 +204,23 @@ impl Lane {
         self.prepared.is_some()
             && self.attempts()
             && has_some
-            && self.open < self.window()
+            && self.open < self.window(now)
             && self.waits(now).is_none()
     }
 
-    fn window(&self) -> u32 {
-        if self.pace.is_absent() { 1 } else { self.health.window() }
+    fn window(&self, now: Instant) -> u32 {
+        let wanted = self.prepared.as_ref().map_or(1, |prepared| prepared.concurrency);
+        match self.is_probed() {
+            true => 1,
+            false => {
+                wanted.min(self.health.window()).min(self.breaker.window(self.since_made(now)))
+            }
+        }
+    }
+
+    /// Whether the next attempt is a probe, of an endpoint that is away or of an open circuit.
+    fn is_probed(&self) -> bool {
+        self.pace.is_absent() || self.breaker.is_open()
     }
 
     /// What the next attempt has to wait for, if there is something to attempt. Who is told so has
@@ -208,26 +234,56 @@ impl Lane {
         if self.prepared.is_none() || !self.attempts() {
             return None;
         }
-        self.pace.waits(cause, self.rate(), self.since_made(now))
+        self.waits_for(cause, now)
+    }
+
+    fn waits_for(&self, cause: Cause, now: Instant) -> Option<Wait> {
+        let now = self.since_made(now);
+        let open = match cause {
+            Cause::Schedule => self.breaker.left(now).map(|left| Wait { left, why: Why::Open }),
+            // Whoever asks for an attempt gets it: it is a probe like any other.
+            Cause::Request => None,
+        };
+        let pace = self.pace.waits(cause, self.rate(), now);
+        open.into_iter().chain(pace).max_by_key(|wait| wait.left)
     }
 
     /// What its due deliveries wait for, for those who want to know.
     pub(super) fn holds_up(&self, now: Instant) -> Option<Wait> {
-        let wait = self.pace.waits(Cause::Schedule, self.rate(), self.since_made(now));
         // While it is probed nothing else begins.
-        let probed = Wait { left: Duration::ZERO, why: Why::Absent };
-        wait.or_else(|| self.pace.is_absent().then_some(probed))
+        let probed = match (self.breaker.is_open(), self.pace.is_absent()) {
+            (true, _) => Some(Why::Open),
+            (false, true) => Some(Why::Absent),
+            (false, false) => None,
+        };
+        let wait = self.waits_for(Cause::Schedule, now);
+        wait.or(probed.map(|why| Wait { left: Duration::ZERO, why }))
     }
 
-    /// Whether what is due does not go out because the endpoint is not there, or wants nothing now.
+    /// Whether nobody is there: it pauses, or is probed.
+    pub(super) fn is_paused(&self) -> bool {
+        self.pace.is_absent()
+    }
+
+    /// Whether its circuit is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.breaker.is_open()
+    }
+
+    /// Whether what is due does not go out because the endpoint is not there, fails, or wants
+    /// nothing now.
     fn is_shut(&self, now: Instant) -> bool {
-        self.pace.is_absent() || self.ahead(now) == 0
+        self.is_probed() || self.ahead(now) == 0
     }
 
     /// How many deliveries the head has a use for.
     fn ahead(&self, now: Instant) -> usize {
-        let probed = self.pace.is_absent() && self.open > 0;
-        if probed { 0 } else { self.pace.ahead(self.rate(), self.since_made(now)) }
+        let now = self.since_made(now);
+        if self.breaker.left(now).is_some() || (self.is_probed() && self.open > 0) {
+            return 0;
+        }
+        let most = if self.is_probed() { 1 } else { usize::MAX };
+        self.pace.ahead(self.rate(), now).min(most)
     }
 
     fn rate(&self) -> Option<f64> {
@@ -251,20 +307,36 @@ impl Lane {
         Some(due)
     }
 
-    /// Notes what an attempt told about when the next may begin. What the head has no use for until
-    /// then stays in the store; it is given back for those who wait for it.
-    pub(super) fn heard(&mut self, heard: Heard, now: Instant) -> Vec<Due> {
-        let Heard { sign, ending, random } = heard;
+    /// Notes what an attempt told about when the next may begin; `may_open` says whether a circuit may
+    /// be opened. What the head has no use for until then is given back for those who wait for it.
+    pub(super) fn heard(
+        &mut self,
+        heard: Heard,
+        now: Instant,
+        may_open: impl FnOnce() -> bool,
+    ) -> Follows {
+        let Heard { sign, ending, begun, random } = heard;
+        let begun = self.since_made(begun);
+        let was_absent = self.pace.is_absent();
         self.pace = self.pace.after(sign, ending, self.since_made(now), random);
+        let absent = was_absent && self.pace.is_absent();
+        let waits = self.prepared.as_ref().and_then(|prepared| prepared.breaker);
+        let turn = waits.and_then(|waits| {
+            let told = Told { sign, ending, begun, absent, random };
+            let (breaker, turn) = self.breaker.after(told, waits, self.since_made(now), may_open);
+            self.breaker = breaker;
+            turn
+        });
         let kept = self.ahead(now).min(self.head.len());
         let left: Vec<_> = self.head.drain(kept..).collect();
         self.leave(&left);
-        left
+        Follows { left, turn }
     }
 
     /// Notes that the endpoint was changed: how it was before says nothing any more.
     pub(super) fn changed(&mut self) {
         self.pace = self.pace.changed();
+        self.breaker = Breaker::default();
         // They lead to where the endpoint was.
         self.close_all();
     }
@@ -400,6 +472,7 @@ impl Lane {
     pub(super) fn is_forgettable(&self, now: Instant) -> bool {
         self.open == 0
             && self.pace.is_forgettable(self.rate(), self.since_made(now))
+            && self.breaker.is_forgettable(self.since_made(now))
             && self.in_memory.is_empty()
             && self.refilling.is_none()
             && self.next_due.is_none()
@@ -417,8 +490,8 @@ mod tests {
     use bytes::Bytes;
     use ringback_domain::{
         attempt::Trigger,
+        breaker::{self, Waits},
         id::{Id, MessageId},
-        retry::Meaning,
         scope::Scope,
     };
     use ringback_store::Content;
@@ -467,17 +540,20 @@ mod tests {
         Lane { prepared, ..Lane::new(Health::new(32, false), now) }
     }
 
-    /// What an attempt with this status, 0 for none, told.
-    fn heard(status_code: u16) -> Heard {
+    /// A lane hears of an attempt with this status, 0 for none, that began when it ended.
+    fn hear(lane: &mut Lane, status_code: u16, now: Instant) -> Follows {
+        lane.heard(heard(status_code, now), now, || true)
+    }
+
+    fn heard(status_code: u16, begun: Instant) -> Heard {
         let sign = match status_code {
             0 => Sign::Silence,
             200..=299 => Sign::Success,
             _ => Sign::Failure,
         };
         let retry_after = (status_code == 429).then_some(Duration::from_secs(1));
-        let meaning = Meaning::ByStatus;
-        let ending = Ending { status_code, complete: true, retry_after, meaning };
-        Heard { sign, ending, random: 0 }
+        let ending = Ending { retry_after, ..Ending::of(status_code) };
+        Heard { sign, ending, begun, random: 0 }
     }
 
     fn manual(delivery: Key) -> Due {
@@ -581,7 +657,7 @@ mod tests {
         let mut lane = known(None, begun);
         (1..=3).for_each(|delivery| offer(&mut lane, delivery));
         lane.next(at(0));
-        let left = lane.heard(heard(0), at(0));
+        let left = hear(&mut lane, 0, at(0)).left;
         assert_eq!(left.iter().map(|due| due.delivery).collect::<Vec<_>>(), [2, 3]);
         assert_eq!(lane.offer(due(4), true, LIMIT, at(1)), Offered::Kept);
         assert_eq!(lane.held(), Held::default());
@@ -594,7 +670,7 @@ mod tests {
         assert_eq!(lane.offer(manual(5), true, LIMIT, at(50)), Offered::Taken);
         assert!(lane.is_ready(at(50)) && lane.waits(at(50)).is_none());
         assert_eq!(lane.next(at(50)).map(|due| due.delivery), Some(5));
-        lane.heard(heard(0), at(50));
+        hear(&mut lane, 0, at(50));
         assert!(!lane.is_ready(at(149)) && lane.waits(at(149)).is_some());
 
         // One is read for the probe, no more; and the others stay where they are.
@@ -610,7 +686,7 @@ mod tests {
         lane.recorded(2);
 
         // One success, and everything goes.
-        assert!(lane.heard(heard(204), at(151)).is_empty());
+        assert!(hear(&mut lane, 204, at(151)).left.is_empty());
         assert!(lane.has_more(at(151)) && lane.waits(at(151)).is_none());
         assert!(lane.begin_refill(wanted, at(151)).is_some_and(|it| it.deliveries >= LIMIT));
     }
@@ -621,7 +697,7 @@ mod tests {
         let later = now + Duration::from_millis(100);
         let mut lane = known(None, now);
         lane.health = lane.health.after(Sign::Success).after(Sign::Success);
-        lane.heard(heard(503), now);
+        hear(&mut lane, 503, now);
         offer(&mut lane, 1);
         lane.begin_refill(Amount { deliveries: LIMIT, bytes: 1_000 }, later);
         lane.end_refill(page(&[1], true), later);
@@ -631,7 +707,7 @@ mod tests {
         lane.offer(manual(2), true, LIMIT, later);
         assert!(!lane.is_ready(later) && !lane.has_more(later));
         lane.open = 0;
-        lane.heard(heard(500), later);
+        hear(&mut lane, 500, later);
         assert!(lane.is_ready(later) && lane.has_more(later));
     }
 
@@ -640,7 +716,7 @@ mod tests {
         let now = Instant::now();
         let mut lane = known(None, now);
         lane.refilling = Some(HashSet::new());
-        lane.heard(heard(0), now);
+        hear(&mut lane, 0, now);
         lane.end_refill(page(&[1, 2], false), now);
         assert_eq!((lane.held(), lane.spilled), (Held::default(), true));
     }
@@ -649,7 +725,7 @@ mod tests {
     fn a_changed_endpoint_has_no_pause() {
         let now = Instant::now();
         let mut lane = known(None, now);
-        lane.heard(heard(0), now);
+        hear(&mut lane, 0, now);
         lane.look();
         assert!(!lane.has_more(now));
         lane.changed();
@@ -675,19 +751,90 @@ mod tests {
         lane.health = lane.health.after(Sign::Success);
         (1..=3).for_each(|delivery| offer(&mut lane, delivery));
         assert_eq!(lane.held().pressing, 0, "they wait for the endpoint, not for the engine");
-        for delivery in 1..=2 {
-            assert!(lane.is_ready(at(0)));
-            assert_eq!(lane.next(at(0)).map(|due| due.delivery), Some(delivery));
-            lane.recorded(delivery);
-        }
+        assert!(lane.is_ready(at(0)));
+        assert_eq!(lane.next(at(0)).map(|due| due.delivery), Some(1));
+        lane.recorded(1);
         lane.offer(manual(4), true, LIMIT, at(0));
-        assert!(!lane.is_ready(at(499)) && lane.waits(at(499)).is_some());
-        assert!(lane.is_ready(at(501)));
-        assert_eq!(lane.next(at(501)).map(|due| due.delivery), Some(4), "who asks goes first");
+        assert!(!lane.is_ready(at(459)) && lane.waits(at(459)).is_some());
+        assert!(lane.is_ready(at(461)));
+        assert_eq!(lane.next(at(461)).map(|due| due.delivery), Some(4), "who asks goes first");
         lane.recorded(4);
-        assert_eq!(lane.next(at(1_002)).map(|due| due.delivery), Some(3));
+        assert!(!lane.is_ready(at(959)) && lane.is_ready(at(961)));
+        assert_eq!(lane.next(at(961)).map(|due| due.delivery), Some(2));
+        lane.recorded(2);
+        assert_eq!(lane.next(at(1_461)).map(|due| due.delivery), Some(3));
         lane.recorded(3);
-        assert!(!lane.is_forgettable(at(1_100)) && lane.is_forgettable(at(2_100)));
+        assert!(!lane.is_forgettable(at(1_900)) && lane.is_forgettable(at(2_100)));
+    }
+
+    const WAITS: Waits =
+        Waits { shortest: Duration::from_millis(100), longest: Duration::from_millis(200) };
+
+    /// A lane whose circuit opens with the next failure.
+    fn failing(rate: Option<f64>, now: Instant) -> Lane {
+        let prepared = Some(Rc::new(Prepared::with_rate(rate).with_breaker(WAITS)));
+        let mut lane = Lane { prepared, ..Lane::new(Health::new(32, false), now) };
+        for _ in 1..breaker::FAILURES_IN_A_ROW {
+            assert_eq!(hear(&mut lane, 500, now).turn, None);
+        }
+        lane
+    }
+
+    #[test]
+    fn an_open_circuit_holds_reads_and_begins_nothing_and_is_probed_with_one() {
+        let begun = Instant::now();
+        let at = |millis| begun + Duration::from_millis(millis);
+        let wanted = Amount { deliveries: LIMIT, bytes: 1_000 };
+        let mut lane = failing(None, begun);
+        lane.health = lane.health.after(Sign::Success).after(Sign::Success);
+        (1..=3).for_each(|delivery| offer(&mut lane, delivery));
+        lane.next(at(0));
+        let follows = hear(&mut lane, 500, at(1));
+        assert_eq!(follows.left.iter().map(|due| due.delivery).collect::<Vec<_>>(), [2, 3]);
+        let wait = Duration::from_millis(80);
+        assert_eq!(follows.turn, Some(Turn::Opened { wait, again: false }));
+        assert_eq!(lane.offer(due(4), true, LIMIT, at(2)), Offered::Kept);
+        assert!(!lane.is_ready(at(80)) && lane.begin_refill(wanted, at(80)).is_none());
+        let open = Wait { left: Duration::from_millis(79), why: Why::Open };
+        assert_eq!((lane.waits(at(2)), lane.holds_up(at(2))), (Some(open), Some(open)));
+        assert!(!lane.is_forgettable(at(2)));
+        // What was under way when it opened does not end it.
+        lane.heard(heard(204, at(0)), at(3), || true);
+        assert!(lane.is_open());
+
+        assert_eq!(lane.offer(manual(9), true, LIMIT, at(10)), Offered::Taken);
+        assert!(lane.is_ready(at(10)), "who asks for an attempt gets it");
+        lane.next(at(10));
+        hear(&mut lane, 500, at(11));
+
+        assert!(lane.begin_refill(wanted, at(81)).is_some());
+        lane.end_refill(page(&[2], true), at(81));
+        assert!(lane.is_ready(at(81)));
+        lane.next(at(81));
+        lane.open = 1;
+        assert!(!lane.has_more(at(81)), "one probe");
+        lane.open = 0;
+        for success in 1..=breaker::SUCCESSES_IN_A_ROW {
+            let turn = hear(&mut lane, 204, at(82)).turn;
+            let closes = success == breaker::SUCCESSES_IN_A_ROW;
+            assert_eq!(turn, closes.then_some(Turn::Closed));
+        }
+        // And then a ramp, as wide as the window at most.
+        let ramp = [82, 5_082, 10_082, 100_000].map(|millis| lane.window(at(millis)));
+        assert_eq!(ramp, [1, 2, 3, 3]);
+    }
+
+    #[test]
+    fn who_wants_no_circuit_has_none_and_no_more_than_wanted_is_open() {
+        let now = Instant::now();
+        let mut lane = known(None, now);
+        (0..100).for_each(|_| assert_eq!(hear(&mut lane, 500, now).turn, None));
+        lane.health = (0..50).fold(lane.health, |health, _| health.after(Sign::Success));
+        assert_eq!(lane.window(now), 32);
+        let mut prepared = Prepared::with_rate(None);
+        prepared.concurrency = 3;
+        lane.prepared = Some(Rc::new(prepared));
+        assert_eq!(lane.window(now), 3);
     }
 
     /// Whatever happens to a lane: while there is something to do, it can be begun or read, or is
@@ -695,14 +842,16 @@ mod tests {
     #[test]
     fn a_lane_with_something_to_do_never_sleeps_for_ever() {
         let begun = Instant::now();
-        // Every sequence of six of these, without a rate and with one.
-        let steps = 8u32;
-        let sequences =
-            (0..steps.pow(6)).flat_map(|sequence| [(sequence, None), (sequence, Some(1.0))]);
-        for (sequence, rate) in sequences {
+        // Every sequence of six of these: with a rate, and where one failure more opens the circuit.
+        let steps = 9u32;
+        let lanes: [fn(Instant) -> Lane; 2] =
+            [|now| known(Some(1.0), now), |now| failing(None, now)];
+        let sequences = (0..steps.pow(6)).flat_map(|sequence| lanes.map(|make| (sequence, make)));
+        for (sequence, make) in sequences {
             let mut now = begun;
-            let mut lane = known(rate, begun);
+            let mut lane = make(begun);
             let mut delivery = 0;
+            let mut under_way = VecDeque::new();
             for position in 0..6 {
                 delivery += 1;
                 match sequence / steps.pow(position) % steps {
@@ -711,11 +860,13 @@ mod tests {
                     2 => now += Duration::from_millis(150),
                     3 if lane.is_ready(now) => {
                         lane.next(now);
+                        under_way.push_back(now);
                         lane.open += 1;
                     }
-                    step @ 4..=6 if lane.open > 0 => {
+                    step @ 4..=7 if let Some(began) = under_way.pop_front() => {
                         lane.open -= 1;
-                        lane.heard(heard([0, 429, 204][step as usize - 4]), now);
+                        let status = [0, 429, 204, 500][step as usize - 4];
+                        lane.heard(heard(status, began), now, || true);
                     }
                     _ => {
                         let wanted = Amount { deliveries: LIMIT, bytes: 1_000 };
@@ -727,10 +878,10 @@ mod tests {
                 let something = lane.spilled || !lane.head.is_empty() || !lane.asked.is_empty();
                 let moves = lane.is_ready(now) || lane.has_more(now);
                 let wait = lane.waits(now);
-                assert!(!something || moves || wait.is_some() || lane.open > 0, "{sequence:o}");
+                assert!(!something || moves || wait.is_some() || lane.open > 0, "{sequence}");
                 if let Some(wait) = wait.filter(|_| lane.open == 0) {
                     let then = now + wait.left;
-                    assert!(lane.is_ready(then) || lane.has_more(then), "{sequence:o}");
+                    assert!(lane.is_ready(then) || lane.has_more(then), "{sequence}");
                 }
             }
         }

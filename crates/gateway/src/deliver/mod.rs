@@ -14,6 +14,7 @@
 //! so a crash loses nothing; a delivery is in memory at most once; no attempt is made before it is
 //! due, nor with a state of the endpoint older than the last change that was acknowledged.
 
+mod breakers;
 mod engine;
 mod services;
 
@@ -36,6 +37,7 @@ mod record;
 mod recover;
 mod upkeep;
 
+pub use breakers::Breakers;
 pub use engine::{Engine, Post};
 pub use services::{Limits, Services};
 pub use style::Providers;

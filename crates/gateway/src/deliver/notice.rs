@@ -5,12 +5,13 @@
 
 use bytes::Bytes;
 use ringback_domain::{
-    attempt::Outcome, endpoint::State, id::AttemptId, retry::Decision, time::Timestamp,
+    attempt::Outcome, breaker::Turn, endpoint::State, id::AttemptId, retry::Decision,
+    time::Timestamp,
 };
 use ringback_store::{Content, Notice};
 use serde_json::{Value, json};
 
-use super::{attempt::Made, prepare::Prepared, services::Services};
+use super::{attempt::Made, prepare::Control, prepare::Prepared, services::Services};
 
 /// The failure of which "failing" is told, and the success after which "recovered" is.
 const NOTABLE_FAILURE: u32 = 4;
@@ -23,6 +24,7 @@ pub(super) struct Told<'a> {
     pub(super) number: u32,
     pub(super) made: &'a Made,
     pub(super) decision: Decision,
+    pub(super) turn: Option<Turn>,
     pub(super) failing_since: Option<Timestamp>,
 }
 
@@ -54,6 +56,17 @@ impl Told<'_> {
         if let Some(state) = self.decision.disable {
             tell("endpoint.disabled", self.about_endpoint(state));
         }
+        match self.turn {
+            // A circuit that opens again was never closed: nothing new.
+            Some(Turn::Opened { wait, again: false }) => {
+                let mut data = self.about();
+                data["until"] = json!(now + wait);
+                data["lastResponseStatusCode"] = json!(self.made.ending.status_code);
+                tell("endpoint.breaker.opened", data);
+            }
+            Some(Turn::Closed) => tell("endpoint.breaker.closed", self.about()),
+            Some(Turn::Opened { .. } | Turn::Spared) | None => {}
+        }
         notices
     }
 
@@ -72,7 +85,11 @@ impl Told<'_> {
     fn about_endpoint(&self, state: State) -> Value {
         let mut data = self.about();
         data["failSince"] = json!(self.failing_since);
-        data["trigger"] = json!(if state == State::Gone { "gone" } else { "failing" });
+        data["trigger"] = json!(match (state, self.made.control) {
+            (State::Gone, Some(Control::Disable)) => "requested",
+            (State::Gone, _) => "gone",
+            _ => "failing",
+        });
         data
     }
 

@@ -7,12 +7,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use ringback_domain::{
     application::OPERATIONAL_UID,
+    breaker::Waits,
+    delivery::Delivery,
     destination::kind_of,
     endpoint::State,
     filter::{Event, Expression, Outcome},
     id::{ApplicationId, EndpointId, Key},
     provider::State as Proof,
-    retry::{KeptBack, Meaning, parse_retry_after},
+    retry::{Ending, KeptBack, Meaning, parse_retry_after},
     scope::Scope,
     seal::{Context, Keyring},
     signature::SigningKey,
@@ -47,6 +49,10 @@ pub(super) struct Prepared {
     filter: Option<Arc<Expression>>,
     /// Attempts a second, at most.
     pub(super) rate: Option<f64>,
+    /// Requests open at once, at most.
+    pub(super) concurrency: u32,
+    /// How long its circuit stays open; none if it never opens.
+    pub(super) breaker: Option<Waits>,
     /// What to dial and how to sign; or the word that says why that cannot be known.
     pub(super) route: Result<Route, &'static str>,
 }
@@ -90,6 +96,9 @@ impl Prepared {
         if let (Err(reason), true) = (&route, lane.endpoint.state != State::Deleted) {
             tracing::error!(endpoint = %lane.endpoint.id, reason, "an endpoint cannot be sent to");
         }
+        let wanted = lane.endpoint.delivery.as_deref().map(serde_json::from_str::<Delivery>);
+        let wanted = wanted.and_then(Result::ok).unwrap_or_default();
+        let breaker = services.breakers.waits.filter(|_| wanted.breaker != Some(false));
         Prepared {
             application: lane.application,
             application_uid: lane.application_uid,
@@ -100,6 +109,8 @@ impl Prepared {
             failing_since: lane.endpoint.failing_since,
             filter,
             rate: least(lane.endpoint.throttle_rate, route.as_ref().ok()),
+            concurrency: wanted.concurrency.unwrap_or(u32::MAX),
+            breaker,
             route,
         }
     }
@@ -135,6 +146,11 @@ impl Prepared {
 
 #[cfg(test)]
 impl Prepared {
+    /// The same endpoint with a circuit that stays open for this long.
+    pub(super) fn with_breaker(self, waits: Waits) -> Prepared {
+        Prepared { breaker: Some(waits), ..self }
+    }
+
     /// An endpoint with this rate that takes messages, for tests of what does not send any.
     pub(super) fn with_rate(rate: Option<f64>) -> Prepared {
         let id = ringback_domain::id::Id { key: 3, shard: 0, nonce: 0 };
@@ -148,6 +164,8 @@ impl Prepared {
             failing_since: None,
             filter: None,
             rate,
+            concurrency: u32::MAX,
+            breaker: None,
             route: Err("none"),
         }
     }
@@ -233,14 +251,57 @@ impl Http {
         Ok(request)
     }
 
-    /// What an answer that came at `now` means, and for how long it asks to wait.
-    pub(super) fn meaning(&self, answer: &Answer, now: Timestamp) -> (Meaning, Option<Duration>) {
-        let (meaning, wait) = match &self.way {
-            Way::Endpoint { .. } => (Meaning::ByStatus, None),
-            Way::Destination(destination) => destination.meaning(answer, now),
+    /// What an answer that came at `now` means: how it ended, and what it asks for in a header.
+    pub(super) fn read(&self, answer: &Answer, now: Timestamp) -> (Ending, Option<Control>) {
+        let (meaning, wait, control) = match &self.way {
+            Way::Endpoint { .. } => (Meaning::ByStatus, None, Control::of(&answer.headers)),
+            Way::Destination(destination) => {
+                let (meaning, wait) = destination.meaning(answer, now);
+                (meaning, wait, None)
+            }
         };
         let header = answer.headers.get(header::RETRY_AFTER).and_then(|it| it.to_str().ok());
-        (meaning, wait.or_else(|| parse_retry_after(header?, now)))
+        let retry_after = wait.or_else(|| parse_retry_after(header?, now));
+        let ending = Ending { meaning, retry_after, ..Ending::of(answer.status.as_u16()) };
+        match control {
+            Some(Control::Disable) => (Ending { disable: true, ..ending }, control),
+            Some(Control::Abort) if !ending.is_success() => {
+                (Ending { meaning: Meaning::Permanent, ..ending }, control)
+            }
+            // What was taken needs no second attempt anyway.
+            Some(Control::Abort) | None => (ending, None),
+        }
+    }
+}
+
+/// What a receiver asks for in the header `webhook-delivery` of its answer, whatever the status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Control {
+    /// `disable`: nothing more is to be sent to it.
+    Disable,
+    /// `abort-message`: this message is not to be sent again.
+    Abort,
+}
+
+impl Control {
+    fn of(headers: &HeaderMap) -> Option<Control> {
+        let values = headers.get_all("webhook-delivery").iter();
+        let words = values.filter_map(|value| value.to_str().ok()).flat_map(|it| it.split(','));
+        let said = |word: &str| match word.trim().to_ascii_lowercase().as_str() {
+            "disable" => Some(Control::Disable),
+            "abort-message" => Some(Control::Abort),
+            _ => None,
+        };
+        // Who asks for both wants nothing more at all.
+        words.filter_map(said).min_by_key(|control| *control != Control::Disable)
+    }
+
+    /// Why an attempt had this consequence, in a word that stays the same.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Control::Disable => "disabled_by_receiver",
+            Control::Abort => "aborted_by_receiver",
+        }
     }
 }
 

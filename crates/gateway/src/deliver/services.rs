@@ -13,7 +13,7 @@ use ringback_domain::{
 };
 use ringback_store::Store;
 
-use super::{Engine, Providers};
+use super::{Breakers, Engine, Providers};
 use crate::{
     log::{Pressure, Replies, Taps},
     outbound,
@@ -38,6 +38,8 @@ pub struct Services {
     pub keyring: Arc<Keyring>,
     /// When to try again.
     pub schedule: Schedule,
+    /// When endpoints that fail are left alone.
+    pub breakers: Arc<Breakers>,
     /// How much at once.
     pub limits: Limits,
     /// Whether plain `http` targets may still be dialled.

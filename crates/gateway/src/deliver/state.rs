@@ -18,7 +18,8 @@ use ringback_store::Due;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    lane::{Heard, Held, Lane},
+    breakers::Breakers,
+    lane::{Follows, Heard, Held, Lane},
     prepare::Prepared,
     services::{Limits, Services},
     upkeep::Reminders,
@@ -54,6 +55,7 @@ pub(super) struct Start {
     pub(super) due: Due,
     pub(super) prepared: Rc<Prepared>,
     pub(super) kept: Option<Sender>,
+    pub(super) begun: Instant,
 }
 
 /// Since when an endpoint has failed, before and after an attempt.
@@ -120,7 +122,7 @@ impl State {
         if kept.is_none() {
             self.make_room();
         }
-        Some(Start { due, prepared, kept })
+        Some(Start { due, prepared, kept, begun: now })
     }
 
     /// Closes connections that are held open for later, as long as there are too many together with
@@ -204,11 +206,11 @@ impl State {
         FailingSince { before, after }
     }
 
-    /// Notes what an attempt told about when the lane may begin the next; gives what it no longer
-    /// has in memory for that.
-    pub(super) fn heard(&mut self, endpoint: Key, heard: Heard) -> Vec<Due> {
+    /// Notes what an attempt told about when the lane may begin the next.
+    pub(super) fn heard(&mut self, endpoint: Key, heard: Heard, breakers: &Breakers) -> Follows {
         let lane = self.lanes.get_mut(&endpoint);
-        lane.map(|lane| lane.heard(heard, Instant::now())).unwrap_or_default()
+        let now = Instant::now();
+        lane.map(|lane| lane.heard(heard, now, || breakers.may_open(now))).unwrap_or_default()
     }
 
     /// Notes how long an attempt of a lane took.

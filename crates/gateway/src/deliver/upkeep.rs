@@ -5,10 +5,12 @@ use std::{rc::Rc, time::Duration};
 use ringback_domain::{lane::SLOW, lane::Sign, lane::Standing, time::Timestamp};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use super::{lane::Lane, state::State, worker::Worker};
+use super::{state::State, worker::Worker};
 
 /// How often lanes are looked at.
 const TICK: Duration = Duration::from_millis(250);
+/// An endpoint with an attempt in this time is active.
+const ACTIVE: Duration = Duration::from_secs(60);
 /// The longest sleep: after it the wall clock is asked again, as it may have been set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
@@ -51,7 +53,7 @@ fn look(worker: &Rc<Worker>, now: Instant) {
     }
     state.close_idle(now);
     state.lanes.retain(|_, lane| !lane.is_forgettable(now));
-    count(worker, &state);
+    count(worker, &state, now);
     drop(state);
     // A sweep finds what a hint should have started: the store has the work, hints only speed it.
     worker.pump_queued();
@@ -64,22 +66,29 @@ pub(super) struct Gauged {
     in_flight: i64,
     connections: i64,
     suspect: i64,
+    paused: i64,
+    open: i64,
+    active: usize,
 }
 
 /// Adds to the gauges what changed on this core.
-fn count(worker: &Worker, state: &State) {
-    let open = |lane: &Lane| lane.open as usize + lane.idle();
-    let suspect = |lane: &&Lane| lane.health.standing() == Standing::Suspect;
-    let now = Gauged {
-        in_flight: state.in_flight() as i64,
-        connections: state.lanes.values().map(open).sum::<usize>() as i64,
-        suspect: state.lanes.values().filter(suspect).count() as i64,
-    };
+fn count(worker: &Worker, state: &State, at: Instant) {
+    let mut now = Gauged { in_flight: state.in_flight() as i64, ..Gauged::default() };
+    for lane in state.lanes.values() {
+        now.connections += lane.open as i64 + lane.idle() as i64;
+        now.suspect += i64::from(lane.health.standing() == Standing::Suspect);
+        now.paused += i64::from(lane.is_paused());
+        now.open += i64::from(lane.is_open());
+        now.active += usize::from(lane.progress + ACTIVE > at);
+    }
     let before = worker.gauged.replace(now);
     let metrics = &worker.services.metrics;
     metrics.in_flight.inc_by(now.in_flight - before.in_flight);
     metrics.connections_open.inc_by(now.connections - before.connections);
     metrics.lanes_suspect.inc_by(now.suspect - before.suspect);
+    metrics.lanes_paused.inc_by(now.paused - before.paused);
+    metrics.breakers_open.inc_by(now.open - before.open);
+    worker.services.breakers.note_active(before.active, now.active, at);
 }
 
 /// Reminders: which lane to wake when.

@@ -248,7 +248,7 @@ impl Worker {
     }
 
     async fn attempt(self: Rc<Self>, start: Start) {
-        let Start { due, prepared, kept } = start;
+        let Start { due, prepared, kept, begun } = start;
         let now = self.services.world.clock.now();
         let id = self.services.attempt_id(now, self.random.next());
         let (made, rendering) = match &prepared.route {
@@ -263,7 +263,8 @@ impl Worker {
             },
         };
         let random = self.random.next();
-        let ended = Ended { due: &due, prepared: &prepared, id, made, rendering, random };
+        let prepared = &prepared;
+        let ended = Ended { due: &due, prepared, id, made, begun, rendering, random };
         let record = conclude(&self.services, &mut self.state.borrow_mut(), ended);
         self.results.borrow_mut().push(record);
         self.result_arrived.notify_one();

@@ -122,4 +122,15 @@ pub enum What {
         /// When it is tried next.
         next_attempt: Option<Timestamp>,
     },
+    /// An endpoint's circuit was opened, as it fails too often, or closed.
+    Breaker {
+        /// Of which application.
+        application: ApplicationId,
+        /// Of which endpoint.
+        endpoint: EndpointId,
+        /// `opened` or `closed`.
+        state: &'static str,
+        /// When it is probed.
+        until: Option<Timestamp>,
+    },
 }

@@ -61,6 +61,12 @@ pub struct Metrics {
     pub client_connections_open: Gauge,
     /// Endpoints whose lane is suspect: recent failures or time-outs.
     pub lanes_suspect: Gauge,
+    /// Endpoints at which nobody answers: they are probed.
+    pub lanes_paused: Gauge,
+    /// Endpoints whose circuit is open, as they fail too often.
+    pub breakers_open: Gauge,
+    /// 1 while no circuit is opened, because so many would be at once that the fault is ours.
+    pub breakers_suspended: Gauge,
     /// Space left where the data directory is, if that is where the store is.
     pub disk_free: Known,
     /// Size of the store's files.
@@ -171,6 +177,9 @@ impl Metrics {
             client_connections_open: add
                 .one("client_connections_open", "Connections open from clients"),
             lanes_suspect: add.one("lanes_suspect", "Endpoints with recent failures"),
+            lanes_paused: add.one("lanes_paused", "Endpoints at which nobody answers"),
+            breakers_open: add.one("breakers_open", "Endpoints whose circuit is open"),
+            breakers_suspended: add.one("breakers_suspended", "1 while no circuit is opened"),
             disk_free: add.one("disk_free_bytes", "Space left for the data directory"),
             store: add.one("store_bytes", "Size of the store's files"),
             commit: add.histogram("commit_seconds", "Duration of one commit", QUICK),
@@ -279,6 +288,9 @@ mod tests {
             "connections_open",
             "client_connections_open",
             "lanes_suspect",
+            "lanes_paused",
+            "breakers_open",
+            "breakers_suspended",
             "store_bytes",
             "commit_seconds_count",
         ] {

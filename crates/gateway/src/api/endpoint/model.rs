@@ -64,13 +64,13 @@ pub(in crate::api) struct EndpointIn {
     #[schema(value_type = Option<String>, example = "stripe")]
     pub(in crate::api) sign_as: Option<Option<String>>,
     /// How it wants its deliveries: one after the other (`order`), how many requests may be open
-    /// (`concurrency`), which versions of payloads (`versions`); as usual if null. The SDKs do not
-    /// know it, so what replaces an endpoint without naming it keeps it. `docs/contracts.md`
-    /// describes it.
+    /// (`concurrency`), whether it is left alone when it fails too often (`breaker`), which versions
+    /// of payloads (`versions`); as usual if null. The SDKs do not know it, so what replaces an
+    /// endpoint without naming it keeps it. `docs/contracts.md` describes it.
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Object>, example = json!({"order": {"onExhausted": "block"}}))]
     pub(in crate::api) delivery: Option<Option<Value>>,
-    /// Attempts a second, at most; a second's worth may come at once.
+    /// Attempts a second, at most: in any second no more than 1.05 times as many, or one more.
     #[schema(minimum = 1)]
     pub(in crate::api) throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
@@ -133,7 +133,7 @@ pub(super) struct EndpointPatch {
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Object>)]
     delivery: Option<Option<Value>>,
-    /// Attempts a second, at most; a second's worth may come at once.
+    /// Attempts a second, at most: in any second no more than 1.05 times as many, or one more.
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<u32>)]
     throttle_rate: Option<Option<u32>>,
@@ -191,7 +191,7 @@ pub(in crate::api) struct EndpointOut {
     /// How it wants its deliveries; as usual if null.
     #[schema(value_type = Option<Object>)]
     pub(in crate::api) delivery: Option<Box<RawValue>>,
-    /// Attempts a second, at most; a second's worth may come at once.
+    /// Attempts a second, at most: in any second no more than 1.05 times as many, or one more.
     pub(in crate::api) throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
     #[schema(deprecated)]

@@ -81,7 +81,7 @@ struct OperationalWebhookEndpointIn {
     /// The old spelling of `eventTypes`.
     #[schema(deprecated)]
     filter_types: Option<Vec<String>>,
-    /// Attempts a second, at most; a second's worth may come at once.
+    /// Attempts a second, at most: in any second no more than 1.05 times as many, or one more.
     #[schema(minimum = 1)]
     throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
@@ -142,7 +142,7 @@ struct OperationalWebhookEndpointOut {
     /// The old spelling of `eventTypes`.
     #[schema(deprecated)]
     filter_types: Option<Vec<String>>,
-    /// Attempts a second, at most; a second's worth may come at once.
+    /// Attempts a second, at most: in any second no more than 1.05 times as many, or one more.
     throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
     #[schema(deprecated)]

@@ -64,7 +64,7 @@ struct IngestEndpointIn {
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Object>, example = json!({"order": {"onExhausted": "block"}}))]
     delivery: Option<Option<Value>>,
-    /// Attempts a second, at most; a second's worth may come at once.
+    /// Attempts a second, at most: in any second no more than 1.05 times as many, or one more.
     #[schema(minimum = 1)]
     throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
@@ -132,7 +132,7 @@ struct IngestEndpointOut {
     /// How it wants its deliveries; as usual if null.
     #[schema(value_type = Option<Object>)]
     delivery: Option<Box<RawValue>>,
-    /// Attempts a second, at most; a second's worth may come at once.
+    /// Attempts a second, at most: in any second no more than 1.05 times as many, or one more.
     throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
     #[schema(deprecated)]
