@@ -7,6 +7,7 @@
 
 mod attempted;
 mod backlog;
+mod breaker;
 mod deadline;
 mod destination;
 mod editing;
@@ -21,6 +22,7 @@ mod request;
 mod resend;
 mod restart;
 mod status;
+mod throttle;
 mod usage;
 mod wire;
 

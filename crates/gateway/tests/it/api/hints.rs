@@ -4,7 +4,7 @@
 use std::{thread, time::Duration};
 
 use ringback::{
-    deliver::{self, Engine, Limits, Services},
+    deliver::{self, Breakers, Engine, Limits, Services},
     outbound::{self, Connector, Guard, Ports, Tls},
 };
 use ringback_domain::{address::Policy, id::KeySequence, retry::Schedule};
@@ -60,6 +60,7 @@ fn services(bench: &Bench, engine: Engine) -> Services {
         hosts: Arc::default(),
         keyring: Arc::new(Keyring::new(&MasterKey::new([7; 32]), [])),
         schedule: Schedule { gaps: vec![second], jitter: 0.0, disable_after: 60 * second },
+        breakers: Arc::new(Breakers::new(None, Metrics::new())),
         limits: Limits {
             timeout: 5 * second,
             per_endpoint: 4,

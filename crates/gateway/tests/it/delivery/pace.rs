@@ -5,8 +5,8 @@ use std::{net::SocketAddr, time::Duration};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Bench, backlog::burst, eventually, millis, schedule, text, times};
-use crate::support::{Answer, Receiver, Settings};
+use super::{Bench, backlog::burst, eventually, millis, schedule, text};
+use crate::support::{Answer, Receiver};
 
 /// An address where nobody listens, and nobody else will.
 pub(super) fn unused(network: u8) -> SocketAddr {
@@ -75,8 +75,8 @@ async fn a_proxy_without_a_server_is_a_server_that_is_away() {
     bench.endpoint(&proxy.url()).await;
     bench.endpoint(&alive.url()).await;
     burst(&bench, 50).await;
-    // A receiver that answers gets everything at once, whatever it says.
-    alive.wait_for(50);
+    // A receiver that answers gets everything at once, until it failed ten times.
+    alive.wait_for(10);
     assert!(proxy.count() < 10, "{} attempts", proxy.count());
 }
 
@@ -97,31 +97,6 @@ async fn what_waits_for_a_probe_survives_a_crash_and_keeps_its_count() {
         assert_eq!((attempts.len(), &attempts[0]["attemptNumber"]), (1, &json!(1)));
     }
     assert!(receiver.by_id().keys().all(|id| messages.contains(id)));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endpoint_gets_no_more_than_its_rate() {
-    const RATE: usize = 20;
-    const COUNT: usize = 100;
-    let receiver = Receiver::ok();
-    let bench = Bench::new(Settings::default()).await;
-    let endpoint = json!({ "url": receiver.url(), "throttleRate": RATE });
-    let endpoint = bench.endpoint_with(endpoint).await;
-    let messages = burst(&bench, COUNT).await;
-    bench.explained(&messages[COUNT - 1], &endpoint, "pending", "endpoint_throttled").await;
-    let receipts = receiver.wait_for(COUNT);
-    for (index, receipt) in receipts.iter().enumerate().skip(RATE) {
-        let earliest = Duration::from_secs_f64((index - RATE) as f64 / RATE as f64);
-        // Two requests may overtake each other on their way.
-        let after = receipt.at - receipts[0].at + Duration::from_millis(50);
-        assert!(after >= earliest, "number {index} came after {after:?}");
-    }
-    let all = receipts[COUNT - 1].at - receipts[0].at;
-    assert!(all < Duration::from_secs(6), "it took {all:?}");
-    // What waited was not attempted.
-    let all: Vec<_> = messages.iter().map(String::as_str).collect();
-    assert_eq!(times(&receiver, &all), [1; COUNT]);
-    assert_eq!(attempts_at(&bench, &endpoint, COUNT).await.len(), COUNT);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
