@@ -9,27 +9,31 @@ use tokio::{
     time::{Instant, interval},
 };
 
-use super::{Bench, backlog::burst, millis, pace::attempts_at, text};
+use super::{Bench, backlog::burst, eventually, millis, pace::attempts_at, text};
 use crate::support::{Receiver, Settings};
 
 /// Attempts a second, and for how many seconds there is something to send.
 const RATES: [(usize, usize); 3] = [(5, 6), (50, 5), (500, 4)];
 
-/// When each attempt at an endpoint began, in milliseconds, the first first.
+/// When each attempt at an endpoint began, in milliseconds, the first first, once there are this many.
 async fn begun(bench: &Bench, endpoint: &str, count: usize) -> Vec<i64> {
-    let mut begun = Vec::new();
-    let mut iterator = String::new();
-    while begun.len() < count {
-        let path = format!("/attempt/endpoint/{endpoint}?limit=250{iterator}");
-        let page = bench.server.get(&bench.path(&path)).await;
-        begun.extend(page["data"].as_array().unwrap().iter().map(|one| millis(&one["timestamp"])));
-        match page["done"] == true {
-            true => break,
-            false => iterator = format!("&iterator={}", text(&page["iterator"])),
+    eventually(&format!("{count} attempts at {endpoint}"), async || {
+        let mut begun = Vec::new();
+        let mut iterator = String::new();
+        loop {
+            let path = format!("/attempt/endpoint/{endpoint}?limit=250{iterator}");
+            let page = bench.server.get(&bench.path(&path)).await;
+            let page_of = page["data"].as_array().unwrap().iter();
+            begun.extend(page_of.map(|one| millis(&one["timestamp"])));
+            if page["done"] == true {
+                break;
+            }
+            iterator = format!("&iterator={}", text(&page["iterator"]));
         }
-    }
-    begun.sort_unstable();
-    begun
+        begun.sort_unstable();
+        if begun.len() < count { Err(json!(begun.len())) } else { Ok(begun) }
+    })
+    .await
 }
 
 /// The most of these times within a second.
