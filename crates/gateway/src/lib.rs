@@ -23,6 +23,7 @@ pub mod quota;
 
 pub mod deliver;
 pub mod outbound;
+pub mod transform;
 
 pub mod tasks;
 

@@ -36,6 +36,7 @@ use crate::{
     send::Door,
     tasks::Bell,
     telemetry::metrics::Metrics,
+    transform::{self, Sandbox},
     wiring,
 };
 
@@ -282,7 +283,9 @@ fn services(given: Given<'_>) -> Result<Services, Error> {
     let Given { config, world, store, keyring, metrics, engine, catalog, address, files, taps } =
         given;
     let catalog = catalog.clone();
+    let limits = limits(config, files, engine.mailboxes().len());
     Ok(Services {
+        sandbox: sandbox(limits, engine.mailboxes().len(), metrics)?,
         world: world.clone(),
         providers: Arc::new(move |id| catalog.get(id)),
         store: Arc::clone(store),
@@ -295,7 +298,7 @@ fn services(given: Given<'_>) -> Result<Services, Error> {
             disable_after: config.delivery.disable_after,
         },
         breakers: Arc::new(Breakers::new(breaker(&config.delivery), metrics.clone())),
-        limits: limits(config, files, engine.mailboxes().len()),
+        limits,
         require_https: config.delivery.require_https,
         retention: config.retention(),
         metrics: metrics.clone(),
@@ -305,6 +308,18 @@ fn services(given: Given<'_>) -> Result<Services, Error> {
         taps,
         attempt_keys: Mutex::new(KeySequence::after(store.last_attempt_key())),
     })
+}
+
+/// Children for programs: as many tenants as there are cores may do their worst, and others still
+/// have a turn. What waits for one holds no more than a quarter of what attempts need.
+fn sandbox(limits: deliver::Limits, cores: usize, metrics: &Metrics) -> io::Result<Sandbox> {
+    let least = limits.in_flight.min(limits.sockets as usize);
+    let settings = transform::Settings {
+        program: std::env::current_exe()?,
+        children: (cores + 1) * transform::PER_TENANT,
+        waiting: (least * cores / 4).clamp(8, 1_024),
+    };
+    Ok(Sandbox::new(settings, Handle::current(), metrics.clone()))
 }
 
 fn hosts(config: &Config) -> Hosts {

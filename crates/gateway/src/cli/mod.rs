@@ -53,6 +53,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::app;
 use crate::config;
 use crate::data_lock::LockError;
+use crate::transform;
 
 /// How the program ends, and what that means.
 pub const EXIT_CODES: [(u8, &str); 6] = [
@@ -147,6 +148,11 @@ enum Command {
 /// Parses the process's arguments and does what they ask for.
 #[must_use]
 pub fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == transform::COMMAND) {
+        // Not a command for people: it is in no help, and does nothing that it was not asked for.
+        return transform::guest(words.next().as_deref().and_then(|word| word.to_str()));
+    }
     let read = command().try_get_matches();
     let cli = match read.and_then(|words| Cli::from_arg_matches(&words)) {
         Ok(cli) => cli,

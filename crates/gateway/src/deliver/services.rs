@@ -20,6 +20,7 @@ use crate::{
     outbound::{Connector, Hosts},
     seam::World,
     telemetry::metrics::Metrics,
+    transform::Sandbox,
 };
 
 /// What a worker needs.
@@ -32,6 +33,8 @@ pub struct Services {
     pub connector: Arc<Connector>,
     /// Whom destinations with a protocol of their own may dial.
     pub hosts: Arc<Hosts>,
+    /// Where transformations run.
+    pub sandbox: Sandbox,
     /// Finds those in whose style is signed.
     pub providers: Providers,
     /// Opens secrets.

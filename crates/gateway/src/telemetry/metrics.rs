@@ -75,6 +75,9 @@ pub struct Metrics {
     pub commit: Histogram,
     /// Writes that shared a commit.
     pub commit_batch: Histogram,
+    /// Child processes started for transformations.
+    pub transform_children: Counter,
+    transforms: Family<TransformLabels, Counter>,
     rejected: Family<RejectedLabels, Counter>,
     received: Family<ReceivedLabels, Counter>,
     attempts: Family<AttemptLabels, Counter>,
@@ -135,6 +138,12 @@ struct ReceivedLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TransformLabels {
+    /// Why it gave nothing back, or `none`.
+    failed: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AttemptLabels {
     outcome: &'static str,
     /// The phase that failed, or `none`.
@@ -184,6 +193,9 @@ impl Metrics {
             store: add.one("store_bytes", "Size of the store's files"),
             commit: add.histogram("commit_seconds", "Duration of one commit", QUICK),
             commit_batch: add.histogram("commit_batch", "Writes that shared a commit", BATCH),
+            transform_children: add
+                .one("transform_children_started", "Child processes started for programs"),
+            transforms: add.this("transforms", "Programs called, by failure", Family::default()),
             registry: Arc::new(registry),
         }
     }
@@ -196,6 +208,12 @@ impl Metrics {
     /// Counts a request to a source.
     pub fn received(&self, fate: Fate) {
         self.received.get_or_create(&ReceivedLabels { fate: fate.as_str() }).inc();
+    }
+
+    /// Counts a call of a program; `failed` says why it gave nothing back.
+    pub fn transformed(&self, failed: Option<&'static str>) {
+        let failed = failed.unwrap_or("none");
+        self.transforms.get_or_create(&TransformLabels { failed }).inc();
     }
 
     /// Counts an attempt and its duration; `failed` is the phase that failed.

@@ -25,3 +25,4 @@ mod receive;
 mod redirect;
 mod sqlite;
 mod support;
+mod transform;

@@ -54,6 +54,7 @@ fn services(bench: &Bench, engine: Engine) -> Services {
     let connector = Connector::new(network, guard, Tls::new([]).unwrap(), second);
     Services {
         world,
+        sandbox: support::sandbox(),
         store: Arc::clone(&bench.store),
         connector: Arc::new(connector),
         providers: Arc::new(|_| None),

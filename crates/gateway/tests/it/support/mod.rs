@@ -15,5 +15,17 @@ pub(crate) use visitor::{Answered, browse, call, tried};
 
 use std::time::Duration;
 
+use ringback::{
+    telemetry::metrics::Metrics,
+    transform::{self, Sandbox},
+};
+
 /// How long anything may take before a test fails instead of waiting on.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A sandbox whose children are the program that is tested.
+pub(crate) fn sandbox() -> Sandbox {
+    let program = env!("CARGO_BIN_EXE_ringback").into();
+    let settings = transform::Settings { program, children: 4, waiting: 64 };
+    Sandbox::new(settings, tokio::runtime::Handle::current(), Metrics::new())
+}

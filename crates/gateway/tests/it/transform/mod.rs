@@ -1,0 +1,3 @@
+//! Programs of users: contained, whatever they do.
+
+mod sandbox;
