@@ -11,6 +11,7 @@
 pub mod application;
 pub mod attempt;
 pub mod callback;
+pub mod contract;
 pub mod delivery;
 pub mod destination;
 pub mod endpoint;
