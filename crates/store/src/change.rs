@@ -2,10 +2,12 @@
 
 use ringback_domain::{
     endpoint::{Endpoint, State},
+    id::Key,
     source::Source,
+    time::Timestamp,
 };
 
-use crate::{EndpointChange, SourceChange};
+use crate::{EndpointChange, SourceChange, VersionRow, WriteError};
 
 impl EndpointChange {
     /// Changes everything but what is sealed.
@@ -58,5 +60,38 @@ impl SourceChange {
 fn set<T>(field: &mut T, new: Option<T>) {
     if let Some(new) = new {
         *field = new;
+    }
+}
+
+impl VersionRow {
+    /// What is written for this version of a type that has these, if it may be.
+    pub(crate) fn replacing(
+        self,
+        event_type: Key,
+        versions: &[VersionRow],
+        expected: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<VersionRow, WriteError> {
+        let known = versions.iter().find(|known| known.ordinal == self.ordinal);
+        let mut others = versions.iter().filter(|other| other.ordinal != self.ordinal);
+        if others.any(|other| other.label == self.label) {
+            return Err(WriteError::Conflict("version"));
+        }
+        match (known, expected) {
+            (None, None) => Ok(VersionRow { event_type, created_at: now, updated_at: now, ..self }),
+            (Some(_), None) => Err(WriteError::Conflict("version")),
+            (None, Some(_)) => Err(WriteError::NotFound("version")),
+            (Some(known), Some(expected)) if known.updated_at != expected => {
+                Err(WriteError::Conflict("version change"))
+            }
+            (Some(known), Some(_)) => Ok(VersionRow {
+                key: known.key,
+                event_type,
+                created_at: known.created_at,
+                // The clock may stand still, and the next one has to see that it was changed.
+                updated_at: now.max(Timestamp(known.updated_at.millis() + 1)),
+                ..self
+            }),
+        }
     }
 }

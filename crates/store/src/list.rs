@@ -157,8 +157,10 @@ pub struct Explained {
 /// A pending delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pending {
-    /// When it is due.
+    /// When it is due; or would be, if it stood first in its order.
     pub due_at: Timestamp,
+    /// Where it stands.
+    pub rank: crate::Rank,
     /// How many scheduled attempts there were.
     pub attempts: u32,
 }

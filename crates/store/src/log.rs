@@ -73,6 +73,8 @@ pub struct Appended {
     /// The endpoints it goes to; the delivery to the i-th has the key [`delivery_key`]`(id, i)`.
     /// Empty for a repetition.
     pub endpoints: Arc<[Key]>,
+    /// Those of them that keep an order: what goes there may have to wait for what went before.
+    pub ordered: Arc<[Key]>,
     /// Whether the claim was seen before and nothing was appended.
     pub repeated: bool,
 }
@@ -128,8 +130,19 @@ pub struct Record {
     /// What every later attempt of this delivery has to send, in the form of whoever makes attempts.
     /// Set with the first attempt of one that is tried again; see [`Due::fixed`](crate::Due::fixed).
     pub fix: Option<Bytes>,
+    /// Whether its endpoint kept an order when the delivery was planned: [`Due::sequence`](crate::Due)
+    /// was there.
+    pub ordered: bool,
     /// What Ringback has to tell about it, appended in the same transaction.
     pub notices: Vec<Notice>,
+}
+
+impl Record {
+    /// Whether the delivery stays: it is tried again, or blocks its order.
+    pub(crate) fn moves(&self) -> bool {
+        let stays = self.next_at.is_some() || self.outcome == Outcome::Blocked;
+        stays && self.trigger == Trigger::Scheduled
+    }
 }
 
 /// A change of an endpoint's health.

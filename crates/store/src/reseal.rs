@@ -44,6 +44,8 @@ pub enum SealedKind {
     EndpointHeaders,
     /// The credentials of an endpoint's URL.
     EndpointCredentials,
+    /// What is made of an endpoint's messages.
+    EndpointTransformation,
     /// The settings of a source.
     SourceSettings,
     /// The token of a source's URL.
@@ -66,11 +68,12 @@ pub enum SealedKind {
 
 impl SealedKind {
     /// Every kind.
-    pub const ALL: [SealedKind; 13] = [
+    pub const ALL: [SealedKind; 14] = [
         SealedKind::Canary,
         SealedKind::EndpointSecret,
         SealedKind::EndpointHeaders,
         SealedKind::EndpointCredentials,
+        SealedKind::EndpointTransformation,
         SealedKind::SourceSettings,
         SealedKind::SourceToken,
         SealedKind::SourceStream,
@@ -165,6 +168,7 @@ impl Column {
             },
             SealedKind::EndpointHeaders => own("endpoint", "headers"),
             SealedKind::EndpointCredentials => own("endpoint", "credentials"),
+            SealedKind::EndpointTransformation => own("endpoint", "transformation"),
             SealedKind::SourceSettings => own("source", "settings"),
             SealedKind::SourceToken => own("source", "token"),
             SealedKind::SourceStream => Column {

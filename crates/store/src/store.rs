@@ -55,6 +55,7 @@ pub trait Store:
     + crate::Audit
     + crate::Callbacks
     + crate::Connections
+    + crate::Contracts
     + crate::Tasks
     + crate::Replay
     + crate::Reseal
@@ -194,6 +195,17 @@ pub trait Store:
     /// Replaces the sealed headers of an endpoint if they still are what `expected` says. Returns
     /// the endpoint's key.
     fn set_headers(
+        &self,
+        scope: Scope,
+        endpoint: Reference,
+        expected: Option<Vec<u8>>,
+        sealed: Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Key, WriteError>>;
+
+    /// Replaces the sealed transformation of an endpoint if it still is what `expected` says. Returns
+    /// the endpoint's key.
+    fn set_transformation(
         &self,
         scope: Scope,
         endpoint: Reference,

@@ -267,7 +267,7 @@ mod tests {
     use std::time::Duration;
 
     use ringback_domain::id::Id;
-    use ringback_store::Pending;
+    use ringback_store::{Pending, Rank};
 
     use super::*;
 
@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn every_state_has_its_reason() {
         use endpoint::State as Now;
-        let pending = |attempts| Some(Pending { due_at: Timestamp(5), attempts });
+        let pending = |attempts| Some(Pending { due_at: Timestamp(5), rank: Rank::First, attempts });
         for (now, verdict, pending, delivered, expect) in [
             (Now::Enabled, Verdict::Matched, None, true, (Progress::Delivered, Reason::Success)),
             (Now::Enabled, Verdict::Matched, pending(0), false, (Progress::Pending, Reason::Due)),

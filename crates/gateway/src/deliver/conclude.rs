@@ -205,6 +205,7 @@ fn record(services: &Services, ended: Ended<'_>, verdict: Verdict) -> Record {
         health,
         rendering: rendering.and_then(|rendering| serde_json::to_string(&rendering).ok()),
         fix: None,
+        ordered: due.sequence.is_some(),
         notices,
     }
 }

@@ -363,6 +363,7 @@ fn purposes(kind: SealedKind) -> &'static [&'static str] {
         SealedKind::EndpointSecret => &[api::SECRET],
         SealedKind::EndpointHeaders => &[api::HEADERS],
         SealedKind::EndpointCredentials => &[api::CREDENTIALS],
+        SealedKind::EndpointTransformation => &[api::TRANSFORMATION],
         SealedKind::SourceSettings => &[receive::SETTINGS],
         SealedKind::SourceToken => &[receive::TOKEN],
         SealedKind::SourceStream => &[receive::STREAM],

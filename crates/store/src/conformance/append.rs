@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use ringback_domain::{id::MessageId, message::Origin, scope::Reference};
 
-use super::bench::{Bench, EXPIRY, NOW, at, uid, words};
+use super::bench::{Bench, EXPIRY, NOW, all_messages, at, uid, words};
 use crate::*;
 
 pub(super) async fn what_is_appended_survives(mut bench: Bench<'_>) {
@@ -237,4 +237,36 @@ pub(super) async fn a_message_can_be_for_one_endpoint_only(bench: Bench<'_>) {
     }
     bench.only_due(&chosen).await;
     assert_eq!(bench.due(&stranger, NOW).await.due, []);
+}
+
+pub(super) async fn what_a_message_carries_is_kept(mut bench: Bench<'_>) {
+    let scope = bench.application("one").await;
+    let endpoint = bench.endpoint(scope).await;
+    let carried = [
+        (Some(2), Some(false), Some("user 1")),
+        (None, None, None),
+        (Some(1), Some(true), None),
+        (None, None, Some("")),
+    ];
+    let appends = carried.map(|(version, fits_schema, ordering_key)| {
+        let ordering_key = ordering_key.map(str::to_owned);
+        bench.to(scope, NewMessage { version, fits_schema, ordering_key, ..bench.message() })
+    });
+    let appended = bench.store.append(appends.to_vec()).await;
+    bench.reopen().await;
+    for (appended, (version, fits_schema, ordering_key)) in appended.into_iter().zip(carried) {
+        let id = Reference::Id(appended.unwrap().id.0);
+        let message = bench.store.message(scope, id, true).await.unwrap();
+        let found = (message.version, message.fits_schema, message.ordering_key.as_deref());
+        assert_eq!(found, (version, fits_schema, ordering_key));
+        assert!(message.payload.is_some());
+    }
+    let listed = bench.store.messages(scope, all_messages()).await.unwrap().items;
+    let listed = listed.iter().map(|one| (one.version, one.fits_schema, one.ordering_key.as_deref()));
+    assert_eq!(listed.collect::<Vec<_>>(), carried);
+    let due = bench.due(&endpoint, at(1)).await.due;
+    let versions: Vec<_> = due.iter().map(|due| due.content.version).collect();
+    assert_eq!(versions, carried.map(|(version, ..)| version));
+    let unordered = due.iter().all(|due| due.sequence.is_none() && due.fixed.is_none());
+    assert!(unordered, "the endpoint keeps no order");
 }

@@ -14,6 +14,7 @@ use ringback_domain::{
 
 use super::{
     bench::{Bench, NOW, at, everything, reference, uid},
+    contract,
     request::{self, arrived, refused, release, requests},
 };
 use crate::{
@@ -137,8 +138,12 @@ pub(super) async fn every_change_is_noted(bench: Bench<'_>) {
         change_endpoint(one, reference(&endpoint), EndpointChange::default(), NOW);
         rotate_secret(rotation(one, reference(&endpoint)));
         set_headers(one, reference(&endpoint), None, Some(vec![1]), NOW);
+        set_transformation(one, reference(&endpoint), None, Some(vec![1]), NOW);
         create_event_type(bench.new_event_type("new"));
         change_event_type(environment, name(), EventTypeChange::default(), NOW);
+        set_terms(environment, name(), Terms::default(), NOW);
+        put_version(PutVersion { event_type: name(), ..contract::version(&bench, 1) });
+        add_conversion(NewConversion { event_type: name(), ..contract::conversion(&bench, 1, "[]") });
         delete_event_type(environment, name(), false, NOW);
         import_event_types(import(&bench));
         create_source(bench.new_source("three"));

@@ -250,6 +250,7 @@ impl<'a> Bench<'a> {
             health: None,
             rendering: None,
             fix: None,
+            ordered: due.sequence.is_some(),
             notices: Vec::new(),
         }
     }

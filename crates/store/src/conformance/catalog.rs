@@ -130,6 +130,7 @@ pub(super) async fn endpoints_are_kept(mut bench: Bench<'_>) {
     new.endpoint.channels = Some(Vec::new());
     new.endpoint.filter = Some(r#"{"body":{"a":1}}"#.to_owned());
     new.endpoint.sign_as = Some("stripe".to_owned());
+    new.endpoint.delivery = Some(r#"{"concurrency":3}"#.to_owned());
     new.endpoint.metadata = labels("team", "x");
     new.endpoint.throttle_rate = Some(3);
     new.credentials = Some(b"sealed".to_vec());
@@ -147,7 +148,7 @@ pub(super) async fn endpoints_are_kept(mut bench: Bench<'_>) {
         channels: None,
         filter: Some(Some(r#"{"path":"/"}"#.to_owned())),
         sign_as: Some(Some("github".to_owned())),
-        delivery: None,
+        delivery: Some(Some(r#"{"order":{"onExhausted":"block"}}"#.to_owned())),
         metadata: Some(labels("team", "y")),
         throttle_rate: Some(None),
         state: Some(State::Paused),
@@ -161,6 +162,7 @@ pub(super) async fn endpoints_are_kept(mut bench: Bench<'_>) {
         event_types: None,
         filter: Some(r#"{"path":"/"}"#.to_owned()),
         sign_as: Some("github".to_owned()),
+        delivery: Some(r#"{"order":{"onExhausted":"block"}}"#.to_owned()),
         metadata: labels("team", "y"),
         throttle_rate: None,
         state: State::Paused,
@@ -175,8 +177,12 @@ pub(super) async fn endpoints_are_kept(mut bench: Bench<'_>) {
     assert_eq!(sealed.credentials, None, "the new URL has none");
     let lane = bench.store.lane(created.id.key()).await.unwrap().unwrap();
     assert_eq!(lane.endpoint, expect);
-    let plain =
-        EndpointChange { filter: Some(None), sign_as: Some(None), ..EndpointChange::default() };
+    let plain = EndpointChange {
+        filter: Some(None),
+        sign_as: Some(None),
+        delivery: Some(None),
+        ..EndpointChange::default()
+    };
     let changed = bench.store.change_endpoint(scope, reference(&created), plain, at(10)).await;
     let changed = changed.unwrap();
     assert_eq!((changed.filter, changed.sign_as), (None, None));
@@ -307,6 +313,30 @@ pub(super) async fn headers_change_only_from_what_was_expected(bench: Bench<'_>)
     assert_eq!(set(some("b"), None).await, Ok(endpoint.id.key()));
     let read = bench.store.endpoint_secrets(scope, reference(&endpoint)).await.unwrap();
     assert_eq!(read.headers, None);
+}
+
+pub(super) async fn a_transformation_changes_only_from_what_was_expected(bench: Bench<'_>) {
+    let scope = bench.application("one").await;
+    let endpoint = bench.endpoint(scope).await;
+    let some = |text: &str| Some(text.as_bytes().to_vec());
+    let set = |expected, sealed| {
+        bench.store.set_transformation(scope, reference(&endpoint), expected, sealed, NOW)
+    };
+    let conflict = Err(WriteError::Conflict("transformation change"));
+    assert_eq!(set(some("x"), some("a")).await, conflict);
+    assert_eq!(set(None, some("a")).await, Ok(endpoint.id.key()));
+    assert_eq!(set(None, some("b")).await, conflict);
+    let read = bench.store.endpoint_secrets(scope, reference(&endpoint)).await.unwrap();
+    assert_eq!((read.transformation, read.headers), (some("a"), None));
+    let lane = bench.store.lane(endpoint.id.key()).await.unwrap().unwrap();
+    assert_eq!(lane.secrets.transformation, some("a"));
+    assert_eq!(set(some("a"), None).await, Ok(endpoint.id.key()));
+    let lane = bench.store.lane(endpoint.id.key()).await.unwrap().unwrap();
+    assert_eq!(lane.secrets.transformation, None);
+    assert_eq!(set(None, some("b")).await, Ok(endpoint.id.key()));
+    bench.store.delete_endpoint(scope, reference(&endpoint), NOW).await.unwrap();
+    let lane = bench.store.lane(endpoint.id.key()).await.unwrap().unwrap();
+    assert_eq!(lane.secrets.transformation, None, "it is gone with the endpoint");
 }
 
 pub(super) async fn event_types_are_kept(mut bench: Bench<'_>) {

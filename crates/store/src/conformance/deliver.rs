@@ -317,3 +317,30 @@ pub(super) async fn attempt_keys_go_on_after_a_restart(mut bench: Bench<'_>) {
     bench.reopen().await;
     assert_eq!(bench.store.last_attempt_key(), record.id.key());
 }
+
+pub(super) async fn what_was_sent_is_kept(mut bench: Bench<'_>) {
+    let scope = bench.application("one").await;
+    let endpoint = bench.endpoint(scope).await;
+    for _ in 0..2 {
+        bench.send(scope, bench.message()).await;
+    }
+    let page = bench.due(&endpoint, at(1)).await.due;
+    let rendering = Some(r#"{"bodySha256":"00"}"#.to_owned());
+    let fix = Some(Bytes::from_static(b"what is sent"));
+    let mut fixed = Record { fix: fix.clone(), rendering, ..bench.retry(&page[0], at(5)) };
+    let plain = bench.retry(&page[1], at(5));
+    let recorded = bench.store.record(vec![fixed.clone(), plain]).await.unwrap();
+    assert!(recorded.iter().all(|recorded| recorded.applied));
+    bench.reopen().await;
+    let again = bench.due(&endpoint, at(5)).await.due;
+    assert_eq!(again.iter().map(|due| &due.fixed).collect::<Vec<_>>(), [&fix, &None]);
+    // Who says nothing about it leaves it.
+    assert!(bench.record(bench.retry(&again[0], at(9))).await.applied);
+    assert_eq!(bench.due(&endpoint, at(9)).await.due[1].fixed, fix);
+    let attempts = bench.store.attempts(scope, all_attempts()).await.unwrap().items;
+    let renderings = attempts.iter().map(|attempt| attempt.rendering.as_deref());
+    assert_eq!(renderings.collect::<Vec<_>>(), [Some(r#"{"bodySha256":"00"}"#), None, None]);
+    let of = Reference::Id(page[0].content.id.0);
+    let one = bench.store.attempt(scope, of, fixed.id).await.unwrap();
+    assert_eq!(one.rendering, fixed.rendering.take());
+}

@@ -96,14 +96,14 @@ pub(super) async fn progress_is_told(bench: Bench<'_>) {
     let endpoint = bench.endpoint(scope).await;
     let message = bench.send(scope, bench.message()).await.id;
     let told = line(&bench, scope, message, &endpoint).await.unwrap();
-    assert_eq!(told.pending, Some(Pending { due_at: NOW, attempts: 0 }));
+    assert_eq!(told.pending, Some(Pending { due_at: NOW, rank: Rank::First, attempts: 0 }));
     assert_eq!((told.attempts, told.last, told.delivered), (0, None, false));
 
     let due = bench.only_due(&endpoint).await;
     let failure = bench.retry(&due, at(5));
     bench.record(failure.clone()).await;
     let told = line(&bench, scope, message, &endpoint).await.unwrap();
-    assert_eq!(told.pending, Some(Pending { due_at: at(5), attempts: 1 }));
+    assert_eq!(told.pending, Some(Pending { due_at: at(5), rank: Rank::First, attempts: 1 }));
     let last = told.last.unwrap();
     assert_eq!((told.attempts, last.id, told.delivered), (1, failure.id, false));
     assert_eq!(last.next_at, Some(at(5)));

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::{
     bench::{Bench, NOW, at, reference},
+    contract,
     request::{release, all, arrived, refused, requests},
     source::{named, scope_of},
 };
@@ -195,4 +196,21 @@ pub(super) async fn one_of_many_makes_a_claim(bench: Bench<'_>) {
     winner(told, &ResendError::Repeated(Repeated));
     let endpoint = reference(&endpoint);
     assert!(bench.store.endpoint(scope, endpoint).await.is_ok());
+}
+
+pub(super) async fn one_of_many_puts_a_version(bench: Bench<'_>) {
+    bench.store.create_event_type(bench.new_event_type("user.created")).await.unwrap();
+    for round in 1..6 {
+        let told = race(&bench, |store| {
+            let put = contract::version(&bench, round);
+            async move { store.put_version(put).await }
+        });
+        let row = winner(told.await, &WriteError::Conflict("version"));
+        let told = race(&bench, |store| {
+            let expected = Some(row.updated_at);
+            let put = PutVersion { expected, ..contract::version(&bench, round) };
+            async move { store.put_version(put).await }
+        });
+        winner(told.await, &WriteError::Conflict("version change"));
+    }
 }

@@ -52,7 +52,10 @@ async fn one_of_each(bench: &Bench<'_>) -> BTreeMap<usize, (Key, Vec<u8>)> {
     let mut endpoint = bench.new_endpoint(scope);
     endpoint.headers = Some(b"sealed headers".to_vec());
     endpoint.credentials = Some(b"sealed credentials".to_vec());
-    let endpoint = bench.store.create_endpoint(endpoint).await.unwrap().id.key();
+    let endpoint = bench.store.create_endpoint(endpoint).await.unwrap();
+    let code = Some(b"sealed code".to_vec());
+    bench.store.set_transformation(scope, reference(&endpoint), None, code, NOW).await.unwrap();
+    let endpoint = endpoint.id.key();
 
     let mut source = bench.new_source("one");
     source.source.settings = Some(b"sealed settings".to_vec());
@@ -82,6 +85,7 @@ async fn one_of_each(bench: &Bench<'_>) -> BTreeMap<usize, (Key, Vec<u8>)> {
         SealedKind::EndpointSecret => (endpoint, b"sealed secret 1".to_vec()),
         SealedKind::EndpointHeaders => (endpoint, b"sealed headers".to_vec()),
         SealedKind::EndpointCredentials => (endpoint, b"sealed credentials".to_vec()),
+        SealedKind::EndpointTransformation => (endpoint, b"sealed code".to_vec()),
         SealedKind::SourceSettings => (source, b"sealed settings".to_vec()),
         SealedKind::SourceToken => (source, b"sealed token".to_vec()),
         SealedKind::SourceStream => (source, b"sealed stream 7".to_vec()),

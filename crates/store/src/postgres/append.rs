@@ -1,6 +1,6 @@
 //! Appending messages: claims, match, message rows, delivery rows, all in one statement.
 //!
-//! The statement (a function, see `migrations/0005_append_arrivals.sql`) writes all of them if nothing speaks
+//! The statement (a function, see `migrations/0011_contracts.sql`) writes all of them if nothing speaks
 //! against it. Otherwise it judges each message by what it sees (a claim made before, an event id
 //! that is taken, an application that has changed since its routes were read) and writes those that
 //! pass. If somebody else writes the same claim or event id at the same moment, a unique index stops
@@ -8,6 +8,7 @@
 
 mod arrived;
 mod release;
+mod shaped;
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -18,8 +19,11 @@ use ringback_domain::{
 };
 use tokio_postgres::{Client, Error, Row, types::Type};
 
-use self::arrived::Arrived;
 pub(super) use self::release::release;
+use self::{
+    arrived::Arrived,
+    shaped::{Orders, Shaped},
+};
 use super::{
     Node, fault,
     keys::Held,
@@ -214,7 +218,8 @@ impl<'a> Way<'a> {
         Ok(Some(match verdict {
             Verdict::Written => {
                 let endpoints = Arc::clone(&route.endpoints);
-                Ok(Appended { id: *id, application, endpoints, repeated: false })
+                let ordered = Arc::clone(&route.ordered);
+                Ok(Appended { id: *id, application, endpoints, ordered, repeated: false })
             }
             Verdict::Stale => {
                 self.node.routes().forget(application);
@@ -250,7 +255,7 @@ impl<'a> Way<'a> {
 }
 
 fn repetition(id: MessageId, application: Key) -> Appended {
-    Appended { id, application, endpoints: Arc::from([]), repeated: true }
+    Appended { id, application, endpoints: Arc::from([]), ordered: Arc::from([]), repeated: true }
 }
 
 /// What two messages of one statement may not share.
@@ -346,6 +351,7 @@ struct Columns<'a> {
     tags: Vec<Option<String>>,
     content_type: Vec<Option<&'a str>>,
     payload: Vec<&'a [u8]>,
+    shaped: Shaped<'a>,
     arrived: Arrived<'a>,
     fingerprint: Vec<Option<Vec<u8>>>,
     body: Vec<Option<Vec<u8>>>,
@@ -353,6 +359,7 @@ struct Columns<'a> {
     period: Vec<Option<i64>>,
     claimed_until: Vec<Option<i64>>,
     delivery: Deliveries,
+    orders: Orders<'a>,
     /// The applications whose routes were used with what was known of each, once.
     routes: HashSet<(Key, Key)>,
     known: Vec<Key>,
@@ -379,7 +386,9 @@ impl<'a> Columns<'a> {
         for one in ready {
             columns.push(one);
             columns.arrived.push(columns.key.len() - 1, &one.new.message, kept);
+            columns.shaped.push(columns.key.len() - 1, &one.new.message);
         }
+        columns.orders.finish();
         columns
     }
 
@@ -422,10 +431,14 @@ impl<'a> Columns<'a> {
             self.delivery.application.push(route.application);
             self.delivery.endpoint.push(*endpoint);
             self.delivery.due_at.push(message.accepted_at.millis());
+            if route.ordered.contains(endpoint) {
+                let ordering_key = message.ordering_key.as_deref().unwrap_or_default();
+                self.orders.push(self.delivery.key.len() - 1, *endpoint, ordering_key);
+            }
         }
     }
 
-    fn parameters(&'a self, epoch: &'a i64) -> [Parameter<'a>; 44] {
+    fn parameters(&'a self, epoch: &'a i64) -> [Parameter<'a>; 49] {
         [
             (&self.shard, Type::INT4_ARRAY),
             (&self.key, Type::INT8_ARRAY),
@@ -444,6 +457,9 @@ impl<'a> Columns<'a> {
             (&self.content_type, Type::TEXT_ARRAY),
             (&self.payload, Type::BYTEA_ARRAY),
             (&self.arrived.headers, Type::TEXT_ARRAY),
+            (&self.shaped.version, Type::INT4_ARRAY),
+            (&self.shaped.fits_schema, Type::BOOL_ARRAY),
+            (&self.shaped.ordering_key, Type::TEXT_ARRAY),
             (&self.arrived.source, Type::INT8_ARRAY),
             (&self.arrived.nonce, Type::INT8_ARRAY),
             (&self.arrived.verdict, Type::TEXT_ARRAY),
@@ -466,6 +482,8 @@ impl<'a> Columns<'a> {
             (&self.delivery.application, Type::INT8_ARRAY),
             (&self.delivery.endpoint, Type::INT8_ARRAY),
             (&self.delivery.due_at, Type::INT8_ARRAY),
+            (&self.orders.ordering_key, Type::TEXT_ARRAY),
+            (&self.orders.endpoints, Type::INT8_ARRAY),
             (&self.known, Type::INT8_ARRAY),
             (&self.known_routed, Type::INT8_ARRAY),
             boolean(&self.claims),

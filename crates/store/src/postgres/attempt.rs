@@ -243,6 +243,6 @@ fn from_row(row: &Row) -> Attempt {
         timings: timings::unpack(row.get(13)),
         outcome: Outcome::from_number(row.get::<_, i16>(14).into()).unwrap_or(Outcome::Unchanged),
         next_at: next_at.map(Timestamp),
-        rendering: None,
+        rendering: row.get(16),
     }
 }

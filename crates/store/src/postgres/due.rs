@@ -16,7 +16,7 @@ use super::{
     rows,
     transaction::{Transaction, int4, int8, int8s},
 };
-use crate::{Backlog, Content, Due, DuePage, DueQuery, Waiting};
+use crate::{Backlog, Content, Due, DuePage, DueQuery, Waiting, ordering};
 
 /// Due deliveries of one endpoint, oldest first.
 pub(super) async fn due(transaction: &Transaction<'_>, query: DueQuery) -> Result<DuePage, Error> {
@@ -33,7 +33,7 @@ pub(super) async fn due(transaction: &Transaction<'_>, query: DueQuery) -> Resul
     let parameters = [int8(&query.endpoint), int8(&until)];
     let next = transaction.row(include_str!("queries/due_next.sql"), &parameters).await?;
     let next_due: Option<i64> = next.and_then(|row| row.get(0));
-    Ok(DuePage { due, more, next_due: next_due.map(Timestamp) })
+    Ok(DuePage { due, more, next_due: next_due.and_then(ordering::by_itself) })
 }
 
 /// One delivery by its key.
@@ -67,8 +67,8 @@ fn one(row: &Row) -> Due {
         attempts: row.get::<_, i32>(5) as u32,
         trigger: if row.get::<_, i16>(6) == 0 { Trigger::Scheduled } else { Trigger::Manual },
         due_at: Timestamp(row.get(7)),
-        sequence: None,
-        fixed: None,
+        sequence: row.get(15),
+        fixed: row.get::<_, Option<Vec<u8>>>(16).map(Bytes::from),
         content: Arc::new(Content {
             id: MessageId(rows::id(row, 1, 8)),
             scope,
@@ -77,7 +77,7 @@ fn one(row: &Row) -> Due {
             content_type: row.get(10),
             payload: Bytes::from(payload.unwrap_or_default()),
             headers: rows::headers(row, 12).map(Arc::from),
-            version: None,
+            version: rows::version(row, 14),
         }),
     }
 }

@@ -16,7 +16,7 @@ use ringback_domain::{
 };
 use tokio_postgres::{Error, Row};
 
-pub(super) use self::secrets::{rotate, secrets, set_headers};
+pub(super) use self::secrets::{rotate, secrets, set_headers, set_transformation};
 use super::{
     Node, answer, application,
     fault::{self, Stop},
@@ -174,14 +174,14 @@ pub(super) async fn lanes(
 /// A lane from its rows, one for each secret.
 fn lane(endpoint: Key, rows: &[Row]) -> Option<Lane> {
     let row = rows.first()?;
-    let scope = Scope { environment: row.get(20), application: row.get(21) };
-    let nonce = row.get::<_, i64>(22) as u64;
+    let scope = Scope { environment: row.get(22), application: row.get(23) };
+    let nonce = row.get::<_, i64>(24) as u64;
     Some(Lane {
         scope,
-        application_uid: row.get(23),
+        application_uid: row.get(25),
         application: ApplicationId(Id { key: scope.application, shard: 0, nonce }),
         endpoint: from_row(row),
-        secrets: secrets::from_rows(endpoint, rows, 16),
+        secrets: secrets::from_rows(endpoint, rows, 17),
     })
 }
 
@@ -238,7 +238,7 @@ pub(super) fn from_row(row: &Row) -> Endpoint {
         updated_at: Timestamp(row.get(13)),
         filter: row.get(14),
         sign_as: row.get(15),
-        delivery: None,
+        delivery: row.get(16),
     }
 }
 
@@ -310,6 +310,7 @@ async fn insert(
                 int8(&endpoint.updated_at.millis()),
                 text(&endpoint.filter),
                 text(&endpoint.sign_as),
+                text(&endpoint.delivery),
             ],
         )
         .await?;
@@ -336,6 +337,7 @@ async fn update(transaction: &Transaction<'_>, endpoint: &Endpoint) -> Result<()
                 int8(&endpoint.updated_at.millis()),
                 text(&endpoint.filter),
                 text(&endpoint.sign_as),
+                text(&endpoint.delivery),
             ],
         )
         .await?;

@@ -8,7 +8,7 @@ use ringback_domain::{
 use tokio_postgres::{Error, Row};
 
 use super::{
-    answer,
+    answer, contract,
     fault::Stop,
     rows,
     transaction::{Transaction, boolean, int8, text, texts},
@@ -114,6 +114,7 @@ pub(super) async fn delete(
 ) -> Result<(), Stop<WriteError>> {
     let known = existing(transaction, environment, name).await?;
     if expunge {
+        contract::delete(transaction, known.id.key()).await?;
         let sql = include_str!("queries/event_type_delete.sql");
         transaction.execute(sql, &[int8(&known.id.key())]).await?;
     } else {

@@ -10,7 +10,6 @@ use ringback_domain::{
     message::Message,
     route::{Filter, Verdict},
     scope::{Reference, Scope},
-    time::Timestamp,
 };
 use tokio_postgres::{Error, Row};
 
@@ -20,7 +19,7 @@ use super::{
     message, rows,
     transaction::{Transaction, int4, int8},
 };
-use crate::{Explained, Explanation, Pending, ReadError};
+use crate::{Explained, Explanation, Pending, Rank, ReadError};
 
 /// How far the deliveries of one endpoint are.
 struct Progress {
@@ -74,13 +73,13 @@ async fn lines(
 }
 
 fn verdict(row: &Row, message: &Message) -> Verdict {
-    if row.get::<_, Option<i16>>(18).is_none() {
+    if row.get::<_, Option<i16>>(19).is_none() {
         return Verdict::Later;
     }
     let filter = Filter {
-        event_types: rows::optional(row, 16),
-        channels: rows::optional(row, 17),
-        state: rows::state(row, 18),
+        event_types: rows::optional(row, 17),
+        channels: rows::optional(row, 18),
+        state: rows::state(row, 19),
     };
     filter.verdict(&message.event_type, message.channels.as_deref())
 }
@@ -95,7 +94,8 @@ async fn pending(
     let found = transaction.rows(sql, &[int4(&shard), int8(&message)]).await?;
     let one = |row: &Row| {
         let attempts = row.get::<_, i32>(2) as u32;
-        (row.get(0), Pending { due_at: Timestamp(row.get(1)), attempts })
+        let (rank, due_at) = Rank::read(row.get(1));
+        (row.get(0), Pending { due_at, rank, attempts })
     };
     Ok(found.iter().map(one).collect())
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::{Listed, MessageQuery, ReadError, pages::Cut};
 
 /// The column of the time at which a message of a list expires.
-const EXPIRES_AT: usize = 9;
+const EXPIRES_AT: usize = 12;
 
 /// One message.
 pub(super) async fn get(
@@ -32,7 +32,7 @@ pub(super) async fn get(
     // The sweep may delete it between the two reads.
     let row = transaction.row(include_str!("queries/message.sql"), &parameters).await?;
     let row = row.ok_or(Stop::Refused(ReadError::NotFound("message")))?;
-    Ok(Message { headers: rows::headers(&row, 9), ..from_row(&row) })
+    Ok(Message { headers: rows::headers(&row, 12), ..from_row(&row) })
 }
 
 /// A page of the application's messages.
@@ -168,11 +168,11 @@ pub(super) fn from_row(row: &Row) -> Message {
         channels: rows::optional(row, 4),
         tags: rows::optional(row, 5),
         content_type: row.get(6),
-        version: None,
-        fits_schema: None,
-        ordering_key: None,
         origin: Origin::from_number(row.get::<_, i16>(7).into()).unwrap_or_default(),
-        payload: row.get(8),
+        version: rows::version(row, 8),
+        fits_schema: row.get(9),
+        ordering_key: row.get(10),
+        payload: row.get(11),
         headers: None,
         created_at: id.created_at(),
     }

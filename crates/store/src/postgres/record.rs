@@ -4,7 +4,7 @@
 //! a batch are one statement. The few that have more to tell take a transaction each.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -244,6 +244,12 @@ struct Columns<'a> {
     response: Vec<&'a [u8]>,
     delivery: Vec<Key>,
     moves: Vec<bool>,
+    /// They end with the last attempt that has one.
+    rendering: Vec<Option<&'a str>>,
+    fix: Vec<Option<&'a [u8]>>,
+    /// The endpoints that keep an order.
+    ordered: BTreeSet<Key>,
+    ordered_endpoint: Vec<Key>,
     /// By endpoint: when it fails since, and the delivery that showed it. The last one counts.
     health: BTreeMap<Key, (Option<i64>, Key)>,
     health_endpoint: Vec<Key>,
@@ -257,6 +263,7 @@ impl<'a> Columns<'a> {
     fn of(records: &[&'a Record]) -> Columns<'a> {
         let mut columns = Columns::default();
         records.iter().for_each(|record| columns.push(record));
+        columns.ordered_endpoint = std::mem::take(&mut columns.ordered).into_iter().collect();
         for (endpoint, (failing_since, delivery)) in std::mem::take(&mut columns.health) {
             columns.health_endpoint.push(endpoint);
             columns.health_failing_since.push(failing_since);
@@ -285,9 +292,18 @@ impl<'a> Columns<'a> {
         self.timings.push(timings::pack(&record.timings).to_vec());
         self.response.push(&record.response);
         self.delivery.push(record.delivery);
-        let moves = record.next_at.is_some() && record.trigger == Trigger::Scheduled;
-        self.moves.push(moves);
-        self.moving += i64::from(moves);
+        self.moves.push(record.moves());
+        self.moving += i64::from(record.moves());
+        let place = self.moves.len() - 1;
+        if let Some(rendering) = &record.rendering {
+            rows::put(&mut self.rendering, place, rendering.as_str());
+        }
+        if let Some(fix) = &record.fix {
+            rows::put(&mut self.fix, place, &**fix);
+        }
+        if record.ordered {
+            self.ordered.insert(record.endpoint);
+        }
         if let Some(health) = record.health {
             let failing_since = health.failing_since.map(Timestamp::millis);
             self.health.insert(record.endpoint, (failing_since, record.delivery));
@@ -301,7 +317,7 @@ impl<'a> Columns<'a> {
         Ok(applied.map_or(Applied::All, |applied| Applied::Only(applied.into_iter().collect())))
     }
 
-    fn parameters(&'a self, epoch: &'a i64) -> [Parameter<'a>; 25] {
+    fn parameters(&'a self, epoch: &'a i64) -> [Parameter<'a>; 28] {
         [
             (&self.shard, Type::INT4_ARRAY),
             (&self.key, Type::INT8_ARRAY),
@@ -323,6 +339,9 @@ impl<'a> Columns<'a> {
             (&self.response, Type::BYTEA_ARRAY),
             (&self.delivery, Type::INT8_ARRAY),
             (&self.moves, Type::BOOL_ARRAY),
+            (&self.rendering, Type::TEXT_ARRAY),
+            (&self.fix, Type::BYTEA_ARRAY),
+            (&self.ordered_endpoint, Type::INT8_ARRAY),
             (&self.health_endpoint, Type::INT8_ARRAY),
             (&self.health_failing_since, Type::INT8_ARRAY),
             (&self.health_delivery, Type::INT8_ARRAY),

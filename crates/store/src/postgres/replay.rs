@@ -16,7 +16,7 @@ use super::{
     transaction::{Transaction, int4, int8},
 };
 use crate::{
-    BoxFuture, DUE_LIMIT, Replay, Stepped, Turn, Unavailable,
+    BoxFuture, DUE_LIMIT, Replay, Stepped, Turn, Unavailable, ordering,
     replay::{Plan, SEEN, selection},
 };
 
@@ -139,7 +139,7 @@ fn facts(row: &Row) -> Facts {
         has_content: row.get(5),
         succeeded: row.get(6),
         last_status_code: last_status_code.map(|code| code as u16),
-        scheduled: row.get::<_, Option<i64>>(8).map(Timestamp),
+        scheduled: row.get::<_, Option<i64>>(8).and_then(ordering::planned),
         asked_for: row.get(9),
     }
 }

@@ -16,7 +16,11 @@ use super::{
     rows,
     transaction::{int8s, texts},
 };
-use crate::{NewMessage, matching::Endpoints};
+use crate::{
+    NewMessage,
+    matching::{Endpoints, Matched, Wish},
+    ordering,
+};
 
 /// The most applications that are kept.
 const APPLICATIONS: usize = 10_000;
@@ -43,6 +47,8 @@ pub(super) struct Route {
     /// Whether the application is the one for operational messages.
     pub(super) hidden: bool,
     pub(super) endpoints: Arc<[Key]>,
+    /// Those of them that keep an order.
+    pub(super) ordered: Arc<[Key]>,
 }
 
 impl Routes {
@@ -62,8 +68,8 @@ impl Routes {
         // The tuple has to be owned to be looked up; a clone of a short string is cheap enough.
         let application = *self.names.get(&(environment, reference.clone()))?;
         let known = self.applications.get_mut(&application)?;
-        let endpoints = known.endpoints.of(message);
-        Some(Route { application, routed: known.routed, hidden: known.hidden, endpoints })
+        let Matched { endpoints, ordered } = known.endpoints.of(message);
+        Some(Route { application, routed: known.routed, hidden: known.hidden, endpoints, ordered })
     }
 
     fn learn(&mut self, found: Vec<Loaded>) {
@@ -72,9 +78,9 @@ impl Routes {
             self.names.clear();
             self.applications.clear();
         }
-        for Loaded { name, application, routed, hidden, filters } in found {
+        for Loaded { name, application, routed, hidden, wishes } in found {
             self.names.insert(name, application);
-            let endpoints = Endpoints::new(filters);
+            let endpoints = Endpoints::new(wishes);
             self.applications.insert(application, Application { routed, hidden, endpoints });
         }
     }
@@ -88,7 +94,7 @@ struct Loaded {
     application: Key,
     routed: Key,
     hidden: bool,
-    filters: Vec<(Key, Filter)>,
+    wishes: Vec<(Key, Wish)>,
 }
 
 /// Reads the routes of those of these applications that are not known, all with one statement; of
@@ -148,14 +154,15 @@ fn loaded(rows: &[Row], names: &mut [Option<Name>]) -> Option<Loaded> {
     let place = usize::try_from(first.get::<_, i64>(7)).ok()?;
     let name = names.get_mut(place.checked_sub(1)?)?.take()?;
     let (application, routed, hidden) = (first.get(0), first.get(1), first.get(6));
-    let filters = rows.iter().filter_map(|row| {
+    let wishes = rows.iter().filter_map(|row| {
         let key: Option<Key> = row.get(2);
         let filter = Filter {
             event_types: rows::optional(row, 3),
             channels: rows::optional(row, 4),
             state: row.get::<_, Option<i16>>(5).map(|_| rows::state(row, 5)).unwrap_or_default(),
         };
-        key.map(|key| (key, filter))
+        let ordered = ordering::is_kept(row.get(8));
+        key.map(|key| (key, Wish { filter, ordered }))
     });
-    Some(Loaded { name, application, routed, hidden, filters: filters.collect() })
+    Some(Loaded { name, application, routed, hidden, wishes: wishes.collect() })
 }

@@ -56,6 +56,18 @@ pub(super) fn json(value: &(impl serde::Serialize + ?Sized)) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
+/// Puts a value at a place of a column that ends with the last one, and nothing at those before that
+/// have none.
+pub(super) fn put<T>(column: &mut Vec<Option<T>>, place: usize, value: T) {
+    column.resize_with(place, || None);
+    column.push(Some(value));
+}
+
+/// The ordinal of a version.
+pub(super) fn version(row: &Row, column: usize) -> Option<u32> {
+    row.get::<_, Option<i32>>(column).map(|ordinal| ordinal as u32)
+}
+
 /// A limit of requests a second.
 pub(super) fn throttle_rate(row: &Row, column: usize) -> Option<u32> {
     row.get::<_, Option<i64>>(column).and_then(|rate| u32::try_from(rate).ok())

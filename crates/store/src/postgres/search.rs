@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     AttemptQuery, AttemptedEndpoint, AttemptedMessage, BoxFuture, DeliveryStatus, Found, LOOK,
-    Listed, MessageSearch, Page, ReadError, Search, Unavailable,
+    Listed, MessageSearch, Page, ReadError, Search, Unavailable, ordering,
     pages::Cut,
     search::{Reach, filters},
 };
@@ -268,7 +268,7 @@ async fn attempted_messages(
     let found = transaction.rows(&sql, &parameters).await?;
     let messages = message::several(transaction, scope, &found, query.with_content).await?;
     let attempted = messages.into_iter().zip(&found).filter_map(|(message, row)| {
-        let (status, due_at) = standing(row, 10, false)?;
+        let (status, due_at) = standing(row, 13, false)?;
         Some(AttemptedMessage { message, status, due_at })
     });
     Ok(reach.page(attempted.collect()))
@@ -309,7 +309,7 @@ async fn attempted_endpoints(
     let found = transaction.rows(&sql, &parameters).await?;
     let attempted = |row: &Row| {
         let endpoint = endpoint::from_row(row);
-        let (status, due_at) = standing(row, 16, endpoint.state == State::Deleted)?;
+        let (status, due_at) = standing(row, 17, endpoint.state == State::Deleted)?;
         Some(AttemptedEndpoint { endpoint, status, due_at })
     };
     Ok(walk.page(found.iter().filter_map(attempted).collect()))
@@ -324,5 +324,5 @@ fn standing(
 ) -> Option<(DeliveryStatus, Option<Timestamp>)> {
     let due_at: Option<i64> = row.get(column + 1);
     let status = DeliveryStatus::of(row.get(column), due_at.is_some(), deleted)?;
-    Some((status, due_at.map(Timestamp)))
+    Some((status, due_at.and_then(ordering::by_itself)))
 }

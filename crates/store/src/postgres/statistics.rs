@@ -14,7 +14,7 @@ use super::{
     transaction::{Transaction, int4, int8},
 };
 use crate::{
-    AttemptStats, BoxFuture, EndpointStats, ReadError, Statistics, Unavailable, Usage, Window,
+    AttemptStats, BoxFuture, EndpointStats, Rank, ReadError, Statistics, Unavailable, Usage, Window,
 };
 
 impl Statistics for Postgres {
@@ -127,7 +127,7 @@ impl<'a> Counted<'a> {
         let parameters = [int4(&self.shard), int8(&self.endpoint), int8(&since), int8(&skip)];
         let sql = include_str!("queries/stats_reach_deliveries.sql");
         let row = self.transaction.row(sql, &parameters).await?;
-        Ok(row.map(|row| Timestamp(row.get(0))))
+        Ok(row.map(|row| Rank::read(row.get(0)).1))
     }
 }
 

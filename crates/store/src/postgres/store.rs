@@ -227,6 +227,22 @@ impl Store for Postgres {
         })
     }
 
+    fn set_transformation(
+        &self,
+        scope: Scope,
+        endpoint: Reference,
+        expected: Option<Vec<u8>>,
+        sealed: Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Key, WriteError>> {
+        self.change(move |transaction| {
+            Box::pin(async move {
+                let change = (expected, sealed);
+                endpoint::set_transformation(transaction, scope, &endpoint, change, now).await
+            })
+        })
+    }
+
     fn create_event_type(&self, new: NewEventType) -> BoxFuture<'_, Result<EventType, WriteError>> {
         self.change(move |transaction| {
             Box::pin(async move { event_type::create(transaction, &new).await })

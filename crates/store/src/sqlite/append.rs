@@ -11,7 +11,9 @@ use ringback_domain::{
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{fault::Stop, request, rows, writer::Transaction};
-use crate::{Append, AppendError, Appended, NewMessage, Release, Released, WriteError};
+use crate::{
+    Append, AppendError, Appended, NewMessage, Release, Released, WriteError, matching::Matched,
+};
 
 /// Appends one message. The outer error fails the transaction, the inner one only this message.
 pub(super) fn append(
@@ -87,11 +89,12 @@ fn append_of(
         return Ok(Err(AppendError::EventIdTaken { existing }));
     }
     let message = &new.message;
-    let endpoints = memory.routes.matching(connection, application, message)?;
+    let matched = memory.routes.matching(connection, application, message)?;
+    let Matched { endpoints, ordered } = matched;
     let key = memory.keys.next(message.accepted_at, endpoints.len() as Key);
     let id = MessageId(Id { key, shard: 0, nonce: message.nonce });
     insert_message(connection, id, new.environment, application, endpoints.len(), message)?;
-    insert_deliveries(connection, id, new, application, memory.epoch, &endpoints)?;
+    insert_deliveries(connection, id, new, application, memory.epoch, (&endpoints, &ordered))?;
     match (&message.arrival, kept) {
         (Some(arrival), Some(kept)) => {
             request::release(connection, kept, Fate::Accepted, id, arrival)?;
@@ -102,7 +105,7 @@ fn append_of(
     if let Some(claim) = new.claim {
         make_claim(transaction, key, claim, None)?;
     }
-    Ok(Ok(Appended { id, application, endpoints, repeated: false }))
+    Ok(Ok(Appended { id, application, endpoints, ordered, repeated: false }))
 }
 
 /// Appends a message to the hidden application of the environment, if it has one.
@@ -132,7 +135,7 @@ fn repeat(
 }
 
 fn repetition(id: MessageId, application: Key) -> Appended {
-    Appended { id, application, endpoints: Arc::from([]), repeated: true }
+    Appended { id, application, endpoints: Arc::from([]), ordered: Arc::from([]), repeated: true }
 }
 
 fn message_by_key(connection: &Connection, key: Key) -> rusqlite::Result<Option<MessageId>> {
@@ -174,6 +177,9 @@ fn insert_message(
         message.content_type,
         rows::json_headers(message.headers.as_deref())?,
         message.payload.as_ref(),
+        message.version,
+        message.fits_schema,
+        message.ordering_key,
     ])?;
     Ok(())
 }
@@ -184,20 +190,22 @@ fn insert_deliveries(
     new: &Append,
     application: Key,
     epoch: i64,
-    endpoints: &[Key],
+    (endpoints, ordered): (&[Key], &[Key]),
 ) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(include_str!("queries/delivery_insert.sql"))?;
+    let due_at = new.message.accepted_at.millis();
     for (index, endpoint) in endpoints.iter().enumerate() {
-        insert.execute((
-            crate::delivery_key(id, index),
-            id.key(),
-            new.environment,
-            application,
-            endpoint,
-            epoch,
-            0,
-            new.message.accepted_at.millis(),
-        ))?;
+        let key = crate::delivery_key(id, index);
+        let plain = (key, id.key(), new.environment, application, endpoint, epoch, 0, due_at);
+        if !ordered.contains(endpoint) {
+            insert.execute(plain)?;
+            continue;
+        }
+        let (key, message, environment, application, endpoint, epoch, _, due_at) = plain;
+        let ordering_key = new.message.ordering_key.as_deref().unwrap_or_default();
+        connection.prepare_cached(include_str!("queries/delivery_insert_ordered.sql"))?.execute(
+            (key, message, environment, application, endpoint, epoch, due_at, ordering_key),
+        )?;
     }
     Ok(())
 }

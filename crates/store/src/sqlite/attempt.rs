@@ -134,6 +134,6 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         timings: timings::unpack(&timings),
         outcome: Outcome::from_number(row.get(14)?).unwrap_or(Outcome::Unchanged),
         next_at: next_at.map(Timestamp),
-        rendering: None,
+        rendering: row.get(16)?,
     })
 }

@@ -13,7 +13,7 @@ use ringback_domain::{
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::rows;
-use crate::{Backlog, Content, Due, DuePage, DueQuery, Waiting};
+use crate::{Backlog, Content, Due, DuePage, DueQuery, Waiting, ordering};
 
 /// Due deliveries of one endpoint, oldest first.
 pub(super) fn due(connection: &Connection, query: DueQuery) -> rusqlite::Result<DuePage> {
@@ -32,7 +32,7 @@ pub(super) fn due(connection: &Connection, query: DueQuery) -> rusqlite::Result<
     }
     let mut next = connection.prepare_cached(include_str!("queries/due_next.sql"))?;
     let next_due: Option<i64> = next.query_row((query.endpoint, until), |row| row.get(0))?;
-    Ok(DuePage { due, more, next_due: next_due.map(Timestamp) })
+    Ok(DuePage { due, more, next_due: next_due.and_then(ordering::by_itself) })
 }
 
 /// One delivery by its key.
@@ -53,8 +53,8 @@ fn one(row: &Row<'_>) -> rusqlite::Result<Due> {
         attempts: row.get(5)?,
         trigger: if row.get::<_, i64>(6)? == 0 { Trigger::Scheduled } else { Trigger::Manual },
         due_at: Timestamp(row.get(7)?),
-        sequence: None,
-        fixed: None,
+        sequence: row.get(15)?,
+        fixed: row.get::<_, Option<Vec<u8>>>(16)?.map(Bytes::from),
         content: Arc::new(Content {
             id,
             scope,
@@ -63,7 +63,7 @@ fn one(row: &Row<'_>) -> rusqlite::Result<Due> {
             content_type: row.get(10)?,
             payload: Bytes::from(payload.unwrap_or_default()),
             headers: rows::optional::<Vec<_>>(row, 12)?.map(Arc::from),
-            version: None,
+            version: row.get(14)?,
         }),
     })
 }
@@ -83,7 +83,8 @@ pub(super) fn waiting(
         let endpoint: Option<Key> = next_endpoint.query_row([last], |row| row.get(0))?;
         let Some(endpoint) = endpoint else { break };
         let due: Option<i64> = next_due.query_row((endpoint, i64::MIN), |row| row.get(0))?;
-        found.extend(due.map(|due| Waiting { endpoint, next_due: Timestamp(due) }));
+        let next_due = due.and_then(ordering::by_itself);
+        found.extend(next_due.map(|next_due| Waiting { endpoint, next_due }));
         last = endpoint;
     }
     Ok(found)

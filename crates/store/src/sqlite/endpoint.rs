@@ -13,7 +13,7 @@ use ringback_domain::{
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
-pub(super) use self::secrets::{rotate, secrets, set_headers};
+pub(super) use self::secrets::{rotate, secrets, set_headers, set_transformation};
 use super::{answer, application, fault::Stop, rows, writer::Transaction};
 use crate::{
     EndpointChange, Lane, Listed, NewEndpoint, Page, ReadError, Targets, WriteError, pages::Cut,
@@ -194,7 +194,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Endpoint> {
         updated_at: Timestamp(row.get(13)?),
         filter: row.get(14)?,
         sign_as: row.get(15)?,
-        delivery: None,
+        delivery: row.get(16)?,
     })
 }
 
@@ -248,6 +248,7 @@ fn insert(connection: &Connection, new: &NewEndpoint, endpoint: &Endpoint) -> ru
         endpoint.updated_at.millis(),
         endpoint.filter,
         endpoint.sign_as,
+        endpoint.delivery,
     ])?;
     Ok(())
 }
@@ -269,6 +270,7 @@ fn update(connection: &Connection, endpoint: &Endpoint) -> rusqlite::Result<()> 
         endpoint.updated_at.millis(),
         endpoint.filter,
         endpoint.sign_as,
+        endpoint.delivery,
     ])?;
     Ok(())
 }

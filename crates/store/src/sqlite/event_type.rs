@@ -7,7 +7,7 @@ use ringback_domain::{
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{answer, fault::Stop, rows, writer::Transaction};
+use super::{answer, contract, fault::Stop, rows, writer::Transaction};
 use crate::{
     EventTypeChange, EventTypeQuery, Listed, NewEventType, Position, ReadError, WriteError,
     pages::Walk,
@@ -104,6 +104,7 @@ pub(super) fn delete(
     let connection = transaction.connection;
     let known = existing(connection, environment, name)?;
     if expunge {
+        contract::delete(connection, known.id.key())?;
         connection
             .prepare_cached(include_str!("queries/event_type_delete.sql"))?
             .execute([known.id.key()])?;

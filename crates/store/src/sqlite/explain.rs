@@ -10,12 +10,11 @@ use ringback_domain::{
     message::Message,
     route::{Filter, Verdict},
     scope::{Reference, Scope},
-    time::Timestamp,
 };
 use rusqlite::{Connection, Row};
 
 use super::{attempt, endpoint, fault::Stop, message, rows};
-use crate::{Explained, Explanation, Pending, ReadError};
+use crate::{Explained, Explanation, Pending, Rank, ReadError};
 
 /// How far the deliveries of one endpoint are.
 struct Progress {
@@ -68,13 +67,13 @@ fn lines(
 }
 
 fn verdict(row: &Row<'_>, message: &Message) -> rusqlite::Result<Verdict> {
-    if row.get::<_, Option<i64>>(18)?.is_none() {
+    if row.get::<_, Option<i64>>(19)?.is_none() {
         return Ok(Verdict::Later);
     }
     let filter = Filter {
-        event_types: rows::optional(row, 16)?,
-        channels: rows::optional(row, 17)?,
-        state: rows::state(row, 18)?,
+        event_types: rows::optional(row, 17)?,
+        channels: rows::optional(row, 18)?,
+        state: rows::state(row, 19)?,
     };
     Ok(filter.verdict(&message.event_type, message.channels.as_deref()))
 }
@@ -82,7 +81,8 @@ fn verdict(row: &Row<'_>, message: &Message) -> rusqlite::Result<Verdict> {
 fn pending(connection: &Connection, message: Key) -> rusqlite::Result<HashMap<Key, Pending>> {
     let mut select = connection.prepare_cached(include_str!("queries/explain_pending.sql"))?;
     let rows = select.query_map([message], |row| {
-        Ok((row.get(0)?, Pending { due_at: Timestamp(row.get(1)?), attempts: row.get(2)? }))
+        let (rank, due_at) = Rank::read(row.get(1)?);
+        Ok((row.get(0)?, Pending { due_at, rank, attempts: row.get(2)? }))
     })?;
     rows.collect()
 }

@@ -102,12 +102,12 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Message> {
         channels: rows::optional(row, 4)?,
         tags: rows::optional(row, 5)?,
         content_type: row.get(6)?,
-        version: None,
-        fits_schema: None,
-        ordering_key: None,
         origin: Origin::from_number(row.get(7)?).unwrap_or_default(),
-        payload: row.get(8)?,
-        headers: rows::optional(row, 9)?,
+        version: row.get(8)?,
+        fits_schema: row.get(9)?,
+        ordering_key: row.get(10)?,
+        payload: row.get(11)?,
+        headers: rows::optional(row, 12)?,
         created_at: id.created_at(),
     })
 }

@@ -61,6 +61,7 @@ fn insert_attempt(connection: &Connection, record: &Record) -> rusqlite::Result<
         record.next_at.map(Timestamp::millis),
         timings::pack(&record.timings),
         record.response.as_ref(),
+        record.rendering,
     ])?;
     Ok(())
 }
@@ -69,24 +70,28 @@ fn insert_attempt(connection: &Connection, record: &Record) -> rusqlite::Result<
 fn advance(connection: &Connection, record: &Record) -> rusqlite::Result<bool> {
     let Scope { environment, application } = record.scope;
     let Record { delivery, epoch, message, endpoint, number, .. } = *record;
-    let changed =
-        match record.next_at {
-            Some(next_at) if record.trigger == Trigger::Scheduled => {
-                connection.prepare_cached(include_str!("queries/delivery_retry.sql"))?.execute((
-                    delivery,
-                    epoch,
-                    environment,
-                    application,
-                    message,
-                    endpoint,
-                    number,
-                    next_at.millis(),
-                ))?
-            }
-            _ => connection
-                .prepare_cached(include_str!("queries/delivery_delete.sql"))?
-                .execute((delivery, epoch, environment, application, message, endpoint))?,
-        };
+    let changed = if record.moves() {
+        connection.prepare_cached(include_str!("queries/delivery_retry.sql"))?.execute((
+            delivery,
+            epoch,
+            environment,
+            application,
+            message,
+            endpoint,
+            number,
+            record.next_at.map(Timestamp::millis),
+            record.fix.as_deref(),
+        ))?
+    } else {
+        connection.prepare_cached(include_str!("queries/delivery_delete.sql"))?.execute((
+            delivery,
+            epoch,
+            environment,
+            application,
+            message,
+            endpoint,
+        ))?
+    };
     Ok(changed == 1)
 }
 

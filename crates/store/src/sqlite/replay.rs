@@ -17,7 +17,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{Sqlite, rows, task, writer::Transaction};
 use crate::{
-    BoxFuture, DUE_LIMIT, Replay, Stepped, Turn, Unavailable,
+    BoxFuture, DUE_LIMIT, Replay, Stepped, Turn, Unavailable, ordering,
     replay::{Plan, SEEN, selection},
 };
 
@@ -163,7 +163,7 @@ fn facts(row: &Row<'_>) -> rusqlite::Result<Facts> {
         has_content: row.get(5)?,
         succeeded: row.get(6)?,
         last_status_code: row.get(7)?,
-        scheduled: scheduled.map(Timestamp),
+        scheduled: scheduled.and_then(ordering::planned),
         asked_for: row.get(9)?,
     })
 }

@@ -59,9 +59,11 @@ pub(super) fn redeliver(
     };
     let missing = missing(connection, message.key())?;
     let mut hasten = connection.prepare_cached(include_str!("queries/redeliver_pending.sql"))?;
-    let hastened = hasten
-        .query_map((message.key(), now.millis(), State::Enabled.number()), |row| {
-            Ok(due(row.get(0)?, row.get(1)?, row.get(2)?, Trigger::Scheduled))
+    let hastened =
+        hasten.query_map((message.key(), now.millis(), State::Enabled.number()), |row| {
+            let plain = due(row.get(0)?, row.get(1)?, row.get(2)?, Trigger::Scheduled);
+            let fixed = row.get::<_, Option<Vec<u8>>>(4)?.map(Bytes::from);
+            Ok(Due { sequence: row.get(3)?, fixed, ..plain })
         })?;
     let mut all: Vec<Due> = hastened.collect::<rusqlite::Result<_>>()?;
     for endpoint in missing {

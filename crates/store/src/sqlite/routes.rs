@@ -4,13 +4,17 @@
 //! every message: the writer keeps the routes of the applications it met last. Whoever changes an
 //! endpoint in a transaction calls [`Routes::forget`] in the same one.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use ringback_domain::{id::Key, route::Filter, scope::Reference};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::rows;
-use crate::{NewMessage, matching::Endpoints};
+use crate::{
+    NewMessage,
+    matching::{Endpoints, Matched, Wish},
+    ordering,
+};
 
 /// The most applications that are kept.
 const APPLICATIONS: usize = 10_000;
@@ -75,7 +79,7 @@ impl Routes {
         connection: &Connection,
         application: Key,
         message: &NewMessage,
-    ) -> rusqlite::Result<Arc<[Key]>> {
+    ) -> rusqlite::Result<Matched> {
         if self.applications.len() >= APPLICATIONS {
             self.applications.clear();
         }
@@ -91,13 +95,15 @@ impl Routes {
 
 fn load(connection: &Connection, application: Key) -> rusqlite::Result<Endpoints> {
     let mut select = connection.prepare_cached(include_str!("queries/routes.sql"))?;
-    let filters = select.query_map([application], |row| {
+    let wishes = select.query_map([application], |row| {
         let filter = Filter {
             event_types: rows::optional(row, 1)?,
             channels: rows::optional(row, 2)?,
             state: rows::state(row, 3)?,
         };
-        Ok((row.get(0)?, filter))
+        let delivery: Option<String> = row.get(4)?;
+        let ordered = ordering::is_kept(delivery.as_deref());
+        Ok((row.get(0)?, Wish { filter, ordered }))
     })?;
-    Ok(Endpoints::new(filters.collect::<rusqlite::Result<_>>()?))
+    Ok(Endpoints::new(wishes.collect::<rusqlite::Result<_>>()?))
 }

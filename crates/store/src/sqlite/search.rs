@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     AttemptQuery, AttemptedEndpoint, AttemptedMessage, BoxFuture, DeliveryStatus, Found, LOOK,
-    Listed, MessageSearch, Page, ReadError, Search, Unavailable,
+    Listed, MessageSearch, Page, ReadError, Search, Unavailable, ordering,
     pages::Cut,
     search::{Reach, filters},
 };
@@ -174,7 +174,7 @@ fn standing(
     deleted: bool,
 ) -> Option<(DeliveryStatus, Option<Timestamp>)> {
     let status = DeliveryStatus::of(succeeded, due_at.is_some(), deleted)?;
-    Some((status, due_at.map(Timestamp)))
+    Some((status, due_at.and_then(ordering::by_itself)))
 }
 
 fn attempted_messages(
@@ -270,6 +270,6 @@ fn attempted_endpoint(row: &Row<'_>) -> rusqlite::Result<AttemptedEndpoint> {
     let endpoint = endpoint::from_row(row)?;
     let deleted = endpoint.state == State::Deleted;
     let (status, due_at) =
-        standing(row.get(16)?, row.get(17)?, deleted).unwrap_or((DeliveryStatus::Fail, None));
+        standing(row.get(17)?, row.get(18)?, deleted).unwrap_or((DeliveryStatus::Fail, None));
     Ok(AttemptedEndpoint { endpoint, status, due_at })
 }

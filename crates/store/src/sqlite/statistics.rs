@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{Sqlite, endpoint, fault::Stop};
 use crate::{
-    AttemptStats, BoxFuture, EndpointStats, ReadError, Statistics, Unavailable, Usage, Window,
+    AttemptStats, BoxFuture, EndpointStats, Rank, ReadError, Statistics, Unavailable, Usage, Window,
 };
 
 impl Statistics for Sqlite {
@@ -72,7 +72,7 @@ fn endpoint_stats(
     let oldest_due = pending
         .query_row((endpoint, window.since.millis(), window.most as i64), |row| row.get(0))
         .optional()?;
-    let window = window.after(oldest_due.map(Timestamp));
+    let window = window.after(oldest_due.map(|due_at| Rank::read(due_at).1));
     let (first, end) = window.keys();
     connection.prepare_cached(include_str!("queries/stats_endpoint.sql"))?.query_row(
         (endpoint, first, end, window.since.millis()),

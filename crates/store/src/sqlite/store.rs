@@ -206,6 +206,19 @@ impl Store for Sqlite {
         })
     }
 
+    fn set_transformation(
+        &self,
+        scope: Scope,
+        endpoint: Reference,
+        expected: Option<Vec<u8>>,
+        sealed: Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Key, WriteError>> {
+        self.change(move |transaction| {
+            endpoint::set_transformation(transaction, scope, &endpoint, (expected, sealed), now)
+        })
+    }
+
     fn create_event_type(&self, new: NewEventType) -> BoxFuture<'_, Result<EventType, WriteError>> {
         self.change(move |transaction| event_type::create(transaction, &new))
     }

@@ -359,6 +359,7 @@ mod tests {
             health: None,
             rendering: None,
             fix: None,
+            ordered: false,
             notices: Vec::new(),
         };
         (Job::Record(vec![record], reply), answer)

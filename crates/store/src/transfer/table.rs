@@ -78,8 +78,7 @@ const ORIGINS: &[(&str, Origin)] = &[
 ];
 
 /// Columns of the source that hold nothing yet.
-const RESERVED: &[(&str, &[&str])] =
-    &[("message", &["ordering_key", "sequence", "payload_ref", "shard"])];
+const RESERVED: &[(&str, &[&str])] = &[("message", &["payload_ref", "shard"])];
 
 /// Columns of the source that are in another table of the target.
 const ELSEWHERE: &[(&str, &str)] = &[("message", "payload"), ("message", "headers")];

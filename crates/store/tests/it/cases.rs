@@ -19,6 +19,7 @@ macro_rules! conformance_tests {
             deliveries_follow_their_message
             keys_grow_when_the_clock_goes_back
             a_message_can_be_for_one_endpoint_only
+            what_a_message_carries_is_kept
             due_is_oldest_first_and_cut
             due_leaves_out_the_future
             a_retry_moves_the_delivery
@@ -33,6 +34,7 @@ macro_rules! conformance_tests {
             waiting_endpoints_are_each_found_once
             the_backlog_counts_what_is_attempted
             a_lane_knows_its_endpoint
+            what_was_sent_is_kept
             attempt_keys_go_on_after_a_restart
             every_endpoint_has_a_verdict
             changes_count_for_later_messages_only
@@ -48,6 +50,7 @@ macro_rules! conformance_tests {
             destinations_have_a_list_of_their_own
             secrets_rotate
             headers_change_only_from_what_was_expected
+            a_transformation_changes_only_from_what_was_expected
             event_types_are_kept
             event_types_are_archived_and_come_back
             environments_are_made_once
@@ -59,6 +62,7 @@ macro_rules! conformance_tests {
             one_of_many_changes_settings
             one_of_many_arrivals_is_a_message
             one_of_many_releases_a_request
+            one_of_many_puts_a_version
             an_import_creates_and_replaces
             an_import_archives_what_it_does_not_name
             what_is_imported_again_is_not_touched
@@ -132,6 +136,9 @@ macro_rules! conformance_tests {
             source_tokens_rotate
             source_tokens_are_limited
             an_answer_is_kept_with_the_source
+            versions_are_kept
+            conversions_are_kept
+            contracts_are_listed
             an_accepted_request_comes_with_its_message
             a_repeated_arrival_is_a_duplicate
             a_duplicate_may_outlive_its_message

@@ -39,6 +39,9 @@ const FILLING: &[&str] = &[
     "authorizations_are_kept",
     "listeners_are_kept",
     "event_streams_are_kept",
+    "conversions_are_kept",
+    "what_a_message_carries_is_kept",
+    "what_was_sent_is_kept",
 ];
 
 /// Runs a case on the embedded store and leaves its rows in the directory.

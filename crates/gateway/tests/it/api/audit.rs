@@ -226,6 +226,7 @@ async fn things(bench: &Bench) -> Things {
         health: None,
         rendering: None,
         fix: None,
+        ordered: false,
         notices: Vec::new(),
     };
     assert!(bench.store.record(vec![record]).await.unwrap()[0].applied);

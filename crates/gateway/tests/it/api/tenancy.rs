@@ -167,6 +167,7 @@ async fn attempt(bench: &Bench, message: &str) -> String {
         health: None,
         rendering: None,
         fix: None,
+        ordered: false,
         notices: Vec::new(),
     };
     bench.store.record(vec![record]).await.unwrap();

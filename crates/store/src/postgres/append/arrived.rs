@@ -28,24 +28,24 @@ impl<'a> Arrived<'a> {
     /// Adds what the message at this place was, unless that was `kept` before.
     pub(super) fn push(&mut self, place: usize, message: &'a NewMessage, kept: bool) {
         if let Some(headers) = &message.headers {
-            put(&mut self.headers, place, Some(rows::json(&**headers)));
+            rows::put(&mut self.headers, place, rows::json(&**headers));
         }
         let Some(arrival) = message.arrival.as_deref().filter(|_| !kept) else { return };
-        put(&mut self.source, place, Some(arrival.source));
-        put(&mut self.nonce, place, Some(arrival.nonce as i64));
-        put(&mut self.verdict, place, Some(&arrival.verdict));
-        put(&mut self.reason, place, arrival.reason.as_deref().map(storable));
-        put(&mut self.status, place, Some(arrival.status.into()));
-        put(&mut self.method, place, Some(&arrival.method));
-        put(&mut self.target, place, Some(storable(&arrival.target)));
-        put(&mut self.address, place, arrival.address.as_deref());
-        put(&mut self.event_id, place, arrival.event_id.as_deref().map(storable));
-        put(&mut self.bytes, place, Some(message.payload.len() as i64));
+        rows::put(&mut self.source, place, arrival.source);
+        rows::put(&mut self.nonce, place, arrival.nonce as i64);
+        rows::put(&mut self.verdict, place, &arrival.verdict);
+        if let Some(reason) = &arrival.reason {
+            rows::put(&mut self.reason, place, storable(reason));
+        }
+        rows::put(&mut self.status, place, arrival.status.into());
+        rows::put(&mut self.method, place, &arrival.method);
+        rows::put(&mut self.target, place, storable(&arrival.target));
+        if let Some(address) = &arrival.address {
+            rows::put(&mut self.address, place, address);
+        }
+        if let Some(event_id) = &arrival.event_id {
+            rows::put(&mut self.event_id, place, storable(event_id));
+        }
+        rows::put(&mut self.bytes, place, message.payload.len() as i64);
     }
-}
-
-/// Puts a value at a place, and nothing at those before that have none.
-fn put<T>(column: &mut Vec<Option<T>>, place: usize, value: Option<T>) {
-    column.resize_with(place, || None);
-    column.push(value);
 }

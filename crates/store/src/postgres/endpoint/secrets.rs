@@ -1,4 +1,4 @@
-//! The sealed parts of an endpoint: signing secrets, headers, credentials.
+//! The sealed parts of an endpoint: signing secrets, headers, credentials, its transformation.
 
 use ringback_domain::{
     endpoint::SealedSecret,
@@ -68,6 +68,25 @@ pub(in crate::postgres) async fn set_headers(
     if changed == 1 { Ok(key) } else { Err(Stop::Refused(WriteError::Conflict("header change"))) }
 }
 
+/// Replaces the sealed transformation, unless someone else did so in between. Returns the endpoint's
+/// key.
+pub(in crate::postgres) async fn set_transformation(
+    transaction: &Transaction<'_>,
+    scope: Scope,
+    reference: &Reference,
+    (expected, sealed): (Option<Vec<u8>>, Option<Vec<u8>>),
+    now: Timestamp,
+) -> Result<Key, Stop<WriteError>> {
+    application::lock(transaction, scope).await?;
+    let key = super::existing(transaction, scope, reference).await?;
+    let sql = include_str!("../queries/endpoint_set_transformation.sql");
+    let now = now.millis();
+    let parameters = [int8(&key), bytea(&expected), bytea(&sealed), int8(&now)];
+    let changed = transaction.execute(sql, &parameters).await?;
+    let conflict = || Stop::Refused(WriteError::Conflict("transformation change"));
+    if changed == 1 { Ok(key) } else { Err(conflict()) }
+}
+
 /// Adds a secret, in front of those that are there.
 pub(super) async fn insert(
     transaction: &Transaction<'_>,
@@ -96,6 +115,6 @@ pub(super) fn from_rows(endpoint: Key, rows: &[Row], first: usize) -> EndpointSe
         secrets: rows.iter().filter_map(secret).collect(),
         headers: common.and_then(|row| row.get(first + 2)),
         credentials: common.and_then(|row| row.get(first + 3)),
-        transformation: None,
+        transformation: common.and_then(|row| row.get(first + 4)),
     }
 }

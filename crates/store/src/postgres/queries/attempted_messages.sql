@@ -28,7 +28,8 @@ WITH looked AS MATERIALIZED (
   FROM tried AS t FULL JOIN open AS o USING (message)
 )
 SELECT m.key, m.nonce, m.event_id, m.event_type, m.channels::text, m.tags::text, m.content_type,
-       m.origin, NULL::bytea, m.expires_at, s.succeeded, s.due_at
+       m.origin, m.version, m.fits_schema, m.ordering_key, NULL::bytea, m.expires_at,
+       s.succeeded, s.due_at
 FROM looked AS m JOIN standing AS s ON s.message = m.key
 WHERE $12 IS NULL OR s.status = $12
 ORDER BY m.key {direction}

@@ -3,7 +3,7 @@
 WITH page AS MATERIALIZED (
   SELECT d.shard, d.key, d.message, d.environment, d.application, d.endpoint, d.attempts,
          d.trigger, d.due_at, m.nonce, m.event_id, m.content_type, c.payload, c.headers,
-         m.event_type
+         m.event_type, m.version, d.sequence, d.fixed
   FROM (
     SELECT * FROM delivery
     WHERE shard = (SELECT shard FROM endpoint WHERE key = $1) AND endpoint = $1 AND due_at <= $2
@@ -24,7 +24,7 @@ WITH page AS MATERIALIZED (
   FROM page
 )
 SELECT key, message, environment, application, endpoint, attempts, trigger, due_at, nonce,
-       event_id, content_type, payload, headers, event_type
+       event_id, content_type, payload, headers, event_type, version, sequence, fixed
 FROM sized
 WHERE before <= $4
 ORDER BY due_at, key

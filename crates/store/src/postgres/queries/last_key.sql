@@ -22,6 +22,8 @@ SELECT max(key) FROM (
   UNION ALL SELECT max(key) FROM environment
   UNION ALL SELECT max(key) FROM audit
   UNION ALL SELECT max(key) FROM callback_request
+  UNION ALL SELECT max(key) FROM event_type_version
+  UNION ALL SELECT max(key) FROM event_type_conversion
   -- What comes next must come after every place.
   UNION ALL SELECT max(greatest(key, place)) FROM listener
 ) AS keys

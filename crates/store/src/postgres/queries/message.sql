@@ -1,5 +1,5 @@
 SELECT key, nonce, event_id, event_type, channels::text, tags::text, content_type, origin,
-       c.payload, c.headers
+       version, fits_schema, ordering_key, c.payload, c.headers
 FROM message AS m
   LEFT JOIN LATERAL (
     SELECT payload, headers FROM content

@@ -1,5 +1,6 @@
 -- One after the other by its key, whatever the statistics say: these are a few of very many.
-SELECT a.key, a.routed, e.key, e.event_types, e.channels, e.state, a.hidden, wanted.place
+SELECT a.key, a.routed, e.key, e.event_types, e.channels, e.state, a.hidden, wanted.place,
+       e.delivery
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[])
     WITH ORDINALITY AS wanted (environment, key, nonce, uid, place)
   CROSS JOIN LATERAL (
@@ -12,7 +13,7 @@ FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[])
     OFFSET 0
   ) AS a
   LEFT JOIN LATERAL (
-    SELECT key, event_types, channels, state FROM endpoint
+    SELECT key, event_types, channels, state, delivery FROM endpoint
     WHERE application = a.key AND deleted_at IS NULL
     OFFSET 0
   ) AS e ON true

@@ -26,7 +26,7 @@ WITH looked AS MATERIALIZED (
   FROM tried AS t FULL JOIN open AS o USING (message, endpoint)
 )
 SELECT key, nonce, event_id, event_type, channels::text, tags::text, content_type, origin,
-       NULL::bytea, expires_at
+       version, fits_schema, ordering_key, NULL::bytea, expires_at
 FROM looked
 WHERE key IN (SELECT message FROM standing WHERE status = $11)
 ORDER BY key {direction}

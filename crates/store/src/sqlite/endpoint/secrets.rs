@@ -1,4 +1,4 @@
-//! The sealed parts of an endpoint: signing secrets, headers, credentials.
+//! The sealed parts of an endpoint: signing secrets, headers, credentials, its transformation.
 
 use ringback_domain::{
     endpoint::SealedSecret,
@@ -65,6 +65,24 @@ pub(in crate::sqlite) fn set_headers(
     if changed == 1 { Ok(key) } else { Err(Stop::Refused(WriteError::Conflict("header change"))) }
 }
 
+/// Replaces the sealed transformation, unless someone else did so in between. Returns the endpoint's
+/// key.
+pub(in crate::sqlite) fn set_transformation(
+    transaction: &mut Transaction<'_>,
+    scope: Scope,
+    reference: &Reference,
+    (expected, sealed): (Option<Vec<u8>>, Option<Vec<u8>>),
+    now: Timestamp,
+) -> Result<Key, Stop<WriteError>> {
+    let connection = transaction.connection;
+    let key = super::existing(connection, scope, reference)?;
+    let changed = connection
+        .prepare_cached(include_str!("../queries/endpoint_set_transformation.sql"))?
+        .execute((key, expected, sealed, now.millis()))?;
+    let conflict = || Stop::Refused(WriteError::Conflict("transformation change"));
+    if changed == 1 { Ok(key) } else { Err(conflict()) }
+}
+
 /// Adds a secret, in front of those that are there.
 pub(super) fn insert(
     transaction: &mut Transaction<'_>,
@@ -90,7 +108,8 @@ pub(super) fn of(connection: &Connection, endpoint: Key) -> rusqlite::Result<End
         })?
         .collect::<rusqlite::Result<_>>()?;
     let mut sealed = connection.prepare_cached(include_str!("../queries/endpoint_sealed.sql"))?;
-    let (headers, credentials) =
-        sealed.query_row([endpoint], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(EndpointSecrets { endpoint, secrets, headers, credentials, transformation: None })
+    sealed.query_row([endpoint], |row| {
+        let (headers, credentials, transformation) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(EndpointSecrets { endpoint, secrets, headers, credentials, transformation })
+    })
 }

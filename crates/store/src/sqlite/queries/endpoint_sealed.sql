@@ -1,1 +1,1 @@
-SELECT headers, credentials FROM endpoint WHERE key = ?1
+SELECT headers, credentials, transformation FROM endpoint WHERE key = ?1

@@ -8,6 +8,8 @@ SELECT max(
   coalesce((SELECT max(key) FROM audit), 0),
   coalesce((SELECT max(key) FROM request), 0),
   coalesce((SELECT max(key) FROM callback_request), 0),
+  coalesce((SELECT max(key) FROM event_type_version), 0),
+  coalesce((SELECT max(key) FROM event_type_conversion), 0),
   -- What comes next must come after every place.
   coalesce((SELECT max(max(key, place)) FROM listener), 0)
 )

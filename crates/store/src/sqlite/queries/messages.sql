@@ -1,5 +1,5 @@
 SELECT key, nonce, event_id, event_type, channels, tags, content_type, origin,
-       CASE WHEN ?5 THEN payload END, CASE WHEN ?5 THEN headers END
+       version, fits_schema, ordering_key, CASE WHEN ?5 THEN payload END, CASE WHEN ?5 THEN headers END
 FROM message
 WHERE application = ?1 AND environment = ?2 AND key > ?3 AND key < ?4
   AND (?6 IS NULL OR event_type IN (SELECT value FROM json_each(?6)))

@@ -3,8 +3,10 @@
 UPDATE delivery SET due_at = ?2
 WHERE key > ?1 AND key <= ?1 + (SELECT fanout FROM message WHERE key = ?1) AND +message = ?1
   AND due_at > ?2
+  -- What waits for its turn goes on waiting (see ordering.rs).
+  AND due_at NOT BETWEEN 4503599627370496 AND 9007199254740991
   AND EXISTS (
     SELECT 1 FROM endpoint AS e
     WHERE e.key = delivery.endpoint AND e.state = ?3 AND e.deleted_at IS NULL
   )
-RETURNING key, endpoint, attempts
+RETURNING key, endpoint, attempts, sequence, fixed

@@ -1,3 +1,3 @@
-SELECT key, event_types, channels, state FROM endpoint
+SELECT key, event_types, channels, state, delivery FROM endpoint
 WHERE application = ?1 AND deleted_at IS NULL
 ORDER BY key

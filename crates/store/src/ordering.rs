@@ -1,0 +1,58 @@
+//! Deliveries that are made one after the other (ADR 0022).
+//!
+//! Of the deliveries to an endpoint with the same ordering key, only the first is due. The others wait: what
+//! says when they are due says so [`WAIT`] too late, which is never. Whatever deletes the row of the first
+//! lets the next one go, in the same transaction. One that has no attempts left may block the others: it
+//! stays, and is due [`BLOCK`] too late.
+
+use ringback_domain::{delivery::Delivery, time::Timestamp};
+
+/// By how many milliseconds a delivery that waits for another one is due too late. The schemas say it too.
+const WAIT: i64 = 1 << 52;
+/// By how many milliseconds a delivery is due too late that blocks its order. The schemas say it too.
+const BLOCK: i64 = 1 << 53;
+
+/// Where a delivery stands in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rank {
+    /// It is the first of its order, or in none.
+    First,
+    /// It waits for one before it.
+    Waits,
+    /// It has no attempts left, and those after it wait.
+    Blocks,
+}
+
+impl Rank {
+    /// What a stored time says, and the time itself.
+    pub(crate) fn read(due_at: i64) -> (Rank, Timestamp) {
+        match due_at {
+            BLOCK.. => (Rank::Blocks, Timestamp(due_at - BLOCK)),
+            WAIT.. => (Rank::Waits, Timestamp(due_at - WAIT)),
+            _ => (Rank::First, Timestamp(due_at)),
+        }
+    }
+}
+
+/// The time at which a delivery is due by itself, if it is.
+pub(crate) fn by_itself(due_at: i64) -> Option<Timestamp> {
+    match Rank::read(due_at) {
+        (Rank::First, due_at) => Some(due_at),
+        _ => None,
+    }
+}
+
+/// The time at which a delivery is due, or would be if it stood first; none if it is not tried again.
+pub(crate) fn planned(due_at: i64) -> Option<Timestamp> {
+    match Rank::read(due_at) {
+        (Rank::First | Rank::Waits, due_at) => Some(due_at),
+        (Rank::Blocks, _) => None,
+    }
+}
+
+/// Whether an endpoint that wants its deliveries like this keeps an order.
+pub(crate) fn is_kept(delivery: Option<&str>) -> bool {
+    delivery
+        .and_then(|text| serde_json::from_str::<Delivery>(text).ok())
+        .is_some_and(|delivery| delivery.order.is_some())
+}
