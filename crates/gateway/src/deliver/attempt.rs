@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 use super::{
     destination::{Destination, Unsent},
     prepare::{Control, Http, Route},
+    render::Rendered,
     services::Services,
 };
 use crate::{
@@ -42,8 +43,27 @@ pub(super) struct Made {
     pub(super) sender: Option<Sender>,
 }
 
-/// Makes one attempt. Connections that it opens are driven on this core.
-pub(super) async fn make(
+/// Makes one attempt with what a message was made into. Connections that it opens are driven on this
+/// core.
+pub(super) async fn make_rendered(
+    services: &Services,
+    route: &Route,
+    rendered: &Rendered,
+    kept: Option<Sender>,
+    now: Timestamp,
+) -> Made {
+    let (Route::Http(usual), Some(way)) = (route, &rendered.way) else {
+        return make(services, route, &rendered.content, kept, now).await;
+    };
+    if way.goes_where(usual) {
+        return send(services, way, &rendered.content, kept, now).await;
+    }
+    // The lane's connection goes elsewhere: it stays for the next, and this one's is not kept.
+    let made = send(services, way, &rendered.content, None, now).await;
+    Made { sender: kept, ..made }
+}
+
+async fn make(
     services: &Services,
     route: &Route,
     content: &Content,
@@ -285,6 +305,19 @@ impl Made {
             kept_back: Some(kept_back),
             failed,
             reason: Some(reason),
+            sign: Sign::Nothing,
+            sender: kept,
+            ..Made::nothing()
+        }
+    }
+
+    /// No attempt, as what is to be sent cannot be made now; the connection stays. It says nothing
+    /// about the endpoint.
+    pub(super) fn later(why: String, kept: Option<Sender>) -> Made {
+        Made {
+            response: why.into(),
+            failed: Some(Phase::Transform),
+            reason: Some("transform_unavailable"),
             sign: Sign::Nothing,
             sender: kept,
             ..Made::nothing()

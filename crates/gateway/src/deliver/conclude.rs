@@ -1,22 +1,22 @@
 //! An attempt ended: what follows for the delivery, for the endpoint, and for those who want to
 //! know; all of it goes into one record.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
+use bytes::Bytes;
 use ringback_domain::{
     attempt::{Outcome, Phase, Trigger},
     breaker::Turn,
-    delivery::Rendering,
     id::AttemptId,
     retry::{Before, Decision, KeptBack, Schedule},
     time::Timestamp,
 };
-use ringback_store::{Due, HealthChange, Record};
+use ringback_store::{Content, Due, HealthChange, Record};
 use tokio::time::Instant;
 
 use super::{
-    attempt::Made, lane::Follows, lane::Heard, notice::Told, prepare::Prepared, services::Services,
-    state::FailingSince, state::State,
+    attempt::Made, fixed::Fixed, lane::Follows, lane::Heard, notice::Told, prepare::Prepared,
+    services::Services, state::FailingSince, state::State,
 };
 use crate::log::{
     replies,
@@ -30,8 +30,8 @@ pub(super) struct Ended<'a> {
     pub(super) id: AttemptId,
     pub(super) made: Made,
     pub(super) begun: Instant,
-    /// What the message was made into.
-    pub(super) rendering: Option<Rendering>,
+    /// What the message was made into, and with that body; none if it was sent as it is.
+    pub(super) sent: Option<(Fixed, Arc<Content>)>,
     /// For the jitter.
     pub(super) random: u64,
 }
@@ -169,7 +169,7 @@ struct Verdict {
 }
 
 fn record(services: &Services, ended: Ended<'_>, verdict: Verdict) -> Record {
-    let Ended { due, prepared, id, made, rendering, .. } = ended;
+    let Ended { due, prepared, id, made, sent, .. } = ended;
     let Verdict { number, decision, turn, failing_since, now } = verdict;
     let told = Told {
         prepared,
@@ -203,9 +203,18 @@ fn record(services: &Services, ended: Ended<'_>, verdict: Verdict) -> Record {
         outcome: decision.outcome,
         next_at: decision.next_at,
         health,
-        rendering: rendering.and_then(|rendering| serde_json::to_string(&rendering).ok()),
-        fix: None,
+        rendering: sent
+            .as_ref()
+            .and_then(|(fixed, _)| serde_json::to_string(&fixed.rendering).ok()),
+        fix: fix(due, sent, decision.outcome),
         ordered: due.sequence.is_some(),
         notices,
     }
+}
+
+/// What is kept of what was sent, so that the next attempt sends the same.
+fn fix(due: &Due, sent: Option<(Fixed, Arc<Content>)>, outcome: Outcome) -> Option<Bytes> {
+    let again = matches!(outcome, Outcome::Retry | Outcome::Held);
+    let (fixed, content) = sent.filter(|_| again && due.fixed.is_none())?;
+    fixed.keep(&content.payload)
 }

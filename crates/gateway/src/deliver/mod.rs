@@ -24,6 +24,7 @@ mod worker;
 mod lane;
 
 mod destination;
+mod fixed;
 mod prepare;
 mod render;
 mod style;

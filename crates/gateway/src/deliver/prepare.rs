@@ -27,10 +27,14 @@ use zeroize::Zeroizing;
 
 use super::{
     destination::{Destination, Unsent},
+    fixed::Fixed,
     services::Services,
     style::Style,
 };
-use crate::outbound::Answer;
+use crate::{
+    outbound::Answer,
+    transform::{self, Transformation},
+};
 
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("Ringback/", env!("CARGO_PKG_VERSION")));
@@ -47,6 +51,10 @@ pub(super) struct Prepared {
     pub(super) state: State,
     pub(super) failing_since: Option<Timestamp>,
     filter: Option<Arc<Expression>>,
+    /// What is made of its messages, if anything is.
+    pub(super) transformation: Option<Arc<Transformation>>,
+    /// What programs and people know its place as, without credentials.
+    pub(super) url: Arc<str>,
     /// Attempts a second, at most.
     pub(super) rate: Option<f64>,
     /// Requests open at once, at most.
@@ -70,7 +78,9 @@ pub(super) enum Route {
 pub(super) struct Http {
     pub(super) target: Target,
     host: HeaderValue,
-    way: Way,
+    /// Of what is sent as it is; a kind of destination has its own.
+    method: Method,
+    way: Arc<Way>,
     headers: HeaderMap,
 }
 
@@ -87,10 +97,12 @@ impl Prepared {
     pub(super) fn new(lane: Lane, services: &Services) -> Prepared {
         let filter = lane.endpoint.filter.as_deref().map(Expression::parse).transpose();
         let filter = filter.map(|it| it.map(Arc::new)).map_err(|_| "filter_unreadable");
-        let (filter, route) = match filter {
-            Ok(filter) => (filter, Route::new(&lane, services)),
-            // To send what the filter may not want would be worse than to send nothing.
-            Err(reason) => (None, Err(reason)),
+        let transformation = Sealed::of(&lane, services).transformation();
+        let (filter, transformation, route) = match (filter, transformation) {
+            (Ok(filter), Ok(made)) => (filter, made, Route::new(&lane, services)),
+            // To send what the filter may not want, or as it is what should be transformed, would be
+            // worse than to send nothing.
+            (Err(reason), _) | (_, Err(reason)) => (None, None, Err(reason)),
         };
         // What was deleted has nothing left to be prepared with, and nobody sends to it.
         if let (Err(reason), true) = (&route, lane.endpoint.state != State::Deleted) {
@@ -108,6 +120,8 @@ impl Prepared {
             state: lane.endpoint.state,
             failing_since: lane.endpoint.failing_since,
             filter,
+            transformation,
+            url: lane.endpoint.url.as_str().into(),
             rate: least(lane.endpoint.throttle_rate, route.as_ref().ok()),
             concurrency: wanted.concurrency.unwrap_or(u32::MAX),
             breaker,
@@ -163,6 +177,8 @@ impl Prepared {
             state: State::Enabled,
             failing_since: None,
             filter: None,
+            transformation: None,
+            url: "".into(),
             rate,
             concurrency: u32::MAX,
             breaker: None,
@@ -179,9 +195,8 @@ fn least(own: Option<u32>, route: Option<&Route>) -> Option<f64> {
 
 impl Route {
     fn new(lane: &Lane, services: &Services) -> Result<Route, &'static str> {
-        let Services { keyring, require_https, .. } = services;
-        let rules = Rules { require_https: *require_https };
-        let sealed = Sealed { scope: lane.scope, secrets: &lane.secrets, keyring };
+        let rules = Rules { require_https: services.require_https };
+        let sealed = Sealed::of(lane, services);
         let url = &lane.endpoint.url;
         let (target, way) = match kind_of(url) {
             None => {
@@ -205,13 +220,14 @@ impl Route {
             headers.entry(header::AUTHORIZATION).or_insert(sensitive(&credentials)?);
         }
         let host = HeaderValue::from_str(&target.host_header).map_err(|_| "url_refused")?;
-        Ok(Route::Http(Arc::new(Http { target, host, way, headers })))
+        let way = Arc::new(way);
+        Ok(Route::Http(Arc::new(Http { target, host, method: Method::POST, way, headers })))
     }
 
     /// Attempts a second that its kind of destination takes at most.
     fn rate(&self) -> Option<f64> {
         match self {
-            Route::Http(http) => match &http.way {
+            Route::Http(http) => match &*http.way {
                 Way::Endpoint { .. } => None,
                 Way::Destination(destination) => destination.rate(),
             },
@@ -221,6 +237,44 @@ impl Route {
 }
 
 impl Http {
+    /// The same way with what a transformation made of it. A destination's kind knows the way itself:
+    /// there it stays.
+    ///
+    /// # Errors
+    /// What cannot be, for people.
+    pub(super) fn changed(&self, by: &Fixed, rules: Rules) -> Result<Http, String> {
+        let mut headers = self.headers.clone();
+        let mut changed = (self.target.clone(), self.host.clone(), self.method.clone());
+        if let Way::Endpoint { .. } = &*self.way {
+            if let Some(url) = &by.url {
+                let unfit = |what: &dyn std::fmt::Display| format!("url: {what}");
+                let target = Target::parse(url, rules).map_err(|error| unfit(&error))?;
+                if target.credentials.is_some() {
+                    return Err(unfit(&"it has a user or a password: set a header instead"));
+                }
+                let host = HeaderValue::from_str(&target.host_header);
+                changed.1 = host.map_err(|error| unfit(&error))?;
+                changed.0 = target;
+            }
+            if by.puts {
+                changed.2 = Method::PUT;
+            }
+        }
+        for (name, value) in &by.headers {
+            let name: HeaderName = name.parse().map_err(|_| format!("headers: {name}"))?;
+            let value = sensitive(value).map_err(|_| format!("headers: {name}"))?;
+            headers.insert(name, value);
+        }
+        let (target, host, method) = changed;
+        Ok(Http { target, host, method, way: Arc::clone(&self.way), headers })
+    }
+
+    /// Whether requests go to the same place, so that connections to it can be used for both.
+    pub(super) fn goes_where(&self, other: &Http) -> bool {
+        let place = |http: &Http| (http.target.scheme, http.target.host.clone(), http.target.port);
+        place(self) == place(other)
+    }
+
     /// The request for one attempt, made and signed at `now`.
     ///
     /// # Errors
@@ -230,10 +284,10 @@ impl Http {
         content: &Content,
         now: Timestamp,
     ) -> Result<Request<Full<Bytes>>, Unsent> {
-        let mut request = match &self.way {
+        let mut request = match &*self.way {
             Way::Endpoint { keys, style } => {
                 let mut request = Request::new(Full::new(content.payload.clone()));
-                *request.method_mut() = Method::POST;
+                request.method_mut().clone_from(&self.method);
                 if let Ok(uri) = self.target.path_and_query.parse() {
                     *request.uri_mut() = uri;
                 }
@@ -253,7 +307,7 @@ impl Http {
 
     /// What an answer that came at `now` means: how it ended, and what it asks for in a header.
     pub(super) fn read(&self, answer: &Answer, now: Timestamp) -> (Ending, Option<Control>) {
-        let (meaning, wait, control) = match &self.way {
+        let (meaning, wait, control) = match &*self.way {
             Way::Endpoint { .. } => (Meaning::ByStatus, None, Control::of(&answer.headers)),
             Way::Destination(destination) => {
                 let (meaning, wait) = destination.meaning(answer, now);
@@ -401,7 +455,22 @@ struct Sealed<'a> {
     keyring: &'a Keyring,
 }
 
+impl<'a> Sealed<'a> {
+    fn of(lane: &'a Lane, services: &'a Services) -> Sealed<'a> {
+        Sealed { scope: lane.scope, secrets: &lane.secrets, keyring: &services.keyring }
+    }
+}
+
 impl Sealed<'_> {
+    /// What is made of the endpoint's messages; none if nothing is.
+    fn transformation(&self) -> Result<Option<Arc<Transformation>>, &'static str> {
+        let Some(sealed) = &self.secrets.transformation else { return Ok(None) };
+        let json = self.open(transform::PURPOSE, sealed)?;
+        let made: Transformation =
+            serde_json::from_str(&json).map_err(|_| "transformation_unreadable")?;
+        Ok(made.in_use().is_some().then(|| Arc::new(made)))
+    }
+
     fn keys(&self) -> Result<Vec<(SigningKey, Option<Timestamp>)>, &'static str> {
         let one = |secret: &ringback_domain::endpoint::SealedSecret| {
             let text = self.open("endpoint-secret", &secret.sealed)?;

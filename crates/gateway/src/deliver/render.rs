@@ -10,16 +10,24 @@
 
 use std::sync::Arc;
 
-use ringback_domain::{delivery::Rendering, retry::KeptBack};
+use data_encoding::HEXLOWER;
+use ringback_domain::{delivery::Rendering, retry::KeptBack, target::Rules};
 use ringback_store::{Content, Due};
 
-use super::{prepare::Prepared, services::Services};
+use super::{
+    fixed::Fixed,
+    prepare::{Http, Prepared, Route},
+    services::Services,
+};
+use crate::transform::{Call, Entry, Failure, Made, Transformation, Webhook};
 
 /// What is sent for a delivery.
 pub(super) struct Rendered {
     pub(super) content: Arc<Content>,
     /// What it was made into; none if it is sent as it is.
-    pub(super) rendering: Option<Rendering>,
+    pub(super) made: Option<Fixed>,
+    /// The way there, where that is not the endpoint's.
+    pub(super) way: Option<Arc<Http>>,
 }
 
 /// Why nothing is sent for a delivery.
@@ -29,24 +37,132 @@ pub(super) struct Kept {
     pub(super) why: String,
 }
 
+/// Why there is nothing to send.
+pub(super) enum Unrendered {
+    /// Nothing is to be sent, or it cannot be made.
+    Kept(Kept),
+    /// It could not be made now, as the text explains; later it may.
+    Later(String),
+}
+
 impl From<KeptBack> for Kept {
     fn from(back: KeptBack) -> Kept {
         Kept { back, why: String::new() }
     }
 }
 
+impl From<Kept> for Unrendered {
+    fn from(kept: Kept) -> Unrendered {
+        Unrendered::Kept(kept)
+    }
+}
+
+impl From<KeptBack> for Unrendered {
+    fn from(back: KeptBack) -> Unrendered {
+        Unrendered::Kept(back.into())
+    }
+}
+
 /// Makes what is sent for a delivery.
 ///
 /// # Errors
-/// [`Kept`]: nothing is to be sent, or it cannot be made.
+/// [`Unrendered`]: nothing is to be sent, or it cannot be made.
 pub(super) async fn render(
-    _services: &Services,
+    services: &Services,
     prepared: &Prepared,
     due: &Due,
-) -> Result<Rendered, Kept> {
+) -> Result<Rendered, Unrendered> {
+    let rules = Rules { require_https: services.require_https };
+    if let Some(kept) = &due.fixed {
+        let (fixed, content) = Fixed::read(kept, &due.content).ok_or_else(|| {
+            untransformed("what an earlier attempt sent cannot be read".to_owned())
+        })?;
+        return changed(prepared, fixed, content, rules);
+    }
     let content = Arc::clone(&due.content);
     if let Some(back) = prepared.keeps_back(&content) {
         return Err(back.into());
     }
-    Ok(Rendered { content, rendering: None })
+    let Some(transformation) = &prepared.transformation else {
+        return Ok(Rendered { content, made: None, way: None });
+    };
+    // Boxed: it is rare, and every attempt would carry its state around.
+    let made = Box::pin(transform(services, prepared, transformation, &content)).await?;
+    let rendering = Rendering {
+        transformation: Some(transformation.revision.to_string()),
+        body_sha256: sha256(&made.body),
+        ..Rendering::default()
+    };
+    let Made { method, url, body, content_type, headers, .. } = made;
+    let puts = method == http::Method::PUT;
+    let fixed = Fixed { rendering, puts, url, headers, content_type };
+    let content = fixed.content(&content, body);
+    changed(prepared, fixed, content, rules)
+}
+
+/// Calls the endpoint's program.
+async fn transform(
+    services: &Services,
+    prepared: &Prepared,
+    transformation: &Transformation,
+    content: &Content,
+) -> Result<Made, Unrendered> {
+    let Some(program) = transformation.in_use() else {
+        return Err(untransformed("there is no program".to_owned()).into());
+    };
+    let webhook = Webhook {
+        url: &prepared.url,
+        event_type: &content.event_type,
+        content_type: content.content_type.as_deref(),
+        payload: &content.payload,
+        variables: &transformation.variables,
+    };
+    let call = Call {
+        tenant: content.scope.environment,
+        program: Arc::clone(program),
+        entry: Entry::Handler,
+        input: webhook.input()?,
+        at: content.id.0.created_at(),
+        seed: content.id.0.nonce ^ content.id.key().cast_unsigned(),
+    };
+    let ran = services.sandbox.run(call).await?;
+    let made = webhook.read(&ran.output)?;
+    if made.cancel {
+        return Err(KeptBack::Canceled.into());
+    }
+    Ok(made)
+}
+
+/// What was made, with the way that it takes.
+fn changed(
+    prepared: &Prepared,
+    made: Fixed,
+    content: Arc<Content>,
+    rules: Rules,
+) -> Result<Rendered, Unrendered> {
+    let way = match &prepared.route {
+        Ok(Route::Http(http)) => {
+            let way = http.changed(&made, rules);
+            Some(Arc::new(way.map_err(|what| untransformed(format!("handler returned {what}")))?))
+        }
+        _ => None,
+    };
+    Ok(Rendered { content, made: Some(made), way })
+}
+
+impl From<Failure> for Unrendered {
+    fn from(failure: Failure) -> Unrendered {
+        if failure.is_passing() {
+            return Unrendered::Later(failure.to_string());
+        }
+        Unrendered::Kept(untransformed(failure.to_string()))
+    }
+}
+
+fn untransformed(why: String) -> Kept {
+    Kept { back: KeptBack::Untransformed, why }
+}
+
+fn sha256(body: &[u8]) -> String {
+    HEXLOWER.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body).as_ref())
 }

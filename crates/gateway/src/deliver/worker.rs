@@ -21,7 +21,7 @@ use super::{
     lane::{Amount, Lane, Offered},
     prepare::Prepared,
     record, recover,
-    render::{Kept, Rendered, render},
+    render::{Kept, Unrendered, render},
     services::{Limits, Services},
     state::{SERVED, Start, State},
     upkeep::{self, Gauged},
@@ -251,20 +251,23 @@ impl Worker {
         let Start { due, prepared, kept, begun } = start;
         let now = self.services.world.clock.now();
         let id = self.services.attempt_id(now, self.random.next());
-        let (made, rendering) = match &prepared.route {
+        let (made, sent) = match &prepared.route {
             Err(reason) => (Made::unprepared(reason), None),
             Ok(route) => match render(&self.services, &prepared, &due).await {
-                Err(Kept { back, why }) => {
+                Err(Unrendered::Kept(Kept { back, why })) => {
                     (Made { response: why.into(), ..Made::kept_back(back, kept) }, None)
                 }
-                Ok(Rendered { content, rendering }) => {
-                    (attempt::make(&self.services, route, &content, kept, now).await, rendering)
+                Err(Unrendered::Later(why)) => (Made::later(why, kept), None),
+                Ok(rendered) => {
+                    let made =
+                        attempt::make_rendered(&self.services, route, &rendered, kept, now).await;
+                    (made, rendered.made.map(|fixed| (fixed, rendered.content)))
                 }
             },
         };
         let random = self.random.next();
         let prepared = &prepared;
-        let ended = Ended { due: &due, prepared, id, made, begun, rendering, random };
+        let ended = Ended { due: &due, prepared, id, made, begun, sent, random };
         let record = conclude(&self.services, &mut self.state.borrow_mut(), ended);
         self.results.borrow_mut().push(record);
         self.result_arrived.notify_one();
