@@ -68,7 +68,7 @@ pub(in crate::api) struct EndpointIn {
     /// of payloads (`versions`); as usual if null. The SDKs do not know it, so what replaces an
     /// endpoint without naming it keeps it. `docs/contracts.md` describes it.
     #[serde(default, deserialize_with = "patch::given")]
-    #[schema(value_type = Option<Object>, example = json!({"order": {"onExhausted": "block"}}))]
+    #[schema(value_type = Option<Object>, example = json!({"concurrency": 4}))]
     pub(in crate::api) delivery: Option<Option<Value>>,
     /// Attempts a second, at most: in any second no more than 1.05 times as many, or one more.
     #[schema(minimum = 1)]
@@ -425,7 +425,16 @@ fn check_filter(problems: &mut Problems, filter: Option<&Value>) {
 
 /// Notes what deliveries cannot be wanted like, and where it says so.
 fn check_delivery(problems: &mut Problems, delivery: Option<&Value>) {
-    let Some(Err(mistake)) = delivery.map(Delivery::read) else { return };
+    let mistake = match delivery.map(Delivery::read) {
+        None => return,
+        Some(Err(mistake)) => mistake,
+        Some(Ok(delivery)) => {
+            let mut here = Problems::at(&["body", "delivery"]);
+            here.unsupported("order", delivery.order.as_ref());
+            here.unsupported("versions", delivery.versions.as_ref());
+            return problems.append(here);
+        }
+    };
     let path: Vec<&str> = ["body", "delivery"].into_iter().chain(mistake.place()).collect();
     let mut here = Problems::at(&path);
     here.add_here(&mistake);

@@ -62,7 +62,7 @@ struct IngestEndpointIn {
     sign_as: Option<Option<String>>,
     /// How it wants its deliveries; as usual if null.
     #[serde(default, deserialize_with = "patch::given")]
-    #[schema(value_type = Option<Object>, example = json!({"order": {"onExhausted": "block"}}))]
+    #[schema(value_type = Option<Object>, example = json!({"concurrency": 4}))]
     delivery: Option<Option<Value>>,
     /// Attempts a second, at most: in any second no more than 1.05 times as many, or one more.
     #[schema(minimum = 1)]
