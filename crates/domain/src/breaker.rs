@@ -43,6 +43,8 @@ pub const RAMP_STEP: Duration = Duration::from_secs(5);
 /// only lengthened: that is a promise.
 pub const JITTER: f64 = 0.2;
 
+/// So long after its wait nobody needed a probe, a circuit may be forgotten.
+const UNUSED: Duration = Duration::from_secs(15 * 60);
 /// The window is counted in parts of this length, so it is between 50 and 60 seconds.
 const PART: Duration = Duration::from_secs(10);
 const PARTS: usize = (WINDOW.as_secs() / PART.as_secs()) as usize;
@@ -173,12 +175,17 @@ impl Breaker {
         }
     }
 
-    /// Whether nothing would be begun earlier or opened later if it were forgotten.
+    /// Whether nothing would be begun earlier or opened later if it were forgotten, or nobody has
+    /// needed it for long.
     pub fn is_forgettable(&self, now: Duration) -> bool {
-        self.broken.is_none()
-            && self.counts.of(now).1 == 0
-            && now >= self.spared_until
-            && self.window(now) > u32::from(u16::MAX)
+        match self.broken {
+            Some(broken) => now >= broken.until.max(broken.since) + UNUSED,
+            None => {
+                self.counts.of(now).1 == 0
+                    && now >= self.spared_until
+                    && self.window(now) > u32::from(u16::MAX)
+            }
+        }
     }
 
     fn counted(self, success: bool, now: Duration) -> Breaker {
@@ -446,6 +453,15 @@ mod tests {
         assert_eq!(after(breaker, 500, later), (breaker, None), "the wait is as it was");
         let trial = after(breaker, 200, later).0;
         assert_eq!((trial.left(later), trial.is_open()), (None, false));
+    }
+
+    #[test]
+    fn a_circuit_that_nobody_needs_is_forgotten_in_the_end() {
+        let breaker = all([500; 10]).0;
+        let over = START + breaker.left(START).unwrap();
+        assert!(!breaker.is_forgettable(over) && breaker.is_forgettable(over + UNUSED));
+        let trial = after(breaker, 200, over).0;
+        assert!(!trial.is_forgettable(START) && trial.is_forgettable(over + UNUSED));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! number.
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
+#![allow(clippy::print_stdout, reason = "the figures are what the test is for")]
 
 use std::{
     cmp::Reverse,

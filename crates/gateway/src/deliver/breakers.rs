@@ -3,9 +3,12 @@
 //! When many open at once, the fault is more likely on our side of the network: then none is opened
 //! any more, and the operator is told.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use ringback_domain::breaker::{Guard, Waits};
@@ -17,7 +20,7 @@ use crate::telemetry::metrics::Metrics;
 pub struct Breakers {
     /// How long circuits stay open; none if they never open.
     pub waits: Option<Waits>,
-    /// Endpoints with an attempt in the last minute, of all cores.
+    /// Endpoints with an attempt that ended in the last minute, of all cores.
     active: AtomicUsize,
     guard: Mutex<Guard>,
     suspended: AtomicBool,
@@ -43,10 +46,14 @@ impl Breakers {
         self.ask(now, |guard, active, now| !guard.admits(active, now))
     }
 
-    /// Notes how many endpoints of a core are active, and whether circuits may open again.
-    pub(super) fn note_active(&self, before: usize, after: usize, now: Instant) {
-        self.active.fetch_add(after, Ordering::Relaxed);
-        self.active.fetch_sub(before, Ordering::Relaxed);
+    /// Notes that one endpoint more is active.
+    pub(super) fn joined(&self) {
+        self.active.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that so many endpoints are active no longer, and whether circuits may open again.
+    pub(super) fn left(&self, endpoints: usize, now: Instant) {
+        self.active.fetch_sub(endpoints, Ordering::Relaxed);
         if self.suspended.load(Ordering::Relaxed) {
             self.ask(now, Guard::is_suspended);
         }
@@ -55,7 +62,7 @@ impl Breakers {
     fn ask(
         &self,
         now: Instant,
-        is_suspended: impl FnOnce(&mut Guard, usize, std::time::Duration) -> bool,
+        is_suspended: impl FnOnce(&mut Guard, usize, Duration) -> bool,
     ) -> bool {
         let active = self.active.load(Ordering::Relaxed);
         let now = now.saturating_duration_since(self.began);
@@ -84,8 +91,6 @@ impl Breakers {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -93,12 +98,12 @@ mod tests {
         let metrics = Metrics::new();
         let breakers = Breakers::new(Some(Waits::default()), metrics.clone());
         let now = Instant::now();
-        breakers.note_active(0, 60, now);
-        breakers.note_active(20, 60, now);
+        (0..120).for_each(|_| breakers.joined());
+        breakers.left(20, now);
         let opened = (0..50).filter(|_| breakers.may_open(now)).count();
         assert_eq!((opened, metrics.breakers_suspended.get()), (30, 1));
         let later = now + Duration::from_secs(61);
-        breakers.note_active(60, 60, later);
+        breakers.left(1, later);
         assert_eq!(metrics.breakers_suspended.get(), 0);
         assert!(breakers.may_open(later));
     }

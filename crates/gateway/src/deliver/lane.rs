@@ -37,6 +37,8 @@ pub(super) struct Lane {
     pub(super) open: u32,
     /// When a request was begun or ended last.
     pub(super) progress: Instant,
+    /// Whether it is counted among the endpoints that are active.
+    pub(super) active: bool,
     pub(super) failing_since: Option<Timestamp>,
     /// How long its attempts take, smoothed.
     takes: Duration,
@@ -134,6 +136,7 @@ impl Lane {
             health,
             open: 0,
             progress: now,
+            active: false,
             failing_since: None,
             takes: Duration::ZERO,
             pace: Pace::default(),

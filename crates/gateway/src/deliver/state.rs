@@ -208,9 +208,12 @@ impl State {
 
     /// Notes what an attempt told about when the lane may begin the next.
     pub(super) fn heard(&mut self, endpoint: Key, heard: Heard, breakers: &Breakers) -> Follows {
-        let lane = self.lanes.get_mut(&endpoint);
+        let Some(lane) = self.lanes.get_mut(&endpoint) else { return Follows::default() };
+        if !std::mem::replace(&mut lane.active, true) {
+            breakers.joined();
+        }
         let now = Instant::now();
-        lane.map(|lane| lane.heard(heard, now, || breakers.may_open(now))).unwrap_or_default()
+        lane.heard(heard, now, || breakers.may_open(now))
     }
 
     /// Notes how long an attempt of a lane took.

@@ -52,12 +52,26 @@ fn look(worker: &Rc<Worker>, now: Instant) {
         state.account(&worker.services, key);
     }
     state.close_idle(now);
-    state.lanes.retain(|_, lane| !lane.is_forgettable(now));
-    count(worker, &state, now);
+    forget(worker, &mut state, now);
+    count(worker, &state);
     drop(state);
     // A sweep finds what a hint should have started: the store has the work, hints only speed it.
     worker.pump_queued();
     worker.pump_ready();
+}
+
+/// Forgets lanes that need not be remembered.
+fn forget(worker: &Worker, state: &mut State, now: Instant) {
+    let mut left = 0;
+    state.lanes.retain(|_, lane| {
+        let kept = !lane.is_forgettable(now);
+        if lane.active && (!kept || lane.progress + ACTIVE <= now) {
+            lane.active = false;
+            left += 1;
+        }
+        kept
+    });
+    worker.services.breakers.left(left, now);
 }
 
 /// What a core last added to the gauges, which are sums over the cores.
@@ -68,18 +82,16 @@ pub(super) struct Gauged {
     suspect: i64,
     paused: i64,
     open: i64,
-    active: usize,
 }
 
 /// Adds to the gauges what changed on this core.
-fn count(worker: &Worker, state: &State, at: Instant) {
+fn count(worker: &Worker, state: &State) {
     let mut now = Gauged { in_flight: state.in_flight() as i64, ..Gauged::default() };
     for lane in state.lanes.values() {
         now.connections += lane.open as i64 + lane.idle() as i64;
         now.suspect += i64::from(lane.health.standing() == Standing::Suspect);
         now.paused += i64::from(lane.is_paused());
         now.open += i64::from(lane.is_open());
-        now.active += usize::from(lane.progress + ACTIVE > at);
     }
     let before = worker.gauged.replace(now);
     let metrics = &worker.services.metrics;
@@ -88,7 +100,6 @@ fn count(worker: &Worker, state: &State, at: Instant) {
     metrics.lanes_suspect.inc_by(now.suspect - before.suspect);
     metrics.lanes_paused.inc_by(now.paused - before.paused);
     metrics.breakers_open.inc_by(now.open - before.open);
-    worker.services.breakers.note_active(before.active, now.active, at);
 }
 
 /// Reminders: which lane to wake when.

@@ -52,11 +52,16 @@ fn half(receipt: &crate::support::Receipt, before: usize) -> Answer {
     Answer::status(if odd && before == 0 { 500 } else { 204 })
 }
 
+/// No second attempts by themselves, and no circuit, however many fail.
+fn patient() -> Settings {
+    schedule("3600").env("RINGBACK_DELIVERY_BREAKER", "false")
+}
+
 /// The original cuts its pages by attempts and orders them by messages, and so leaves some out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn recovery_skips_no_message_and_sends_none_twice() {
     let receiver = Receiver::with(half);
-    let bench = Bench::new(schedule("3600")).await;
+    let bench = Bench::new(patient()).await;
     let endpoint = bench.endpoint(&receiver.url()).await;
     let messages = bench.sent(&receiver, 60).await;
     for message in &messages {
@@ -88,7 +93,7 @@ async fn recovery_skips_no_message_and_sends_none_twice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recovery_goes_on_after_a_crash() {
     let receiver = Receiver::with(half);
-    let mut bench = Bench::new(schedule("3600")).await;
+    let mut bench = Bench::new(patient()).await;
     let endpoint = bench.endpoint(&receiver.url()).await;
     let messages = bench.sent(&receiver, 600).await;
     for message in messages.iter().skip(1).step_by(2) {
