@@ -137,7 +137,8 @@ async fn case_30_a_receiver_that_says_when_or_never() {
     // Not that delivery alone: nothing is sent to the endpoint.
     let other = bench.send("later").await;
     let line = bench.explained(&other, &later, "pending", "endpoint_busy").await;
-    assert!(millis(&line["nextAttempt"]) >= made + 120_000, "{line}");
+    // What is left is counted on another clock than times of attempts, and cut to milliseconds.
+    assert!(millis(&line["nextAttempt"]) >= made + 120_000 - 5, "{line}");
 
     let message = bench.send("gone").await;
     bench.endpoint_is(&gone, "disabled_gone").await;
