@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::Timestamp;
+pub use crate::mistake::Mistake;
+use crate::{mistake, time::Timestamp};
 
 /// How an endpoint wants its deliveries. It is stored as JSON, and the API takes it as that.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,37 +29,13 @@ pub struct Delivery {
 /// The most requests that may be open at once, and the most types that may be pinned.
 const MOST: usize = 1_000;
 
-/// Why deliveries cannot be wanted like this.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what}")]
-pub struct Mistake {
-    place: Vec<String>,
-    what: String,
-}
-
-impl Mistake {
-    fn at(place: &[&str], what: impl ToString) -> Mistake {
-        let place = place.iter().map(|part| (*part).to_owned()).collect();
-        Mistake { place, what: what.to_string() }
-    }
-
-    /// The names that lead to it.
-    pub fn place(&self) -> impl Iterator<Item = &str> {
-        self.place.iter().map(String::as_str)
-    }
-}
-
 impl Delivery {
     /// Reads what somebody wants.
     ///
     /// # Errors
     /// [`Mistake`] says what cannot be, and where it stands.
     pub fn read(value: &serde_json::Value) -> Result<Delivery, Mistake> {
-        let delivery: Delivery = serde_path_to_error::deserialize(value).map_err(|error| {
-            let path = error.path().to_string();
-            let place: Vec<&str> = path.split('.').filter(|part| *part != ".").collect();
-            Mistake::at(&place, error.inner())
-        })?;
+        let delivery: Delivery = mistake::read(value)?;
         if delivery.concurrency.is_some_and(|most| !(1..=MOST as u32).contains(&most)) {
             return Err(Mistake::at(&["concurrency"], format!("it is from 1 to {MOST}")));
         }

@@ -20,6 +20,7 @@ pub mod example;
 pub mod id;
 pub mod listener;
 pub mod message;
+pub mod mistake;
 pub mod oauth;
 pub mod scope;
 pub mod shard;

@@ -13,7 +13,11 @@ use super::{
     operation::{Operation, Written},
     tree::Tree,
 };
-use crate::schema::{Schema, Violation};
+pub use crate::mistake::Mistake;
+use crate::{
+    mistake,
+    schema::{Schema, Violation},
+};
 
 /// The longest conversion, in bytes of JSON without white space.
 pub const LENGTH: usize = 96 * 1024;
@@ -72,26 +76,6 @@ struct Script {
     javascript: String,
 }
 
-/// Why a conversion cannot be meant.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what}")]
-pub struct Mistake {
-    place: Vec<String>,
-    what: String,
-}
-
-impl Mistake {
-    fn at(place: &[&str], what: impl ToString) -> Mistake {
-        let place = place.iter().map(|part| (*part).to_owned()).collect();
-        Mistake { place, what: what.to_string() }
-    }
-
-    /// The names that lead to it.
-    pub fn place(&self) -> impl Iterator<Item = &str> {
-        self.place.iter().map(String::as_str)
-    }
-}
-
 impl Conversion {
     /// Reads what somebody wrote.
     ///
@@ -101,11 +85,7 @@ impl Conversion {
         if value.to_string().len() > LENGTH {
             return Err(Mistake::at(&[], format!("it is longer than {LENGTH} bytes")));
         }
-        let program: Program = serde_path_to_error::deserialize(value).map_err(|error| {
-            let path = error.path().to_string();
-            let place: Vec<&str> = path.split('.').filter(|part| *part != ".").collect();
-            Mistake::at(&place, error.inner())
-        })?;
+        let program: Program = mistake::read(value)?;
         let Program { loss, description, steps } = program;
         if description.len() > DESCRIPTION {
             let what = format!("it is longer than {DESCRIPTION} bytes");
