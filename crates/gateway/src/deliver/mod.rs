@@ -24,6 +24,7 @@ mod worker;
 mod lane;
 
 mod destination;
+mod handshake;
 mod prepare;
 mod render;
 mod style;
@@ -39,6 +40,7 @@ mod upkeep;
 
 pub use breakers::Breakers;
 pub use engine::{Engine, Post};
+pub use handshake::Consents;
 pub use services::{Limits, Services};
 pub use style::Providers;
 pub use worker::work;

@@ -8,13 +8,13 @@ use http_body_util::Full;
 use ringback_domain::{
     application::OPERATIONAL_UID,
     breaker::Waits,
-    delivery::Delivery,
+    delivery::{Delivery, Plain, Shape, Shaped, Unfit},
     destination::kind_of,
     endpoint::State,
     filter::{Event, Expression, Outcome},
     id::{ApplicationId, EndpointId, Key},
     provider::State as Proof,
-    retry::{Ending, KeptBack, Meaning, parse_retry_after},
+    retry::{Ending, KeptBack, Meaning, Schedule, parse_retry_after},
     scope::Scope,
     seal::{Context, Keyring},
     signature::SigningKey,
@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 
 use super::{
     destination::{Destination, Unsent},
+    handshake::Handshake,
     services::Services,
     style::Style,
 };
@@ -47,14 +48,26 @@ pub(super) struct Prepared {
     pub(super) state: State,
     pub(super) failing_since: Option<Timestamp>,
     filter: Option<Arc<Expression>>,
-    /// Attempts a second, at most.
-    pub(super) rate: Option<f64>,
+    /// Attempts a second that it asks for, or its kind of destination takes, at most.
+    rate: Option<f64>,
     /// Requests open at once, at most.
     pub(super) concurrency: u32,
     /// How long its circuit stays open; none if it never opens.
     pub(super) breaker: Option<Waits>,
+    /// When to try again, if it has an opinion of its own.
+    pub(super) schedule: Option<Arc<Schedule>>,
     /// What to dial and how to sign; or the word that says why that cannot be known.
     pub(super) route: Result<Route, &'static str>,
+}
+
+/// How a message becomes a signed request.
+struct Signed {
+    keys: Vec<(SigningKey, Option<Timestamp>)>,
+    style: Option<Style>,
+    shape: Shape,
+    method: Method,
+    /// What the source of its events is unless it names another.
+    source: String,
 }
 
 /// The way to an endpoint.
@@ -72,12 +85,16 @@ pub(super) struct Http {
     host: HeaderValue,
     way: Way,
     headers: HeaderMap,
+    /// The total time of an attempt.
+    pub(super) timeout: Duration,
+    /// Asked before anything is sent.
+    pub(super) handshake: Option<Handshake>,
 }
 
 /// What a message becomes.
 enum Way {
-    /// What it is, signed.
-    Endpoint { keys: Vec<(SigningKey, Option<Timestamp>)>, style: Option<Style> },
+    /// What it is, in the shape that the endpoint wants, signed.
+    Endpoint(Box<Signed>),
     /// What a kind of destination takes.
     Destination(Destination),
 }
@@ -87,17 +104,18 @@ impl Prepared {
     pub(super) fn new(lane: Lane, services: &Services) -> Prepared {
         let filter = lane.endpoint.filter.as_deref().map(Expression::parse).transpose();
         let filter = filter.map(|it| it.map(Arc::new)).map_err(|_| "filter_unreadable");
-        let (filter, route) = match filter {
-            Ok(filter) => (filter, Route::new(&lane, services)),
+        let delivery = delivery(lane.endpoint.delivery.as_deref());
+        let (filter, route) = match (filter, &delivery) {
+            (Ok(filter), Ok(delivery)) => (filter, Route::new(&lane, delivery, services)),
             // To send what the filter may not want would be worse than to send nothing.
-            Err(reason) => (None, Err(reason)),
+            (Err(reason), _) => (None, Err(reason)),
+            (_, Err(reason)) => (None, Err(*reason)),
         };
         // What was deleted has nothing left to be prepared with, and nobody sends to it.
         if let (Err(reason), true) = (&route, lane.endpoint.state != State::Deleted) {
             tracing::error!(endpoint = %lane.endpoint.id, reason, "an endpoint cannot be sent to");
         }
-        let wanted = lane.endpoint.delivery.as_deref().map(serde_json::from_str::<Delivery>);
-        let wanted = wanted.and_then(Result::ok).unwrap_or_default();
+        let wanted = delivery.unwrap_or_default();
         let breaker = services.breakers.waits.filter(|_| wanted.breaker != Some(false));
         Prepared {
             application: lane.application,
@@ -111,8 +129,16 @@ impl Prepared {
             rate: least(lane.endpoint.throttle_rate, route.as_ref().ok()),
             concurrency: wanted.concurrency.unwrap_or(u32::MAX),
             breaker,
+            schedule: wanted.retry.map(|retry| Arc::new(retry.schedule(&services.schedule))),
             route,
         }
+    }
+
+    /// Attempts a second, at most; what the receiver allows is known once it was asked.
+    pub(super) fn rate(&self) -> Option<f64> {
+        let Ok(Route::Http(http)) = &self.route else { return self.rate };
+        let allowed = http.handshake.as_ref().and_then(Handshake::rate);
+        self.rate.into_iter().chain(allowed).reduce(f64::min)
     }
 
     /// The same endpoint in another state.
@@ -166,6 +192,7 @@ impl Prepared {
             rate,
             concurrency: u32::MAX,
             breaker: None,
+            schedule: None,
             route: Err("none"),
         }
     }
@@ -177,8 +204,15 @@ fn least(own: Option<u32>, route: Option<&Route>) -> Option<f64> {
     own.map(f64::from).into_iter().chain(route.and_then(Route::rate)).reduce(f64::min)
 }
 
+/// How the endpoint wants its deliveries.
+fn delivery(text: Option<&str>) -> Result<Delivery, &'static str> {
+    let Some(text) = text else { return Ok(Delivery::default()) };
+    let value = serde_json::from_str(text).map_err(|_| "delivery_unreadable")?;
+    Delivery::read(&value).map_err(|_| "delivery_unreadable")
+}
+
 impl Route {
-    fn new(lane: &Lane, services: &Services) -> Result<Route, &'static str> {
+    fn new(lane: &Lane, delivery: &Delivery, services: &Services) -> Result<Route, &'static str> {
         let Services { keyring, require_https, .. } = services;
         let rules = Rules { require_https: *require_https };
         let sealed = Sealed { scope: lane.scope, secrets: &lane.secrets, keyring };
@@ -186,10 +220,15 @@ impl Route {
         let (target, way) = match kind_of(url) {
             None => {
                 let target = Target::parse(url, rules).map_err(|_| "url_refused")?;
-                (
-                    target,
-                    Way::Endpoint { keys: sealed.keys()?, style: style(lane, &sealed, services)? },
-                )
+                let signed = Signed {
+                    keys: sealed.keys()?,
+                    style: style(lane, &sealed, services)?,
+                    shape: delivery.shape(),
+                    method: Method::from_bytes(delivery.method.as_str().as_bytes())
+                        .map_err(|_| "delivery_unreadable")?,
+                    source: format!("/app/{}", lane.application),
+                };
+                (target, Way::Endpoint(Box::new(signed)))
             }
             Some(kind) => {
                 let given = sealed.credentials()?.ok_or("destination_unreadable")?;
@@ -201,18 +240,22 @@ impl Route {
             }
         };
         let mut headers = sealed.headers()?;
-        if let (Way::Endpoint { .. }, Some(credentials)) = (&way, sealed.credentials()?) {
+        if let (Way::Endpoint(_), Some(credentials)) = (&way, sealed.credentials()?) {
             headers.entry(header::AUTHORIZATION).or_insert(sensitive(&credentials)?);
         }
         let host = HeaderValue::from_str(&target.host_header).map_err(|_| "url_refused")?;
-        Ok(Route::Http(Arc::new(Http { target, host, way, headers })))
+        let timeout = delivery.timeout.map(Duration::from_secs_f64);
+        let timeout =
+            timeout.map_or(services.limits.timeout, |own| own.min(services.limits.longest));
+        let handshake = delivery.handshake.then(|| Handshake::new(lane, services));
+        Ok(Route::Http(Arc::new(Http { target, host, way, headers, timeout, handshake })))
     }
 
     /// Attempts a second that its kind of destination takes at most.
     fn rate(&self) -> Option<f64> {
         match self {
             Route::Http(http) => match &http.way {
-                Way::Endpoint { .. } => None,
+                Way::Endpoint(_) => None,
                 Way::Destination(destination) => destination.rate(),
             },
             Route::Handover(destination) => destination.rate(),
@@ -231,30 +274,44 @@ impl Http {
         now: Timestamp,
     ) -> Result<Request<Full<Bytes>>, Unsent> {
         let mut request = match &self.way {
-            Way::Endpoint { keys, style } => {
-                let mut request = Request::new(Full::new(content.payload.clone()));
-                *request.method_mut() = Method::POST;
+            Way::Endpoint(signed) => {
+                let mut request = signed.request(content, now)?;
                 if let Ok(uri) = self.target.path_and_query.parse() {
                     *request.uri_mut() = uri;
                 }
-                *request.headers_mut() = signed(keys, style.as_ref(), content, now)?;
                 request
             }
             Way::Destination(destination) => destination.request(&self.target, content, now)?,
         };
-        let headers = request.headers_mut();
+        self.address(request.headers_mut());
+        Ok(request)
+    }
+
+    /// The request that asks whether the endpoint wants to be sent to.
+    pub(super) fn question(&self, asked: HeaderMap) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::default());
+        *request.method_mut() = Method::OPTIONS;
+        if let Ok(uri) = self.target.path_and_query.parse() {
+            *request.uri_mut() = uri;
+        }
+        *request.headers_mut() = asked;
+        self.address(request.headers_mut());
+        request
+    }
+
+    /// Adds what every request to the endpoint has.
+    fn address(&self, headers: &mut HeaderMap) {
         headers.insert(header::HOST, self.host.clone());
         headers.insert(header::USER_AGENT, USER_AGENT);
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }
-        Ok(request)
     }
 
     /// What an answer that came at `now` means: how it ended, and what it asks for in a header.
     pub(super) fn read(&self, answer: &Answer, now: Timestamp) -> (Ending, Option<Control>) {
         let (meaning, wait, control) = match &self.way {
-            Way::Endpoint { .. } => (Meaning::ByStatus, None, Control::of(&answer.headers)),
+            Way::Endpoint(_) => (Meaning::ByStatus, None, Control::of(&answer.headers)),
             Way::Destination(destination) => {
                 let (meaning, wait) = destination.meaning(answer, now);
                 (meaning, wait, None)
@@ -320,48 +377,67 @@ fn style(
     }))
 }
 
-/// The headers that say which message it is, signed at `now` by every key that has not expired,
-/// beside those that the message came with.
-///
-/// # Errors
-/// See [`Style::sign`].
-fn signed(
-    keys: &[(SigningKey, Option<Timestamp>)],
-    style: Option<&Style>,
-    content: &Content,
-    now: Timestamp,
-) -> Result<HeaderMap, &'static str> {
-    let id = content.id.to_string();
-    let signature = signature(keys, &id, &content.payload, now);
-    let came_with = content.headers.as_deref().unwrap_or_default();
-    let mut headers = HeaderMap::with_capacity(16 + came_with.len());
-    for (name, value) in came_with {
-        let pair = (HeaderName::try_from(name), HeaderValue::try_from(value));
-        if let (Ok(name), Ok(value)) = pair {
-            headers.append(name, value);
+impl Signed {
+    /// The request in its shape, signed at `now` over the bytes that are sent by every key that has
+    /// not expired; with the headers that the message came with.
+    ///
+    /// # Errors
+    /// [`Unsent`]: the message cannot have the shape; see also [`Style::sign`].
+    fn request(&self, content: &Content, now: Timestamp) -> Result<Request<Full<Bytes>>, Unsent> {
+        let id = content.id.to_string();
+        let Shaped { body, content_type, headers: shaped } = self.shape(content, &id)?;
+        let body = body.map_or_else(|| content.payload.clone(), Bytes::from);
+        let signature = signature(&self.keys, &id, &body, now);
+        let came_with = content.headers.as_deref().unwrap_or_default();
+        let mut headers = HeaderMap::with_capacity(16 + came_with.len());
+        for (name, value) in came_with {
+            let pair = (HeaderName::try_from(name), HeaderValue::try_from(value));
+            if let (Ok(name), Ok(value)) = pair {
+                headers.append(name, value);
+            }
         }
-    }
-    let content_type = content.content_type.as_deref().map(HeaderValue::from_str);
-    headers.insert(header::CONTENT_TYPE, content_type.and_then(Result::ok).unwrap_or(JSON));
-    // Both families (Standard Webhooks 1.0.0 and the older names): every verifier finds its own.
-    for (names, value) in [
-        (["webhook-id", "svix-id"], text(&id)),
-        (["webhook-timestamp", "svix-timestamp"], HeaderValue::from(now.seconds())),
-        (["webhook-signature", "svix-signature"], text(&signature)),
-    ] {
-        let [first, second] = names.map(HeaderName::from_static);
-        headers.insert(first, value.clone());
-        headers.insert(second, value);
-    }
-    if is_unproven(came_with) {
-        // A forgery must not become genuine by our signature.
-        for name in ["webhook-signature", "svix-signature"] {
-            headers.remove(name);
+        for (name, value) in shaped {
+            headers.insert(HeaderName::from_static(name), text(&value));
         }
-    } else if let Some(style) = style {
-        style.sign(&mut headers, &id, &content.payload, now)?;
+        let content_type = HeaderValue::try_from(content_type);
+        headers.insert(header::CONTENT_TYPE, content_type.unwrap_or(JSON));
+        // Both families (Standard Webhooks 1.0.0 and the older names): every verifier finds its own.
+        for (names, value) in [
+            (["webhook-id", "svix-id"], text(&id)),
+            (["webhook-timestamp", "svix-timestamp"], HeaderValue::from(now.seconds())),
+            (["webhook-signature", "svix-signature"], text(&signature)),
+        ] {
+            let [first, second] = names.map(HeaderName::from_static);
+            headers.insert(first, value.clone());
+            headers.insert(second, value);
+        }
+        if is_unproven(came_with) {
+            // A forgery must not become genuine by our signature.
+            for name in ["webhook-signature", "svix-signature"] {
+                headers.remove(name);
+            }
+        } else if let Some(style) = &self.style {
+            style.sign(self.method.as_str(), &mut headers, &id, &body, now)?;
+        }
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = self.method.clone();
+        *request.headers_mut() = headers;
+        Ok(request)
     }
-    Ok(headers)
+
+    fn shape(&self, content: &Content, id: &str) -> Result<Shaped, Unsent> {
+        let at = content.id.0.created_at().to_string();
+        let plain = Plain {
+            id,
+            kind: &content.event_type,
+            at: &at,
+            source: &self.source,
+            content_type: content.content_type.as_deref(),
+            body: &content.payload,
+        };
+        let unfit = |unfit: Unfit| Unsent::KeptBack(KeptBack::Unfit, unfit.to_string());
+        self.shape.of(&plain).map_err(unfit)
+    }
 }
 
 fn signature(

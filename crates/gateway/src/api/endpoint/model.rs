@@ -271,6 +271,8 @@ pub(super) struct Wanted {
     pub(in crate::api) sign_as: Option<Option<String>>,
     /// JSON text.
     delivery: Option<Option<String>>,
+    /// The total time of an attempt that `delivery` asks for, in seconds.
+    pub(super) timeout: Option<f64>,
     pub(in crate::api) throttle_rate: Option<Option<u32>>,
     pub(in crate::api) metadata: Option<Metadata>,
     pub(in crate::api) secret: Option<SigningKey>,
@@ -391,7 +393,8 @@ impl Fields {
         problems.event_types("eventTypes", self.event_types.as_ref().and_then(Option::as_ref));
         problems.labels("channels", self.channels.as_ref().and_then(Option::as_ref));
         check_filter(&mut problems, self.filter.as_ref().and_then(Option::as_ref));
-        check_delivery(&mut problems, self.delivery.as_ref().and_then(Option::as_ref));
+        let delivery =
+            check_delivery(&mut problems, self.delivery.as_ref().and_then(Option::as_ref));
         problems.throttle_rate("throttleRate", self.throttle_rate.flatten());
         problems.metadata("metadata", self.metadata.as_ref());
         problems.done()?;
@@ -405,6 +408,7 @@ impl Fields {
             filter: self.filter.map(|filter| filter.map(|filter| filter.to_string())),
             sign_as: self.sign_as,
             delivery: self.delivery.map(|delivery| delivery.map(|delivery| delivery.to_string())),
+            timeout: delivery.timeout,
             throttle_rate: self.throttle_rate,
             metadata: self.metadata,
             secret: None,
@@ -423,13 +427,18 @@ fn check_filter(problems: &mut Problems, filter: Option<&Value>) {
     problems.append(here);
 }
 
-/// Notes what deliveries cannot be wanted like, and where it says so.
-fn check_delivery(problems: &mut Problems, delivery: Option<&Value>) {
-    let Some(Err(mistake)) = delivery.map(Delivery::read) else { return };
-    let path: Vec<&str> = ["body", "delivery"].into_iter().chain(mistake.place()).collect();
-    let mut here = Problems::at(&path);
-    here.add_here(&mistake);
-    problems.append(here);
+/// How deliveries are wanted; notes what cannot be, and where it says so.
+fn check_delivery(problems: &mut Problems, delivery: Option<&Value>) -> Delivery {
+    match delivery.map(Delivery::read).transpose() {
+        Ok(delivery) => delivery.unwrap_or_default(),
+        Err(mistake) => {
+            let path: Vec<&str> = ["body", "delivery"].into_iter().chain(mistake.place()).collect();
+            let mut here = Problems::at(&path);
+            here.add_here(&mistake);
+            problems.append(here);
+            Delivery::default()
+        }
+    }
 }
 
 /// Notes every header that may not be set.
