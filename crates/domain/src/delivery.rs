@@ -44,6 +44,9 @@ pub struct Delivery {
     /// Of CloudEvents, their source: a URI, or a reference to one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// Whether bodies are compressed on their way.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub gzip: bool,
     /// Whether it is asked first if it wants to be sent to: see [`handshake`].
     #[serde(skip_serializing_if = "is_usual")]
     pub handshake: bool,
@@ -227,6 +230,7 @@ mod tests {
             "versions": { "types": { "a.b": "2" }, "strict": true },
             "format": "cloudevents-binary",
             "source": "https://example.com/orders",
+            "gzip": true,
             "handshake": true,
             "method": "PUT",
             "retry": { "gaps": [5, 60], "jitter": 0.5 },

@@ -1,8 +1,9 @@
 //! From an endpoint's row to what an attempt needs, and from a message to the exact request.
 
-use std::{sync::Arc, time::Duration};
+use std::{io::Write as _, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use ringback_domain::{
@@ -65,6 +66,7 @@ struct Signed {
     keys: Vec<(SigningKey, Option<Timestamp>)>,
     style: Option<Style>,
     shape: Shape,
+    gzip: bool,
     method: Method,
     /// What the source of its events is unless it names another.
     source: String,
@@ -224,6 +226,7 @@ impl Route {
                     keys: sealed.keys()?,
                     style: style(lane, &sealed, services)?,
                     shape: delivery.shape(),
+                    gzip: delivery.gzip,
                     method: Method::from_bytes(delivery.method.as_str().as_bytes())
                         .map_err(|_| "delivery_unreadable")?,
                     source: format!("/app/{}", lane.application),
@@ -378,15 +381,19 @@ fn style(
 }
 
 impl Signed {
-    /// The request in its shape, signed at `now` over the bytes that are sent by every key that has
-    /// not expired; with the headers that the message came with.
+    /// The request in its shape, signed at `now` over its body by every key that has not expired;
+    /// with the headers that the message came with.
+    ///
+    /// Compression is part of the way, so that is not signed: whoever handles the request gets the
+    /// body from a framework or proxy that has undone it.
     ///
     /// # Errors
     /// [`Unsent`]: the message cannot have the shape; see also [`Style::sign`].
     fn request(&self, content: &Content, now: Timestamp) -> Result<Request<Full<Bytes>>, Unsent> {
         let id = content.id.to_string();
-        let Shaped { body, content_type, headers: shaped } = self.shape(content, &id)?;
-        let body = body.map_or_else(|| content.payload.clone(), Bytes::from);
+        let Shaped { body: made, content_type, headers: shaped } = self.shape(content, &id)?;
+        let is_made = made.is_some();
+        let body = made.map_or_else(|| content.payload.clone(), Bytes::from);
         let signature = signature(&self.keys, &id, &body, now);
         let came_with = content.headers.as_deref().unwrap_or_default();
         let mut headers = HeaderMap::with_capacity(16 + came_with.len());
@@ -395,6 +402,10 @@ impl Signed {
             if let (Ok(name), Ok(value)) = pair {
                 headers.append(name, value);
             }
+        }
+        if is_made {
+            // It was about the payload as it came.
+            headers.remove(header::CONTENT_ENCODING);
         }
         for (name, value) in shaped {
             headers.insert(HeaderName::from_static(name), text(&value));
@@ -419,6 +430,13 @@ impl Signed {
         } else if let Some(style) = &self.style {
             style.sign(self.method.as_str(), &mut headers, &id, &body, now)?;
         }
+        // What came compressed already stays as it is.
+        let body = if self.gzip && !headers.contains_key(header::CONTENT_ENCODING) {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            compressed(&body)?
+        } else {
+            body
+        };
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = self.method.clone();
         *request.headers_mut() = headers;
@@ -438,6 +456,13 @@ impl Signed {
         let unfit = |unfit: Unfit| Unsent::KeptBack(KeptBack::Unfit, unfit.to_string());
         self.shape.of(&plain).map_err(unfit)
     }
+}
+
+/// The body as `gzip` (RFC 1952).
+fn compressed(body: &[u8]) -> Result<Bytes, &'static str> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    let written = encoder.write_all(body).and_then(|()| encoder.finish());
+    written.map(Bytes::from).map_err(|_| "body_uncompressed")
 }
 
 fn signature(

@@ -65,8 +65,10 @@ pub(in crate::api) struct EndpointIn {
     pub(in crate::api) sign_as: Option<Option<String>>,
     /// How it wants its deliveries: one after the other (`order`), how many requests may be open
     /// (`concurrency`), whether it is left alone when it fails too often (`breaker`), which versions
-    /// of payloads (`versions`); as usual if null. The SDKs do not know it, so what replaces an
-    /// endpoint without naming it keeps it. `docs/contracts.md` describes it.
+    /// of payloads (`versions`), what requests look like (`format`, `method`, `gzip`), when and for
+    /// how long they are tried (`retry`, `timeout`); as usual if null. The SDKs do not know it, so
+    /// what replaces an endpoint without naming it keeps it. `docs/contracts.md` and
+    /// `docs/formats.md` describe it.
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Object>, example = json!({"order": {"onExhausted": "block"}}))]
     pub(in crate::api) delivery: Option<Option<Value>>,

@@ -1,5 +1,7 @@
 //! What requests look like where the endpoint wants something else than usual.
 
+use std::io::Read as _;
+
 use http::Method;
 use serde_json::{Value, json};
 
@@ -77,6 +79,28 @@ async fn a_form_has_a_field_for_every_value_and_raw_bytes_any_type() {
     assert_eq!(receipt.method, Method::PUT);
     assert_eq!(receipt.header("content-type"), "text/x-order; v=1");
     assert_eq!(std::str::from_utf8(&receipt.body), Ok(PAYLOAD));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_compressed_body_is_signed_as_it_was_before() {
+    let receiver = Receiver::ok();
+    let bench = Bench::new(Settings::default()).await;
+    let wanted = json!({ "url": receiver.url(), "delivery": { "gzip": true } });
+    let endpoint = bench.endpoint_with(wanted).await;
+    let text = "again and again ".repeat(500);
+    bench.send_as(json!({ "eventType": "a.b", "payload": { "text": text } })).await;
+    let mut receipt = receiver.wait_for(1).remove(0);
+    assert_eq!(receipt.header("content-encoding"), "gzip");
+    assert_eq!(receipt.header("content-length"), receipt.body.len().to_string());
+    assert!(receipt.body.len() < 1_000, "{}", receipt.body.len());
+    let key = bench.secret(&endpoint).await;
+    assert!(verify(&key, &receipt).is_err(), "what is signed is what the handler reads");
+    let mut body = Vec::new();
+    flate2::read::GzDecoder::new(&receipt.body[..]).read_to_end(&mut body).unwrap();
+    receipt.body = body.into();
+    verify(&key, &receipt).unwrap();
+    let payload: Value = serde_json::from_slice(&receipt.body).unwrap();
+    assert_eq!(payload["text"], text.as_str());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
