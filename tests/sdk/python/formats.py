@@ -4,7 +4,7 @@ import json
 
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 
-from harness.cases import case, equal, true
+from harness.cases import case, equal
 from server import api, application, post, receiver, verify
 
 PAYLOAD = {"n": 1.5, "text": "é \"%", "list": [1, {"a": None}]}
@@ -33,6 +33,12 @@ def event(delivery, raw=None):
     return read
 
 
+def content(read):
+    """The bytes of an event's data; the SDK gives text if they are text."""
+    data = read.get_data()
+    return data.encode() if isinstance(data, str) else data
+
+
 @case
 def cloudevents_of_json_are_read_in_both_modes():
     for mode in ("cloudevents", "cloudevents-binary"):
@@ -46,13 +52,13 @@ def cloudevents_of_json_are_read_in_both_modes():
 def cloudevents_of_text_are_read_in_both_modes():
     for mode in ("cloudevents", "cloudevents-binary"):
         read = event({"format": mode}, raw=("<a>é</a>", "application/xml; charset=utf-8"))
-        data = read.get_data()
-        equal(data if isinstance(data, str) else data.decode(), "<a>é</a>")
-        true("xml" in read.get_datacontenttype())
+        equal(content(read), "<a>é</a>".encode())
+        equal(read.get_datacontenttype(), "application/xml; charset=utf-8")
 
 
 @case
 def cloudevents_of_bytes_are_read_in_both_modes():
     for mode in ("cloudevents", "cloudevents-binary"):
         read = event({"format": mode}, raw=("a\x01b", "application/octet-stream"))
-        equal(read.get_data(), b"a\x01b")
+        equal(content(read), b"a\x01b")
+        equal(read.get_datacontenttype(), "application/octet-stream")
