@@ -1,9 +1,21 @@
 //! How an endpoint wants its deliveries, and what a message was made into for one of them.
 
+mod cloudevents;
+mod form;
+mod format;
+pub mod handshake;
+mod method;
+mod retry;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::{
+    format::{Format, Plain, Shape, Shaped, Unfit},
+    method::Method,
+    retry::Retry,
+};
 pub use crate::mistake::Mistake;
 use crate::{mistake, time::Timestamp};
 
@@ -24,7 +36,41 @@ pub struct Delivery {
     /// Which versions of payloads it gets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub versions: Option<Pins>,
+    /// What its requests look like.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub format: Format,
+    /// The content type of the format `raw`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// Of CloudEvents, their source: a URI, or a reference to one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Whether bodies are compressed on their way.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub gzip: bool,
+    /// Whether it is asked first if it wants to be sent to: see [`handshake`].
+    #[serde(skip_serializing_if = "is_usual")]
+    pub handshake: bool,
+    /// The method of its requests.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub method: Method,
+    /// When it is tried again; as the installation has it when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// The total time of an attempt, in seconds; as the installation has it when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<f64>,
 }
+
+/// Whether something is as usual, and need not be said.
+fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// The bounds of an attempt's time, in seconds.
+const TIMEOUT: std::ops::RangeInclusive<f64> = 0.1..=300.0;
+/// The longest content type, and the longest source.
+const LONGEST: usize = 1_024;
 
 /// The most requests that may be open at once, and the most types that may be pinned.
 const MOST: usize = 1_000;
@@ -42,7 +88,55 @@ impl Delivery {
         if delivery.versions.as_ref().is_some_and(|pins| pins.types.len() > MOST) {
             return Err(Mistake::at(&["versions", "types"], format!("there are at most {MOST}")));
         }
+        delivery.check_format()?;
+        if let Some(retry) = &delivery.retry {
+            retry.check()?;
+        }
+        if delivery.timeout.is_some_and(|seconds| !TIMEOUT.contains(&seconds)) {
+            let (least, most) = (TIMEOUT.start(), TIMEOUT.end());
+            return Err(Mistake::at(&["timeout"], format!("it is from {least} to {most} seconds")));
+        }
         Ok(delivery)
+    }
+
+    /// The shape of its requests.
+    pub fn shape(&self) -> Shape {
+        let (content_type, source) = (self.content_type.clone(), self.source.clone());
+        Shape { format: self.format, content_type, source }
+    }
+
+    fn check_format(&self) -> Result<(), Mistake> {
+        let cloudevents = matches!(self.format, Format::Cloudevents | Format::CloudeventsBinary);
+        if let Some(content_type) = &self.content_type {
+            let wrong = |what: &str| Err(Mistake::at(&["contentType"], what));
+            if self.format != Format::Raw {
+                return wrong("only the format raw has one of its own");
+            }
+            let (essence, visible) =
+                (format::essence_of(content_type), |byte| matches!(byte, b' '..=b'~'));
+            if content_type.len() > LONGEST
+                || !essence
+                    .split_once('/')
+                    .is_some_and(|(kind, name)| !kind.is_empty() && !name.is_empty())
+                || essence.contains(' ')
+                || !content_type.bytes().all(visible)
+            {
+                return wrong("it is no content type, such as text/csv");
+            }
+        }
+        if let Some(source) = &self.source {
+            let wrong = |what: &str| Err(Mistake::at(&["source"], what));
+            if !cloudevents {
+                return wrong("only the formats cloudevents and cloudevents-binary have one");
+            }
+            let may = |byte: u8| byte.is_ascii_graphic() && !br#""<>\^`{|}"#.contains(&byte);
+            if source.is_empty() || source.len() > LONGEST || !source.bytes().all(may) {
+                return wrong(
+                    "it is a URI or a reference to one, such as https://example.com/orders",
+                );
+            }
+        }
+        Ok(())
     }
 }
 
@@ -111,6 +205,13 @@ mod tests {
             "concurrency": 4,
             "breaker": false,
             "versions": { "types": { "a.b": "2" }, "strict": true },
+            "format": "cloudevents-binary",
+            "source": "https://example.com/orders",
+            "gzip": true,
+            "handshake": true,
+            "method": "PUT",
+            "retry": { "gaps": [5, 60], "jitter": 0.5 },
+            "timeout": 2.5,
         });
         let delivery = Delivery::read(&wanted).unwrap();
         assert_eq!(serde_json::to_value(&delivery).unwrap(), wanted);
@@ -120,6 +221,20 @@ mod tests {
             (json!({ "concurrency": 0 }), "concurrency"),
             (json!({ "breaker": "off" }), "breaker"),
             (json!({ "ordr": {} }), "ordr"),
+            (json!({ "format": "xml" }), "format"),
+            (json!({ "contentType": "text/csv" }), "contentType"),
+            (json!({ "format": "raw", "contentType": "csv" }), "contentType"),
+            (json!({ "format": "raw", "contentType": "text/csv\n" }), "contentType"),
+            (json!({ "source": "/a" }), "source"),
+            (json!({ "format": "cloudevents", "source": "a b" }), "source"),
+            (json!({ "method": "GET" }), "method"),
+            (json!({ "retry": {} }), "retry"),
+            (json!({ "retry": { "gaps": [1, -1] } }), "retry/gaps[1]"),
+            (json!({ "retry": { "gaps": [1, 2_592_001] } }), "retry/gaps/1"),
+            (json!({ "retry": { "gaps": vec![1; 51] } }), "retry/gaps"),
+            (json!({ "retry": { "gaps": [], "jitter": 2 } }), "retry/jitter"),
+            (json!({ "timeout": 0 }), "timeout"),
+            (json!({ "timeout": 301 }), "timeout"),
         ] {
             let mistake = Delivery::read(&wanted).unwrap_err();
             assert_eq!(mistake.place().collect::<Vec<_>>().join("/"), place, "{mistake}");

@@ -140,6 +140,8 @@ pub struct Rules {
     pub read_timeout: Duration,
     /// How long content is kept.
     pub retention: Duration,
+    /// The longest total time of an attempt that an endpoint may ask for.
+    pub longest_timeout: Duration,
 }
 
 /// What operators look at.

@@ -134,6 +134,7 @@ pub(super) async fn assemble(
         json_depth: config.limits.json_depth,
         read_timeout: config.limits.read_timeout,
         retention: config.retention(),
+        longest_timeout: config.delivery.longest_timeout(),
     };
     let quotas = Arc::new(Quotas::new(config.quota()));
     quotas.read(&*store).await?;
@@ -306,6 +307,8 @@ fn services(given: Given<'_>) -> Result<Services, Error> {
         pressure: Arc::new(Pressure::default()),
         replies: Arc::default(),
         taps,
+        consents: deliver::Consents::default(),
+        origin: origin(config, address),
         attempt_keys: Mutex::new(KeySequence::after(store.last_attempt_key())),
     })
 }
@@ -320,6 +323,13 @@ fn sandbox(limits: deliver::Limits, cores: usize, metrics: &Metrics) -> io::Resu
         waiting: (least * cores / 4).clamp(8, 1_024),
     };
     Ok(Sandbox::new(settings, Handle::current(), metrics.clone()))
+}
+
+/// The name that receivers know this installation by.
+fn origin(config: &Config, address: SocketAddr) -> String {
+    let public = config.public_url.as_deref().and_then(|url| url::Url::parse(url).ok());
+    let host = public.and_then(|url| url.host_str().map(str::to_owned));
+    host.unwrap_or_else(|| address.ip().to_string())
 }
 
 fn hosts(config: &Config) -> Hosts {
@@ -362,6 +372,7 @@ fn limits(config: &Config, files: u64, cores: usize) -> deliver::Limits {
     let sockets = config.delivery.max_connections.map_or(derived, u64::from);
     deliver::Limits {
         timeout: config.delivery.timeout,
+        longest: config.delivery.longest_timeout(),
         per_endpoint: config.delivery.in_flight_per_endpoint,
         sockets: u32::try_from(sockets / cores as u64).unwrap_or(u32::MAX),
         in_flight: config.limits.in_flight.div_ceil(cores),

@@ -66,6 +66,9 @@ settings! {
         /// Total time of one attempt, in seconds: name lookup, connect, TLS, request and response
         /// body together. Default 15.
         timeout: Duration = secs(15), between(Duration::from_millis(100), secs(300));
+        /// The longest total that an endpoint may ask for itself, in seconds; never less than
+        /// `timeout`. Default 60.
+        timeout_limit: Duration = secs(60), between(Duration::from_millis(100), secs(300));
         /// Time to establish a connection, in seconds, within the total. Default 5.
         connect_timeout: Duration = secs(5), between(Duration::from_millis(10), secs(300));
         /// Only https targets are accepted and dialled. Default true in `serve`, false in `dev`.
@@ -110,6 +113,13 @@ settings! {
         /// Bytes of an answer that are read at most before the connection is given up.
         /// Default 65536.
         response_read: usize = bytes(64 * 1024), between(0, bytes(16 * 1024 * 1024));
+    }
+}
+
+impl Delivery {
+    /// The longest total time of an attempt that an endpoint may ask for.
+    pub fn longest_timeout(&self) -> Duration {
+        self.timeout_limit.max(self.timeout)
     }
 }
 

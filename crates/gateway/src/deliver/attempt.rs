@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use http::header;
 use ringback_connect::Refused;
 use ringback_domain::{
     attempt::{Phase, Timings},
     lane::Sign,
-    retry::{Ending, KeptBack, Meaning},
+    retry::{Ending, KeptBack, Meaning, parse_retry_after},
     time::Timestamp,
 };
 use ringback_store::Content;
@@ -15,6 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     destination::{Destination, Unsent},
+    handshake::Handshake,
     prepare::{Control, Http, Route},
     render::Rendered,
     services::Services,
@@ -110,10 +112,19 @@ async fn send(
     now: Timestamp,
 ) -> Made {
     let started = Instant::now();
-    let deadline = started + services.limits.timeout;
+    let deadline = started + route.timeout;
     let limits = limits(services, content);
     let mut timings = Timings::default();
     let mut kept = kept.filter(|sender| !sender.is_closed());
+    if let Some(handshake) = &route.handshake {
+        // Boxed: it is rare, and every attempt would carry its state around.
+        let asked = Box::pin(ask(services, route, handshake, deadline, now)).await;
+        if let Err(mut made) = asked {
+            made.timings.total = started.elapsed();
+            made.response.truncate(services.limits.answer.keep);
+            return Made { sender: kept, ..made };
+        }
+    }
     let result = loop {
         let request = match route.request(content, now) {
             Ok(request) => request,
@@ -147,6 +158,29 @@ async fn send(
     };
     made.timings.total = started.elapsed();
     made
+}
+
+/// Asks whether the endpoint wants to be sent to, unless that is known.
+///
+/// # Errors
+/// The attempt, which ended with that.
+async fn ask(
+    services: &Services,
+    route: &Http,
+    handshake: &Handshake,
+    deadline: Instant,
+    now: Timestamp,
+) -> Result<(), Made> {
+    let mut timings = Timings::default();
+    let ask = async |question| {
+        let request = route.question(question);
+        let opened = open(services, route, deadline, &mut timings).await;
+        let mut sender =
+            opened.map_err(|failure| Made::failed(Failure::Connect(failure), timings))?;
+        let answer = exchange(&mut sender, request, &services.limits.answer, deadline).await;
+        answer.map_err(|failure| Made::failed(Failure::Exchange(failure), timings))
+    };
+    handshake.ask(services, ask, now).await
 }
 
 /// How much of the answer is looked at: more than usual only if somebody waits for it.
@@ -268,6 +302,24 @@ impl Made {
     /// An attempt that could not even begin, for this reason.
     pub(super) fn unprepared(reason: &'static str) -> Made {
         Made { failed: Some(Phase::Prepare), reason: Some(reason), ..Made::nothing() }
+    }
+
+    /// Nothing was sent, as the endpoint was asked and does not want it.
+    pub(super) fn refused(answer: &Answer, why: String, now: Timestamp) -> Made {
+        let asked = answer.headers.get(header::RETRY_AFTER).and_then(|it| it.to_str().ok());
+        Made {
+            ending: Ending {
+                // It is no success, whatever its status.
+                complete: false,
+                retry_after: asked.and_then(|asked| parse_retry_after(asked, now)),
+                ..Ending::of(answer.status.as_u16())
+            },
+            response: why.into(),
+            failed: Some(Phase::Status),
+            reason: Some("handshake_refused"),
+            sign: Sign::Failure,
+            ..Made::nothing()
+        }
     }
 
     /// No attempt, as there is nothing to send; the connection stays.

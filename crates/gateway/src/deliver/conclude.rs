@@ -90,7 +90,8 @@ fn decide(
         Trigger::Manual => Schedule::decide_manual(ended.made.ending),
         Trigger::Scheduled => {
             let before = Before { attempts: number, failing_since };
-            services.schedule.decide(before, ended.made.ending, now, ended.random)
+            let schedule = ended.prepared.schedule.as_deref().unwrap_or(&services.schedule);
+            schedule.decide(before, ended.made.ending, now, ended.random)
         }
     }
 }

@@ -290,7 +290,7 @@ impl Lane {
     }
 
     fn rate(&self) -> Option<f64> {
-        self.prepared.as_ref().and_then(|prepared| prepared.rate)
+        self.prepared.as_ref().and_then(|prepared| prepared.rate())
     }
 
     fn since_made(&self, now: Instant) -> Duration {

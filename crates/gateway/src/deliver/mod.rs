@@ -25,6 +25,7 @@ mod lane;
 
 mod destination;
 mod fixed;
+mod handshake;
 mod prepare;
 mod render;
 mod style;
@@ -40,6 +41,7 @@ mod upkeep;
 
 pub use breakers::Breakers;
 pub use engine::{Engine, Post};
+pub use handshake::Consents;
 pub use services::{Limits, Services};
 pub use style::Providers;
 pub use worker::work;

@@ -1,20 +1,21 @@
 //! From an endpoint's row to what an attempt needs, and from a message to the exact request.
 
-use std::{sync::Arc, time::Duration};
+use std::{io::Write as _, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use ringback_domain::{
     application::OPERATIONAL_UID,
     breaker::Waits,
-    delivery::Delivery,
+    delivery::{Delivery, Plain, Shape, Shaped, Unfit},
     destination::kind_of,
     endpoint::State,
     filter::{Event, Expression, Outcome},
     id::{ApplicationId, EndpointId, Key},
     provider::State as Proof,
-    retry::{Ending, KeptBack, Meaning, parse_retry_after},
+    retry::{Ending, KeptBack, Meaning, Schedule, parse_retry_after},
     scope::Scope,
     seal::{Context, Keyring},
     signature::SigningKey,
@@ -28,6 +29,7 @@ use zeroize::Zeroizing;
 use super::{
     destination::{Destination, Unsent},
     fixed::Fixed,
+    handshake::Handshake,
     services::Services,
     style::Style,
 };
@@ -55,14 +57,26 @@ pub(super) struct Prepared {
     pub(super) transformation: Option<Arc<Transformation>>,
     /// What programs and people know its place as, without credentials.
     pub(super) url: Arc<str>,
-    /// Attempts a second, at most.
-    pub(super) rate: Option<f64>,
+    /// Attempts a second that it asks for, or its kind of destination takes, at most.
+    rate: Option<f64>,
     /// Requests open at once, at most.
     pub(super) concurrency: u32,
     /// How long its circuit stays open; none if it never opens.
     pub(super) breaker: Option<Waits>,
+    /// When to try again, if it has an opinion of its own.
+    pub(super) schedule: Option<Arc<Schedule>>,
     /// What to dial and how to sign; or the word that says why that cannot be known.
     pub(super) route: Result<Route, &'static str>,
+}
+
+/// How a message becomes a signed request.
+struct Signed {
+    keys: Vec<(SigningKey, Option<Timestamp>)>,
+    style: Option<Style>,
+    shape: Shape,
+    gzip: bool,
+    /// What the source of its events is unless it names another.
+    source: String,
 }
 
 /// The way to an endpoint.
@@ -75,6 +89,7 @@ pub(super) enum Route {
 }
 
 /// What to dial, what to make of a message, which headers to add.
+#[derive(Clone)]
 pub(super) struct Http {
     pub(super) target: Target,
     host: HeaderValue,
@@ -82,12 +97,16 @@ pub(super) struct Http {
     method: Method,
     way: Arc<Way>,
     headers: HeaderMap,
+    /// The total time of an attempt.
+    pub(super) timeout: Duration,
+    /// Asked before anything is sent.
+    pub(super) handshake: Option<Arc<Handshake>>,
 }
 
 /// What a message becomes.
 enum Way {
-    /// What it is, signed.
-    Endpoint { keys: Vec<(SigningKey, Option<Timestamp>)>, style: Option<Style> },
+    /// What it is, in the shape that the endpoint wants, signed.
+    Endpoint(Box<Signed>),
     /// What a kind of destination takes.
     Destination(Destination),
 }
@@ -98,18 +117,21 @@ impl Prepared {
         let filter = lane.endpoint.filter.as_deref().map(Expression::parse).transpose();
         let filter = filter.map(|it| it.map(Arc::new)).map_err(|_| "filter_unreadable");
         let transformation = Sealed::of(&lane, services).transformation();
-        let (filter, transformation, route) = match (filter, transformation) {
-            (Ok(filter), Ok(made)) => (filter, made, Route::new(&lane, services)),
+        let delivery = delivery(lane.endpoint.delivery.as_deref());
+        let (filter, transformation, route) = match (filter, transformation, &delivery) {
+            (Ok(filter), Ok(made), Ok(delivery)) => {
+                (filter, made, Route::new(&lane, delivery, services))
+            }
             // To send what the filter may not want, or as it is what should be transformed, would be
             // worse than to send nothing.
-            (Err(reason), _) | (_, Err(reason)) => (None, None, Err(reason)),
+            (Err(reason), ..) | (_, Err(reason), _) => (None, None, Err(reason)),
+            (.., Err(reason)) => (None, None, Err(*reason)),
         };
         // What was deleted has nothing left to be prepared with, and nobody sends to it.
         if let (Err(reason), true) = (&route, lane.endpoint.state != State::Deleted) {
             tracing::error!(endpoint = %lane.endpoint.id, reason, "an endpoint cannot be sent to");
         }
-        let wanted = lane.endpoint.delivery.as_deref().map(serde_json::from_str::<Delivery>);
-        let wanted = wanted.and_then(Result::ok).unwrap_or_default();
+        let wanted = delivery.unwrap_or_default();
         let breaker = services.breakers.waits.filter(|_| wanted.breaker != Some(false));
         Prepared {
             application: lane.application,
@@ -125,8 +147,16 @@ impl Prepared {
             rate: least(lane.endpoint.throttle_rate, route.as_ref().ok()),
             concurrency: wanted.concurrency.unwrap_or(u32::MAX),
             breaker,
+            schedule: wanted.retry.map(|retry| Arc::new(retry.schedule(&services.schedule))),
             route,
         }
+    }
+
+    /// Attempts a second, at most; what the receiver allows is known once it was asked.
+    pub(super) fn rate(&self) -> Option<f64> {
+        let Ok(Route::Http(http)) = &self.route else { return self.rate };
+        let allowed = http.handshake.as_deref().and_then(Handshake::rate);
+        self.rate.into_iter().chain(allowed).reduce(f64::min)
     }
 
     /// The same endpoint in another state.
@@ -182,6 +212,7 @@ impl Prepared {
             rate,
             concurrency: u32::MAX,
             breaker: None,
+            schedule: None,
             route: Err("none"),
         }
     }
@@ -193,18 +224,29 @@ fn least(own: Option<u32>, route: Option<&Route>) -> Option<f64> {
     own.map(f64::from).into_iter().chain(route.and_then(Route::rate)).reduce(f64::min)
 }
 
+/// How the endpoint wants its deliveries.
+fn delivery(text: Option<&str>) -> Result<Delivery, &'static str> {
+    let Some(text) = text else { return Ok(Delivery::default()) };
+    let value = serde_json::from_str(text).map_err(|_| "delivery_unreadable")?;
+    Delivery::read(&value).map_err(|_| "delivery_unreadable")
+}
+
 impl Route {
-    fn new(lane: &Lane, services: &Services) -> Result<Route, &'static str> {
+    fn new(lane: &Lane, delivery: &Delivery, services: &Services) -> Result<Route, &'static str> {
         let rules = Rules { require_https: services.require_https };
         let sealed = Sealed::of(lane, services);
         let url = &lane.endpoint.url;
         let (target, way) = match kind_of(url) {
             None => {
                 let target = Target::parse(url, rules).map_err(|_| "url_refused")?;
-                (
-                    target,
-                    Way::Endpoint { keys: sealed.keys()?, style: style(lane, &sealed, services)? },
-                )
+                let signed = Signed {
+                    keys: sealed.keys()?,
+                    style: style(lane, &sealed, services)?,
+                    shape: delivery.shape(),
+                    gzip: delivery.gzip,
+                    source: format!("/app/{}", lane.application),
+                };
+                (target, Way::Endpoint(Box::new(signed)))
             }
             Some(kind) => {
                 let given = sealed.credentials()?.ok_or("destination_unreadable")?;
@@ -216,19 +258,30 @@ impl Route {
             }
         };
         let mut headers = sealed.headers()?;
-        if let (Way::Endpoint { .. }, Some(credentials)) = (&way, sealed.credentials()?) {
+        if let (Way::Endpoint(_), Some(credentials)) = (&way, sealed.credentials()?) {
             headers.entry(header::AUTHORIZATION).or_insert(sensitive(&credentials)?);
         }
         let host = HeaderValue::from_str(&target.host_header).map_err(|_| "url_refused")?;
-        let way = Arc::new(way);
-        Ok(Route::Http(Arc::new(Http { target, host, method: Method::POST, way, headers })))
+        let timeout = delivery.timeout.map(Duration::from_secs_f64);
+        let timeout =
+            timeout.map_or(services.limits.timeout, |own| own.min(services.limits.longest));
+        Ok(Route::Http(Arc::new(Http {
+            target,
+            host,
+            method: Method::from_bytes(delivery.method.as_str().as_bytes())
+                .map_err(|_| "delivery_unreadable")?,
+            way: Arc::new(way),
+            headers,
+            timeout,
+            handshake: delivery.handshake.then(|| Arc::new(Handshake::new(lane, services))),
+        })))
     }
 
     /// Attempts a second that its kind of destination takes at most.
     fn rate(&self) -> Option<f64> {
         match self {
             Route::Http(http) => match &*http.way {
-                Way::Endpoint { .. } => None,
+                Way::Endpoint(_) => None,
                 Way::Destination(destination) => destination.rate(),
             },
             Route::Handover(destination) => destination.rate(),
@@ -243,9 +296,8 @@ impl Http {
     /// # Errors
     /// What cannot be, for people.
     pub(super) fn changed(&self, by: &Fixed, rules: Rules) -> Result<Http, String> {
-        let mut headers = self.headers.clone();
-        let mut changed = (self.target.clone(), self.host.clone(), self.method.clone());
-        if let Way::Endpoint { .. } = &*self.way {
+        let mut http = self.clone();
+        if let Way::Endpoint(_) = &*self.way {
             if let Some(url) = &by.url {
                 let unfit = |what: &dyn std::fmt::Display| format!("url: {what}");
                 let target = Target::parse(url, rules).map_err(|error| unfit(&error))?;
@@ -253,20 +305,19 @@ impl Http {
                     return Err(unfit(&"it has a user or a password: set a header instead"));
                 }
                 let host = HeaderValue::from_str(&target.host_header);
-                changed.1 = host.map_err(|error| unfit(&error))?;
-                changed.0 = target;
+                http.host = host.map_err(|error| unfit(&error))?;
+                http.target = target;
             }
             if by.puts {
-                changed.2 = Method::PUT;
+                http.method = Method::PUT;
             }
         }
         for (name, value) in &by.headers {
             let name: HeaderName = name.parse().map_err(|_| format!("headers: {name}"))?;
             let value = sensitive(value).map_err(|_| format!("headers: {name}"))?;
-            headers.insert(name, value);
+            http.headers.insert(name, value);
         }
-        let (target, host, method) = changed;
-        Ok(Http { target, host, method, way: Arc::clone(&self.way), headers })
+        Ok(http)
     }
 
     /// Whether requests go to the same place, so that connections to it can be used for both.
@@ -285,30 +336,44 @@ impl Http {
         now: Timestamp,
     ) -> Result<Request<Full<Bytes>>, Unsent> {
         let mut request = match &*self.way {
-            Way::Endpoint { keys, style } => {
-                let mut request = Request::new(Full::new(content.payload.clone()));
-                request.method_mut().clone_from(&self.method);
+            Way::Endpoint(signed) => {
+                let mut request = signed.request(content, &self.method, now)?;
                 if let Ok(uri) = self.target.path_and_query.parse() {
                     *request.uri_mut() = uri;
                 }
-                *request.headers_mut() = signed(keys, style.as_ref(), content, now)?;
                 request
             }
             Way::Destination(destination) => destination.request(&self.target, content, now)?,
         };
-        let headers = request.headers_mut();
+        self.address(request.headers_mut());
+        Ok(request)
+    }
+
+    /// The request that asks whether the endpoint wants to be sent to.
+    pub(super) fn question(&self, asked: HeaderMap) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::default());
+        *request.method_mut() = Method::OPTIONS;
+        if let Ok(uri) = self.target.path_and_query.parse() {
+            *request.uri_mut() = uri;
+        }
+        *request.headers_mut() = asked;
+        self.address(request.headers_mut());
+        request
+    }
+
+    /// Adds what every request to the endpoint has.
+    fn address(&self, headers: &mut HeaderMap) {
         headers.insert(header::HOST, self.host.clone());
         headers.insert(header::USER_AGENT, USER_AGENT);
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }
-        Ok(request)
     }
 
     /// What an answer that came at `now` means: how it ended, and what it asks for in a header.
     pub(super) fn read(&self, answer: &Answer, now: Timestamp) -> (Ending, Option<Control>) {
         let (meaning, wait, control) = match &*self.way {
-            Way::Endpoint { .. } => (Meaning::ByStatus, None, Control::of(&answer.headers)),
+            Way::Endpoint(_) => (Meaning::ByStatus, None, Control::of(&answer.headers)),
             Way::Destination(destination) => {
                 let (meaning, wait) = destination.meaning(answer, now);
                 (meaning, wait, None)
@@ -374,48 +439,94 @@ fn style(
     }))
 }
 
-/// The headers that say which message it is, signed at `now` by every key that has not expired,
-/// beside those that the message came with.
-///
-/// # Errors
-/// See [`Style::sign`].
-fn signed(
-    keys: &[(SigningKey, Option<Timestamp>)],
-    style: Option<&Style>,
-    content: &Content,
-    now: Timestamp,
-) -> Result<HeaderMap, &'static str> {
-    let id = content.id.to_string();
-    let signature = signature(keys, &id, &content.payload, now);
-    let came_with = content.headers.as_deref().unwrap_or_default();
-    let mut headers = HeaderMap::with_capacity(16 + came_with.len());
-    for (name, value) in came_with {
-        let pair = (HeaderName::try_from(name), HeaderValue::try_from(value));
-        if let (Ok(name), Ok(value)) = pair {
-            headers.append(name, value);
+impl Signed {
+    /// The request in its shape, signed at `now` over its body by every key that has not expired;
+    /// with the headers that the message came with.
+    ///
+    /// Compression is part of the way, so that is not signed: whoever handles the request gets the
+    /// body from a framework or proxy that has undone it.
+    ///
+    /// # Errors
+    /// [`Unsent`]: the message cannot have the shape; see also [`Style::sign`].
+    fn request(
+        &self,
+        content: &Content,
+        method: &Method,
+        now: Timestamp,
+    ) -> Result<Request<Full<Bytes>>, Unsent> {
+        let id = content.id.to_string();
+        let Shaped { body: made, content_type, headers: shaped } = self.shape(content, &id)?;
+        let is_made = made.is_some();
+        let body = made.map_or_else(|| content.payload.clone(), Bytes::from);
+        let signature = signature(&self.keys, &id, &body, now);
+        let came_with = content.headers.as_deref().unwrap_or_default();
+        let mut headers = HeaderMap::with_capacity(16 + came_with.len());
+        for (name, value) in came_with {
+            let pair = (HeaderName::try_from(name), HeaderValue::try_from(value));
+            if let (Ok(name), Ok(value)) = pair {
+                headers.append(name, value);
+            }
         }
-    }
-    let content_type = content.content_type.as_deref().map(HeaderValue::from_str);
-    headers.insert(header::CONTENT_TYPE, content_type.and_then(Result::ok).unwrap_or(JSON));
-    // Both families (Standard Webhooks 1.0.0 and the older names): every verifier finds its own.
-    for (names, value) in [
-        (["webhook-id", "svix-id"], text(&id)),
-        (["webhook-timestamp", "svix-timestamp"], HeaderValue::from(now.seconds())),
-        (["webhook-signature", "svix-signature"], text(&signature)),
-    ] {
-        let [first, second] = names.map(HeaderName::from_static);
-        headers.insert(first, value.clone());
-        headers.insert(second, value);
-    }
-    if is_unproven(came_with) {
-        // A forgery must not become genuine by our signature.
-        for name in ["webhook-signature", "svix-signature"] {
-            headers.remove(name);
+        if is_made {
+            // It was about the payload as it came.
+            headers.remove(header::CONTENT_ENCODING);
         }
-    } else if let Some(style) = style {
-        style.sign(&mut headers, &id, &content.payload, now)?;
+        for (name, value) in shaped {
+            headers.insert(HeaderName::from_static(name), text(&value));
+        }
+        let content_type = HeaderValue::try_from(content_type);
+        headers.insert(header::CONTENT_TYPE, content_type.unwrap_or(JSON));
+        // Both families (Standard Webhooks 1.0.0 and the older names): every verifier finds its own.
+        for (names, value) in [
+            (["webhook-id", "svix-id"], text(&id)),
+            (["webhook-timestamp", "svix-timestamp"], HeaderValue::from(now.seconds())),
+            (["webhook-signature", "svix-signature"], text(&signature)),
+        ] {
+            let [first, second] = names.map(HeaderName::from_static);
+            headers.insert(first, value.clone());
+            headers.insert(second, value);
+        }
+        if is_unproven(came_with) {
+            // A forgery must not become genuine by our signature.
+            for name in ["webhook-signature", "svix-signature"] {
+                headers.remove(name);
+            }
+        } else if let Some(style) = &self.style {
+            style.sign(method.as_str(), &mut headers, &id, &body, now)?;
+        }
+        // What came compressed already stays as it is.
+        let body = if self.gzip && !headers.contains_key(header::CONTENT_ENCODING) {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            compressed(&body)?
+        } else {
+            body
+        };
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method.clone();
+        *request.headers_mut() = headers;
+        Ok(request)
     }
-    Ok(headers)
+
+    fn shape(&self, content: &Content, id: &str) -> Result<Shaped, Unsent> {
+        let at = content.id.0.created_at().to_string();
+        let plain = Plain {
+            id,
+            kind: &content.event_type,
+            at: &at,
+            source: &self.source,
+            content_type: content.content_type.as_deref(),
+            body: &content.payload,
+        };
+        let unfit = |unfit: Unfit| Unsent::KeptBack(KeptBack::Unfit, unfit.to_string());
+        self.shape.of(&plain).map_err(unfit)
+    }
+}
+
+/// The body as `gzip` (RFC 1952).
+fn compressed(body: &[u8]) -> Result<Bytes, &'static str> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    let written = encoder.write_all(body).and_then(|()| encoder.finish());
+    written.map(Bytes::from).map_err(|_| "body_uncompressed")
 }
 
 fn signature(

@@ -13,7 +13,7 @@ use ringback_domain::{
 };
 use ringback_store::Store;
 
-use super::{Breakers, Engine, Providers};
+use super::{Breakers, Engine, Providers, handshake::Consents};
 use crate::{
     log::{Pressure, Replies, Taps},
     outbound,
@@ -59,6 +59,10 @@ pub struct Services {
     pub replies: Arc<Replies>,
     /// Who looks at what happens.
     pub taps: Taps,
+    /// What receivers allowed that were asked first.
+    pub consents: Consents,
+    /// The name under which they are asked: this installation's in DNS.
+    pub origin: String,
     /// The keys of attempts, shared by all cores.
     pub attempt_keys: Mutex<KeySequence>,
 }
@@ -76,6 +80,8 @@ impl Services {
 pub struct Limits {
     /// Total time of an attempt.
     pub timeout: Duration,
+    /// The longest that an endpoint may ask for.
+    pub longest: Duration,
     /// Requests open to one endpoint.
     pub per_endpoint: u32,
     /// Requests open on this core; connections that are held open for later take the room that is

@@ -24,13 +24,14 @@ pub(super) struct Style {
 }
 
 impl Style {
-    /// Adds the provider's proof to the headers, made at `now`. One that is there (of the request
+    /// Adds the provider's proof to the headers of a request of this method, made at `now`. One that is there (of the request
     /// that a source got) is replaced; whatever else the provider signs stays.
     ///
     /// # Errors
     /// A word that says why there is none: to send without it would look like a forgery.
     pub(super) fn sign(
         &self,
+        method: &str,
         headers: &mut HeaderMap,
         id: &str,
         payload: &[u8],
@@ -41,7 +42,7 @@ impl Style {
         let made = {
             let sent = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
             let sent: Vec<_> = sent.collect();
-            let request = provider::Request::new("POST", &self.url, &sent, payload);
+            let request = provider::Request::new(method, &self.url, &sent, payload);
             provider.sign(&request, &settings, id, now).map_err(|_| "sign_as_impossible")?
         };
         let old: Vec<HeaderName> =

@@ -25,6 +25,7 @@ use super::{
     Api,
     error::Error,
     extract::{self, Json, Named, Scoped, found},
+    field::Problems,
     idempotency::{Answered, Once, Posted},
     list::{List, shown},
     query::{Paging, Query},
@@ -118,7 +119,7 @@ async fn patch(
     Json(body): Json<EndpointPatch>,
 ) -> Result<Response, Error> {
     let current = api.store.endpoint(scoped.scope, reference.clone()).await?;
-    let wanted = sign_as::checked(&api.catalog, body.check(&api.rules.target)?)?;
+    let wanted = possible(&api, body.check(&api.rules.target)?)?;
     let change = wanted.change(&current, scoped.scope, &api.vault)?;
     changed::<EndpointOut>(&api, scoped, reference, change).await
 }
@@ -159,7 +160,7 @@ pub(super) async fn created<Out: Shape>(
     body: EndpointIn,
     once: Once,
 ) -> Result<Response, Answered> {
-    let wanted = sign_as::checked(&api.catalog, body.check(&api.rules.target)?)?;
+    let wanted = possible(&api, body.check(&api.rules.target)?)?;
     let new = build(api, scoped, wanted)?;
     let body = render(&Out::from(new.endpoint.clone()));
     let answer = once.answer(StatusCode::CREATED, &body);
@@ -184,12 +185,12 @@ pub(super) async fn upserted<Out: Shape>(
     body: EndpointIn,
 ) -> Result<Response, Error> {
     let Some(current) = found(api.store.endpoint(scoped.scope, reference.clone()).await)? else {
-        let mut wanted = sign_as::checked(&api.catalog, body.check(&api.rules.target)?)?;
+        let mut wanted = possible(api, body.check(&api.rules.target)?)?;
         wanted.uid = Some(Some(uid_for(wanted.uid, reference)?));
         let created = insert(api, build(api, scoped, wanted)?).await?;
         return Ok(json(StatusCode::CREATED, &Out::from(created)));
     };
-    let wanted = sign_as::checked(&api.catalog, body.replacement(&api.rules.target)?)?;
+    let wanted = possible(&api, body.replacement(&api.rules.target)?)?;
     let change = wanted.change(&current, scoped.scope, &api.vault)?;
     changed::<Out>(api, scoped, reference, change).await
 }
@@ -221,6 +222,21 @@ async fn insert(api: &Api, new: NewEndpoint) -> Result<Endpoint, Error> {
     let most = api.quotas.of(new.scope).endpoints;
     let created = api.store.create_endpoint(NewEndpoint { most, ..new }).await;
     created.map_err(|error| crate::api::quota::endpoint_refused(error, most))
+}
+
+/// The same, if what it asks for can be done here.
+///
+/// # Errors
+/// 422 that says what cannot.
+fn possible(api: &Api, wanted: Wanted) -> Result<Wanted, Error> {
+    let longest = api.rules.longest_timeout.as_secs_f64();
+    if wanted.timeout.is_some_and(|seconds| seconds > longest) {
+        let what = format!("it is at most {longest} seconds here");
+        let mut problems = Problems::at(&["body", "delivery"]);
+        problems.add("timeout", what);
+        problems.done()?;
+    }
+    sign_as::checked(&api.catalog, wanted)
 }
 
 /// The endpoint with everything that is sealed.

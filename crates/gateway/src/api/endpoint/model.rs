@@ -65,8 +65,10 @@ pub(in crate::api) struct EndpointIn {
     pub(in crate::api) sign_as: Option<Option<String>>,
     /// How it wants its deliveries: one after the other (`order`), how many requests may be open
     /// (`concurrency`), whether it is left alone when it fails too often (`breaker`), which versions
-    /// of payloads (`versions`); as usual if null. The SDKs do not know it, so what replaces an
-    /// endpoint without naming it keeps it. `docs/contracts.md` describes it.
+    /// of payloads (`versions`), what requests look like (`format`, `method`, `gzip`), when and for
+    /// how long they are tried (`retry`, `timeout`); as usual if null. The SDKs do not know it, so
+    /// what replaces an endpoint without naming it keeps it. `docs/contracts.md` and
+    /// `docs/formats.md` describe it.
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Object>, example = json!({"concurrency": 4}))]
     pub(in crate::api) delivery: Option<Option<Value>>,
@@ -271,6 +273,8 @@ pub(super) struct Wanted {
     pub(in crate::api) sign_as: Option<Option<String>>,
     /// JSON text.
     delivery: Option<Option<String>>,
+    /// The total time of an attempt that `delivery` asks for, in seconds.
+    pub(super) timeout: Option<f64>,
     pub(in crate::api) throttle_rate: Option<Option<u32>>,
     pub(in crate::api) metadata: Option<Metadata>,
     pub(in crate::api) secret: Option<SigningKey>,
@@ -391,7 +395,8 @@ impl Fields {
         problems.event_types("eventTypes", self.event_types.as_ref().and_then(Option::as_ref));
         problems.labels("channels", self.channels.as_ref().and_then(Option::as_ref));
         check_filter(&mut problems, self.filter.as_ref().and_then(Option::as_ref));
-        check_delivery(&mut problems, self.delivery.as_ref().and_then(Option::as_ref));
+        let delivery =
+            check_delivery(&mut problems, self.delivery.as_ref().and_then(Option::as_ref));
         problems.throttle_rate("throttleRate", self.throttle_rate.flatten());
         problems.metadata("metadata", self.metadata.as_ref());
         problems.done()?;
@@ -405,6 +410,7 @@ impl Fields {
             filter: self.filter.map(|filter| filter.map(|filter| filter.to_string())),
             sign_as: self.sign_as,
             delivery: self.delivery.map(|delivery| delivery.map(|delivery| delivery.to_string())),
+            timeout: delivery.timeout,
             throttle_rate: self.throttle_rate,
             metadata: self.metadata,
             secret: None,
@@ -423,22 +429,25 @@ fn check_filter(problems: &mut Problems, filter: Option<&Value>) {
     problems.append(here);
 }
 
-/// Notes what deliveries cannot be wanted like, and where it says so.
-fn check_delivery(problems: &mut Problems, delivery: Option<&Value>) {
-    let mistake = match delivery.map(Delivery::read) {
-        None => return,
-        Some(Err(mistake)) => mistake,
-        Some(Ok(delivery)) => {
+/// How deliveries are wanted; notes what cannot be, and where it says so.
+fn check_delivery(problems: &mut Problems, delivery: Option<&Value>) -> Delivery {
+    match delivery.map(Delivery::read).transpose() {
+        Ok(delivery) => {
+            let delivery = delivery.unwrap_or_default();
             let mut here = Problems::at(&["body", "delivery"]);
             here.unsupported("order", delivery.order.as_ref());
             here.unsupported("versions", delivery.versions.as_ref());
-            return problems.append(here);
+            problems.append(here);
+            delivery
         }
-    };
-    let path: Vec<&str> = ["body", "delivery"].into_iter().chain(mistake.place()).collect();
-    let mut here = Problems::at(&path);
-    here.add_here(&mistake);
-    problems.append(here);
+        Err(mistake) => {
+            let path: Vec<&str> = ["body", "delivery"].into_iter().chain(mistake.place()).collect();
+            let mut here = Problems::at(&path);
+            here.add_here(&mistake);
+            problems.append(here);
+            Delivery::default()
+        }
+    }
 }
 
 /// Notes every header that may not be set.

@@ -64,6 +64,7 @@ fn services(bench: &Bench, engine: Engine) -> Services {
         breakers: Arc::new(Breakers::new(None, Metrics::new())),
         limits: Limits {
             timeout: 5 * second,
+            longest: 5 * second,
             per_endpoint: 4,
             sockets: 64,
             in_flight: 64,
@@ -80,6 +81,8 @@ fn services(bench: &Bench, engine: Engine) -> Services {
         pressure: Arc::default(),
         replies: Arc::default(),
         taps: Default::default(),
+        consents: Default::default(),
+        origin: "hooks.example.com".to_owned(),
         attempt_keys: Mutex::new(KeySequence::after(bench.store.last_attempt_key())),
     }
 }

@@ -200,6 +200,7 @@ impl Bench {
             json_depth: 64,
             read_timeout: Duration::from_secs(5),
             retention: Duration::from_secs(90 * 86_400),
+            longest_timeout: Duration::from_secs(60),
         };
         let quotas = Arc::new(Quotas::new(defaults));
         let metrics: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(|| "# EOF\n".to_owned());
