@@ -8,7 +8,7 @@ use http_body_util::Full;
 use ringback_domain::{
     application::OPERATIONAL_UID,
     breaker::Waits,
-    delivery::Delivery,
+    delivery::{Delivery, OnExhausted},
     destination::kind_of,
     endpoint::State,
     filter::{Event, Expression, Outcome},
@@ -38,6 +38,8 @@ use crate::{
 
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("Ringback/", env!("CARGO_PKG_VERSION")));
+/// The place of a delivery among those with its ordering key: what comes later has a greater one.
+const SEQUENCE: HeaderName = HeaderName::from_static("ringback-sequence");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// An endpoint, ready to be sent to.
@@ -59,6 +61,8 @@ pub(super) struct Prepared {
     pub(super) rate: Option<f64>,
     /// Requests open at once, at most.
     pub(super) concurrency: u32,
+    /// Whether a delivery that has no attempts left blocks its order.
+    pub(super) blocks: bool,
     /// How long its circuit stays open; none if it never opens.
     pub(super) breaker: Option<Waits>,
     /// What to dial and how to sign; or the word that says why that cannot be known.
@@ -124,6 +128,7 @@ impl Prepared {
             url: lane.endpoint.url.as_str().into(),
             rate: least(lane.endpoint.throttle_rate, route.as_ref().ok()),
             concurrency: wanted.concurrency.unwrap_or(u32::MAX),
+            blocks: wanted.order.is_some_and(|order| order.on_exhausted == OnExhausted::Block),
             breaker,
             route,
         }
@@ -179,6 +184,7 @@ impl Prepared {
             filter: None,
             transformation: None,
             url: "".into(),
+            blocks: false,
             rate,
             concurrency: u32::MAX,
             breaker: None,
@@ -282,6 +288,7 @@ impl Http {
     pub(super) fn request(
         &self,
         content: &Content,
+        sequence: Option<i64>,
         now: Timestamp,
     ) -> Result<Request<Full<Bytes>>, Unsent> {
         let mut request = match &*self.way {
@@ -301,6 +308,10 @@ impl Http {
         headers.insert(header::USER_AGENT, USER_AGENT);
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
+        }
+        if let (Some(sequence), Way::Endpoint { .. }) = (sequence, &*self.way) {
+            // So long that sequences compare as text does.
+            headers.insert(SEQUENCE, text(&format!("{sequence:019}")));
         }
         Ok(request)
     }
