@@ -50,6 +50,23 @@ impl Origin {
     }
 }
 
+/// The longest ordering key, in characters.
+pub const ORDERING_KEY_LENGTH: usize = 256;
+
+/// Why a text is no ordering key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it has at most {ORDERING_KEY_LENGTH} characters, and none of them is NUL")]
+pub struct OrderingKeyError;
+
+/// Checks an ordering key.
+///
+/// # Errors
+/// It is too long, or cannot be stored.
+pub fn check_ordering_key(key: &str) -> Result<(), OrderingKeyError> {
+    let fits = key.chars().count() <= ORDERING_KEY_LENGTH && !key.contains('\0');
+    if fits { Ok(()) } else { Err(OrderingKeyError) }
+}
+
 /// A stored message. `payload` is absent when it was not asked for, or no longer exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {

@@ -195,6 +195,15 @@ impl KeptBack {
 }
 
 impl Decision {
+    /// The same in an order in which whatever was not delivered keeps the rest waiting.
+    #[must_use]
+    pub fn blocking(self) -> Decision {
+        match self.outcome {
+            Outcome::Exhausted => Decision { outcome: Outcome::Blocked, ..self },
+            _ => self,
+        }
+    }
+
     /// The same without a consequence for the endpoint: it is not what it was during the attempt.
     #[must_use]
     pub fn without_disabling(self) -> Decision {

@@ -53,7 +53,7 @@ pub use import::*;
 pub use list::*;
 pub use listener::*;
 pub use log::*;
-pub use ordering::Rank;
+pub use ordering::{Rank, Skipped};
 pub use quota::*;
 pub use replay::*;
 pub use reseal::*;

@@ -5,7 +5,11 @@
 //! lets the next one go, in the same transaction. One that has no attempts left may block the others: it
 //! stays, and is due [`BLOCK`] too late.
 
-use ringback_domain::{delivery::Delivery, time::Timestamp};
+use ringback_domain::{
+    delivery::{Delivery, OnExhausted, Order},
+    id::{Key, MessageId},
+    time::Timestamp,
+};
 
 /// By how many milliseconds a delivery that waits for another one is due too late. The schemas say it too.
 const WAIT: i64 = 1 << 52;
@@ -50,9 +54,49 @@ pub(crate) fn planned(due_at: i64) -> Option<Timestamp> {
     }
 }
 
+/// The most deliveries that are let go at once when an endpoint no longer keeps an order. What is behind
+/// them goes on in its order.
+pub(crate) const RELEASED: i64 = 10_000;
+
+/// A delivery that was skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// At which endpoint.
+    pub endpoint: Key,
+    /// The delivery.
+    pub delivery: Key,
+    /// Of which message.
+    pub message: MessageId,
+}
+
+/// What a change of an endpoint means for what is in its orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turned {
+    /// Nothing.
+    Same,
+    /// Nothing blocks any more.
+    Unblocked,
+    /// There is no order any more.
+    Off,
+}
+
+impl Turned {
+    /// From what the endpoint wanted to what it wants.
+    pub(crate) fn between(before: Option<&str>, after: Option<&str>) -> Turned {
+        let blocks = |order: &Order| order.on_exhausted == OnExhausted::Block;
+        match (order(before), order(after)) {
+            (Some(_), None) => Turned::Off,
+            (Some(before), Some(after)) if blocks(&before) && !blocks(&after) => Turned::Unblocked,
+            _ => Turned::Same,
+        }
+    }
+}
+
 /// Whether an endpoint that wants its deliveries like this keeps an order.
 pub(crate) fn is_kept(delivery: Option<&str>) -> bool {
-    delivery
-        .and_then(|text| serde_json::from_str::<Delivery>(text).ok())
-        .is_some_and(|delivery| delivery.order.is_some())
+    order(delivery).is_some()
+}
+
+fn order(delivery: Option<&str>) -> Option<Order> {
+    serde_json::from_str::<Delivery>(delivery?).ok()?.order
 }

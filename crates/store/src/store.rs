@@ -83,6 +83,15 @@ pub trait Store:
     /// Plans one extra attempt now, whatever the schedule says.
     fn resend(&self, resend: Resend) -> BoxFuture<'_, Result<Due, ResendError>>;
 
+    /// Gives up the delivery that blocks an order, so that the next one goes; "blocked delivery" if
+    /// none does.
+    fn skip(
+        &self,
+        scope: Scope,
+        endpoint: Reference,
+        ordering_key: String,
+    ) -> BoxFuture<'_, Result<crate::Skipped, WriteError>>;
+
     // ── the due-index ──────────────────────────────────────────────────────────────────────────
 
     /// The deliveries of one endpoint that are due, oldest first, with their messages.

@@ -11,7 +11,7 @@ use ringback_domain::{
     route::Verdict,
     time::Timestamp,
 };
-use ringback_store::{Explained, Explanation};
+use ringback_store::{Explained, Explanation, Rank};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -138,6 +138,10 @@ enum Reason {
     EndpointBusy,
     /// It is due, and the endpoint's rate is used up.
     EndpointThrottled,
+    /// The endpoint keeps an order, and an earlier message of it is to come first.
+    OrderWaits,
+    /// The last attempt failed, and the order waits until somebody sends or skips the message.
+    OrderBlocked,
     /// The endpoint is paused.
     EndpointPaused,
     /// The endpoint was deleted.
@@ -188,7 +192,8 @@ impl<'a> ExplainedOut<'a> {
             }
             judged => judged,
         };
-        let next = pending.filter(|_| state == Progress::Pending);
+        let next =
+            pending.filter(|pending| state == Progress::Pending && pending.rank == Rank::First);
         ExplainedOut {
             endpoint_id: endpoint.id,
             uid: endpoint.uid.as_deref(),
@@ -212,6 +217,12 @@ fn judge(explained: &Explained) -> (Progress, Reason) {
     }
     if let Some(pending) = &explained.pending {
         return match now {
+            endpoint::State::Enabled if pending.rank == Rank::Waits => {
+                (Progress::Pending, Reason::OrderWaits)
+            }
+            state if pending.rank == Rank::Blocks && state != endpoint::State::Deleted => {
+                (Progress::Failed, Reason::OrderBlocked)
+            }
             endpoint::State::Enabled if pending.attempts == 0 => (Progress::Pending, Reason::Due),
             endpoint::State::Enabled => (Progress::Pending, Reason::Retrying),
             endpoint::State::Deleted => (Progress::Canceled, Reason::EndpointDeleted),
@@ -267,7 +278,7 @@ mod tests {
     use std::time::Duration;
 
     use ringback_domain::id::Id;
-    use ringback_store::{Pending, Rank};
+    use ringback_store::Pending;
 
     use super::*;
 
@@ -315,7 +326,22 @@ mod tests {
         use endpoint::State as Now;
         let pending =
             |attempts| Some(Pending { due_at: Timestamp(5), rank: Rank::First, attempts });
+        let ranked = |rank| Some(Pending { due_at: Timestamp(5), rank, attempts: 0 });
         for (now, verdict, pending, delivered, expect) in [
+            (
+                Now::Enabled,
+                Verdict::Matched,
+                ranked(Rank::Waits),
+                false,
+                (Progress::Pending, Reason::OrderWaits),
+            ),
+            (
+                Now::Paused,
+                Verdict::Matched,
+                ranked(Rank::Blocks),
+                false,
+                (Progress::Failed, Reason::OrderBlocked),
+            ),
             (Now::Enabled, Verdict::Matched, None, true, (Progress::Delivered, Reason::Success)),
             (Now::Enabled, Verdict::Matched, pending(0), false, (Progress::Pending, Reason::Due)),
             (

@@ -51,31 +51,43 @@ pub(super) async fn make_rendered(
     services: &Services,
     route: &Route,
     rendered: &Rendered,
+    sequence: Option<i64>,
     kept: Option<Sender>,
     now: Timestamp,
 ) -> Made {
+    let sent = Sent { content: &rendered.content, sequence };
     let (Route::Http(usual), Some(way)) = (route, &rendered.way) else {
-        return make(services, route, &rendered.content, kept, now).await;
+        return make(services, route, sent, kept, now).await;
     };
     if way.goes_where(usual) {
-        return send(services, way, &rendered.content, kept, now).await;
+        return send(services, way, sent, kept, now).await;
     }
     // The lane's connection goes elsewhere: it stays for the next, and this one's is not kept.
-    let made = send(services, way, &rendered.content, None, now).await;
+    let made = send(services, way, sent, None, now).await;
     Made { sender: kept, ..made }
+}
+
+/// What is sent.
+#[derive(Clone, Copy)]
+struct Sent<'a> {
+    content: &'a Content,
+    /// Its place, if the endpoint keeps an order.
+    sequence: Option<i64>,
 }
 
 async fn make(
     services: &Services,
     route: &Route,
-    content: &Content,
+    sent: Sent<'_>,
     kept: Option<Sender>,
     now: Timestamp,
 ) -> Made {
     match route {
-        Route::Http(http) => send(services, http, content, kept, now).await,
+        Route::Http(http) => send(services, http, sent, kept, now).await,
         // Boxed: it is rare, and every attempt would carry its state around.
-        Route::Handover(destination) => Box::pin(hand_over(services, destination, content)).await,
+        Route::Handover(destination) => {
+            Box::pin(hand_over(services, destination, sent.content)).await
+        }
     }
 }
 
@@ -107,7 +119,7 @@ async fn hand_over(services: &Services, destination: &Destination, content: &Con
 async fn send(
     services: &Services,
     route: &Http,
-    content: &Content,
+    Sent { content, sequence }: Sent<'_>,
     kept: Option<Sender>,
     now: Timestamp,
 ) -> Made {
@@ -126,7 +138,7 @@ async fn send(
         }
     }
     let result = loop {
-        let request = match route.request(content, now) {
+        let request = match route.request(content, sequence, now) {
             Ok(request) => request,
             Err(unsent) => return Made::unsent(unsent, kept),
         };

@@ -83,17 +83,17 @@ fn decide(
     number: u32,
     now: Timestamp,
 ) -> Decision {
-    if let Some(kept_back) = ended.made.kept_back {
-        return kept_back.decision(ended.due.trigger);
-    }
-    match ended.due.trigger {
-        Trigger::Manual => Schedule::decide_manual(ended.made.ending),
-        Trigger::Scheduled => {
+    let decision = match (ended.made.kept_back, ended.due.trigger) {
+        (Some(kept_back), trigger) => kept_back.decision(trigger),
+        (None, Trigger::Manual) => Schedule::decide_manual(ended.made.ending),
+        (None, Trigger::Scheduled) => {
             let before = Before { attempts: number, failing_since };
             let schedule = ended.prepared.schedule.as_deref().unwrap_or(&services.schedule);
             schedule.decide(before, ended.made.ending, now, ended.random)
         }
-    }
+    };
+    let blocks = ended.due.sequence.is_some() && ended.prepared.blocks;
+    if blocks { decision.blocking() } else { decision }
 }
 
 fn measure(services: &Services, ended: &Ended<'_>, outcome: Outcome, now: Timestamp) {

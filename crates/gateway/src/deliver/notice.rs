@@ -46,7 +46,9 @@ impl Told<'_> {
         };
         let notable = self.number == NOTABLE_FAILURE;
         match self.decision.outcome {
-            Outcome::Exhausted => tell("message.attempt.exhausted", self.about_message()),
+            Outcome::Exhausted | Outcome::Blocked => {
+                tell("message.attempt.exhausted", self.about_message())
+            }
             Outcome::Retry if notable => tell("message.attempt.failing", self.about_message()),
             Outcome::Delivered if self.number > NOTABLE_FAILURE => {
                 tell("message.attempt.recovered", self.about_message());

@@ -9,7 +9,7 @@ use http_body_util::Full;
 use ringback_domain::{
     application::OPERATIONAL_UID,
     breaker::Waits,
-    delivery::{Delivery, Plain, Shape, Shaped, Unfit},
+    delivery::{Delivery, OnExhausted, Plain, Shape, Shaped, Unfit},
     destination::kind_of,
     endpoint::State,
     filter::{Event, Expression, Outcome},
@@ -40,6 +40,8 @@ use crate::{
 
 const USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("Ringback/", env!("CARGO_PKG_VERSION")));
+/// The place of a delivery among those with its ordering key: what comes later has a greater one.
+const SEQUENCE: HeaderName = HeaderName::from_static("ringback-sequence");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// An endpoint, ready to be sent to.
@@ -61,6 +63,8 @@ pub(super) struct Prepared {
     rate: Option<f64>,
     /// Requests open at once, at most.
     pub(super) concurrency: u32,
+    /// Whether a delivery that has no attempts left blocks its order.
+    pub(super) blocks: bool,
     /// How long its circuit stays open; none if it never opens.
     pub(super) breaker: Option<Waits>,
     /// When to try again, if it has an opinion of its own.
@@ -146,6 +150,7 @@ impl Prepared {
             url: lane.endpoint.url.as_str().into(),
             rate: least(lane.endpoint.throttle_rate, route.as_ref().ok()),
             concurrency: wanted.concurrency.unwrap_or(u32::MAX),
+            blocks: wanted.order.is_some_and(|order| order.on_exhausted == OnExhausted::Block),
             breaker,
             schedule: wanted.retry.map(|retry| Arc::new(retry.schedule(&services.schedule))),
             route,
@@ -209,6 +214,7 @@ impl Prepared {
             filter: None,
             transformation: None,
             url: "".into(),
+            blocks: false,
             rate,
             concurrency: u32::MAX,
             breaker: None,
@@ -333,6 +339,7 @@ impl Http {
     pub(super) fn request(
         &self,
         content: &Content,
+        sequence: Option<i64>,
         now: Timestamp,
     ) -> Result<Request<Full<Bytes>>, Unsent> {
         let mut request = match &*self.way {
@@ -346,6 +353,10 @@ impl Http {
             Way::Destination(destination) => destination.request(&self.target, content, now)?,
         };
         self.address(request.headers_mut());
+        if let (Some(sequence), Way::Endpoint(_)) = (sequence, &*self.way) {
+            // So long that sequences compare as text does.
+            request.headers_mut().insert(SEQUENCE, text(&format!("{sequence:019}")));
+        }
         Ok(request)
     }
 

@@ -21,6 +21,8 @@ struct Ended {
     delivery: Key,
     next_at: Option<Timestamp>,
     disabled: bool,
+    /// Whether the endpoint keeps an order.
+    ordered: bool,
 }
 
 impl Ended {
@@ -30,6 +32,7 @@ impl Ended {
             delivery: record.delivery,
             next_at: record.next_at,
             disabled: record.health.is_some_and(|health| health.disable.is_some()),
+            ordered: record.ordered,
         }
     }
 }
@@ -95,6 +98,10 @@ fn apply(worker: &Rc<Worker>, ended: &Ended, recorded: Option<Recorded>) {
         && recorded.applied
     {
         worker.remind(ended.endpoint, at);
+    }
+    if ended.ordered || settled.is_some() {
+        // What came after it in its order may be due by now.
+        worker.services.engine.look(ended.endpoint);
     }
     if ended.disabled {
         // Somebody may have changed the endpoint at the same time: the store knows what holds.

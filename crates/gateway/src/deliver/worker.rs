@@ -118,14 +118,17 @@ impl Worker {
     }
 
     /// Deliveries that were taken back. An attempt that is under way ends as it may.
-    fn canceled(&self, canceled: &[Canceled]) {
-        let mut state = self.state.borrow_mut();
+    fn canceled(self: &Rc<Self>, canceled: &[Canceled]) {
+        let mut touched = HashSet::new();
         for Canceled { endpoint, delivery } in canceled {
-            if let Some(lane) = state.lanes.get_mut(endpoint) {
+            self.with_lane(*endpoint, |lane| {
                 lane.forget(*delivery);
-                state.account(&self.services, *endpoint);
-            }
+                // What came after it in its order may be due by now.
+                lane.look();
+            });
+            touched.insert(*endpoint);
         }
+        touched.into_iter().for_each(|endpoint| self.pump(endpoint));
     }
 
     /// Something about the endpoint was committed: the lane reads it before its next attempt.
@@ -259,8 +262,15 @@ impl Worker {
                 }
                 Err(Unrendered::Later(why)) => (Made::later(why, kept), None),
                 Ok(rendered) => {
-                    let made =
-                        attempt::make_rendered(&self.services, route, &rendered, kept, now).await;
+                    let made = attempt::make_rendered(
+                        &self.services,
+                        route,
+                        &rendered,
+                        due.sequence,
+                        kept,
+                        now,
+                    )
+                    .await;
                     (made, rendered.made.map(|fixed| (fixed, rendered.content)))
                 }
             },

@@ -47,6 +47,8 @@ impl Log {
             if !appended.endpoints.is_empty() {
                 kept.deliveries(appended, &mut due);
             }
+            // Whether its turn has come is known to the store.
+            appended.ordered.iter().for_each(|endpoint| self.lanes.look(*endpoint));
         }
         if !due.is_empty() {
             self.lanes.deliver(due);
@@ -130,7 +132,9 @@ impl Kept {
             headers: self.headers,
             version: self.version,
         });
-        due.extend(appended.endpoints.iter().enumerate().map(|(index, endpoint)| Due {
+        let endpoints = appended.endpoints.iter().enumerate();
+        let at_once = endpoints.filter(|(_, endpoint)| !appended.ordered.contains(endpoint));
+        due.extend(at_once.map(|(index, endpoint)| Due {
             scope,
             delivery: delivery_key(appended.id, index),
             endpoint: *endpoint,

@@ -55,6 +55,10 @@ pub struct Config {
     /// The event type of messages, as a template: `{json.kind}`. The provider's own when absent.
     #[schema(nullable)]
     pub event_type: Option<String>,
+    /// The ordering key of messages, as a template: endpoints that keep an order get those with the
+    /// same key one after the other.
+    #[schema(nullable)]
+    pub ordering_key: Option<String>,
     /// JSON Schemas of bodies, by event type; `*` for all others.
     pub schemas: BTreeMap<String, serde_json::Value>,
     /// What becomes of a body that its schema refuses.
@@ -81,6 +85,7 @@ impl Default for Config {
             dedupe: Dedupe::default(),
             split: false,
             event_type: None,
+            ordering_key: None,
             schemas: BTreeMap::new(),
             on_violation: OnViolation::Reject,
             correlations: Vec::new(),
@@ -225,6 +230,9 @@ impl Config {
         }
         if let Some(Err(mistake)) = self.event_type.as_deref().map(Template::parse) {
             say("eventType", mistake.to_string());
+        }
+        if let Some(Err(mistake)) = self.ordering_key.as_deref().map(Template::parse) {
+            say("orderingKey", mistake.to_string());
         }
         if self.retention_days.is_some_and(|days| days == 0) {
             say("retentionDays", "has to be at least 1".to_owned());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringback_domain::{
     idempotency::Claim,
-    message::Origin,
+    message::{ORDERING_KEY_LENGTH, Origin},
     provider::{Event, Request, Template},
     scope::Reference,
     source::{TARGET_HEADER, VERDICT_HEADER},
@@ -40,7 +40,8 @@ impl Making<'_> {
         let whole = identity(call, request, &outcome.event);
         let items = if call.ready.config.split { call.provider.items(request) } else { None };
         let Some(items) = items.filter(|items| !items.is_empty()) else {
-            let append = self.message(call, outcome, kind, body.clone(), whole.as_deref());
+            let mut append = self.message(call, outcome, kind, body.clone(), whole.as_deref());
+            append.message.ordering_key = ordering_key(call, request);
             return vec![self.arrived(call, outcome, append, whole)];
         };
         let item = |(index, item): (usize, &ringback_domain::provider::Item<'_>)| {
@@ -51,7 +52,10 @@ impl Making<'_> {
             };
             let kind = item.event.kind.as_deref().unwrap_or(kind);
             let body = Bytes::copy_from_slice(item.body.as_bytes());
-            let append = self.message(call, outcome, kind, body, id.as_deref());
+            let mut append = self.message(call, outcome, kind, body, id.as_deref());
+            let own =
+                Request::new(request.method, request.url, request.headers, item.body.as_bytes());
+            append.message.ordering_key = ordering_key(call, &own);
             if index == 0 { self.arrived(call, outcome, append, id) } else { append }
         };
         items.iter().enumerate().map(item).collect()
@@ -109,6 +113,14 @@ impl Making<'_> {
         }));
         append
     }
+}
+
+/// What the source's template makes of a request: what is too long for a key is cut, as the same text is
+/// cut in the same way.
+fn ordering_key(call: &Call<'_>, request: &Request<'_>) -> Option<String> {
+    let template = Template::parse(call.ready.config.ordering_key.as_deref()?).ok()?;
+    let made = template.for_request(request)?;
+    Some(made.chars().filter(|character| *character != '\0').take(ORDERING_KEY_LENGTH).collect())
 }
 
 /// How long what arrives at a source is kept.

@@ -1,14 +1,15 @@
 //! Races: of those who ask for the same at the same moment, exactly one gets it, and the others are
 //! told so as if they had come later.
 
-use std::{fmt::Debug, future::Future, sync::Arc};
+use std::{collections::BTreeMap, fmt::Debug, future::Future, sync::Arc};
 
-use ringback_domain::source::Fate;
+use bytes::Bytes;
+use ringback_domain::{id::Key, source::Fate};
 use tokio::task::JoinSet;
 
 use super::{
     bench::{Bench, NOW, at, reference},
-    contract,
+    contract, ordering,
     request::{release, all, arrived, refused, requests},
     source::{named, scope_of},
 };
@@ -213,4 +214,60 @@ pub(super) async fn one_of_many_puts_a_version(bench: Bench<'_>) {
         });
         winner(told.await, &WriteError::Conflict("version change"));
     }
+}
+
+/// Many append to two orders of two endpoints while others settle what is due: nothing is left behind,
+/// and nothing is due before what came before it.
+pub(super) async fn an_order_is_kept_by_many(bench: Bench<'_>) {
+    let (scope, endpoint) = ordering::ordered(&bench).await;
+    let mut second = bench.new_endpoint(scope);
+    second.endpoint.delivery = Some(ordering::BLOCK.to_owned());
+    let second = bench.store.create_endpoint(second).await.unwrap();
+    let mut settled: BTreeMap<(Key, Bytes), Vec<i64>> = BTreeMap::new();
+    let mut settle = |one: &Due| {
+        let order = (one.endpoint, one.content.payload.clone());
+        settled.entry(order).or_default().push(one.sequence.unwrap());
+    };
+    for _ in 0..10 {
+        let mut under_way = JoinSet::new();
+        for twin in 0..TWINS {
+            let key = ["k", "j"][twin as usize % 2];
+            let (ordering_key, payload) = (Some(key.to_owned()), Bytes::from_static(key.as_bytes()));
+            let append =
+                bench.to(scope, NewMessage { ordering_key, payload, ..bench.message() });
+            let store = Arc::clone(&bench.store);
+            under_way.spawn(async move { drop(store.append(vec![append]).await.remove(0).unwrap()) });
+        }
+        for endpoint in [&endpoint, &second] {
+            let due = bench.due_all(endpoint, NOW).await;
+            assert!(due.len() <= 2, "one of each order");
+            for one in due {
+                settle(&one);
+                let record = bench.attempt(&one, 200);
+                let store = Arc::clone(&bench.store);
+                under_way.spawn(async move { assert!(store.record(vec![record]).await.unwrap()[0].applied) });
+            }
+        }
+        under_way.join_all().await;
+    }
+    // What is left comes out one by one.
+    for endpoint in [&endpoint, &second] {
+        loop {
+            let due = bench.due_all(endpoint, NOW).await;
+            assert!(due.len() <= 2, "one of each order");
+            if due.is_empty() {
+                break;
+            }
+            for one in due {
+                settle(&one);
+                assert!(bench.record(bench.attempt(&one, 200)).await.applied);
+            }
+        }
+    }
+    assert_eq!(settled.len(), 4);
+    for sequences in settled.values() {
+        assert_eq!(sequences.len(), 5 * TWINS as usize, "nothing was left behind");
+        assert!(sequences.is_sorted_by(|one, next| one < next), "{sequences:?}");
+    }
+    assert_eq!(bench.store.backlog().await.unwrap().pending, 0);
 }

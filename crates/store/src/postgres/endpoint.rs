@@ -20,12 +20,12 @@ pub(super) use self::secrets::{rotate, secrets, set_headers, set_transformation}
 use super::{
     Node, answer, application,
     fault::{self, Stop},
-    rows,
+    order, rows,
     transaction::{self, Transaction, boolean, bytea, int4, int8, int8s, text},
 };
 use crate::{
     EndpointChange, Lane, Listed, NewEndpoint, Page, ReadError, Targets, Unavailable, WriteError,
-    pages::Cut,
+    ordering::Turned, pages::Cut,
 };
 
 /// Creates an endpoint with its first secret.
@@ -116,10 +116,13 @@ pub(super) async fn change(
         let sql = include_str!("queries/endpoint_set_credentials.sql");
         transaction.execute(sql, &[int8(&key), bytea(credentials)]).await?;
     }
+    let before = endpoint.delivery.clone();
     change.apply(&mut endpoint);
     endpoint.revision = transaction.next_key(now);
     endpoint.updated_at = now;
     update(transaction, &endpoint).await.map_err(fault::conflict)?;
+    let turned = Turned::between(before.as_deref(), endpoint.delivery.as_deref());
+    order::turn(transaction, scope.application, key, turned).await?;
     insert_revision(transaction, scope.application, key).await?;
     Ok(endpoint)
 }

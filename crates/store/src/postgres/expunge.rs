@@ -9,7 +9,7 @@ use ringback_domain::{
 use tokio_postgres::{Error, types::Type};
 
 use super::{
-    Postgres, attempt, message, rows, task,
+    Postgres, attempt, message, order, rows, task,
     transaction::{Transaction, bytea, int4, int8},
 };
 use crate::{
@@ -98,6 +98,7 @@ async fn empty(
     shard: i32,
     messages: &Vec<Key>,
 ) -> Result<Vec<Canceled>, Error> {
+    order::hold_of(transaction, shard, messages).await?;
     let parameters = [int4(&shard), (messages as _, Type::INT8_ARRAY)];
     let gone = transaction.rows(include_str!("queries/expunge.sql"), &parameters).await?;
     Ok(gone.iter().map(|row| Canceled { delivery: row.get(0), endpoint: row.get(1) }).collect())

@@ -48,6 +48,7 @@ mod import;
 mod listener;
 mod message;
 mod oauth;
+mod order;
 mod quota;
 mod request;
 mod search;

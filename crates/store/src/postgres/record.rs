@@ -22,7 +22,7 @@ use tokio_postgres::{Client, Error, types::Type};
 use super::{
     Node, append, application, audit, endpoint,
     fault::{self, Stop},
-    rows,
+    order, rows,
     transaction::{self, Parameter, Transaction, int4, int8},
 };
 use crate::{Act, NewMessage, Record, Recorded, Unavailable, timings};
@@ -141,6 +141,7 @@ async fn settle_scheduled(
     }
     let Scope { environment, application } = record.scope;
     let shard = rows::shard(record.scope);
+    order::hold_of(transaction, shard, &vec![record.message]).await?;
     let parameters = [
         int4(&shard),
         int8(&record.message),

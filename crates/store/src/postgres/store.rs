@@ -16,7 +16,7 @@ use ringback_domain::{
 
 use super::{
     Postgres, answer, application, attempt, audit, due, endpoint, environment, event_type, explain,
-    message, resend, sweep, token,
+    message, order, resend, sweep, token,
 };
 use crate::*;
 
@@ -38,6 +38,17 @@ impl Store for Postgres {
     fn resend(&self, resend: Resend) -> BoxFuture<'_, Result<Due, ResendError>> {
         self.change(move |transaction| {
             Box::pin(async move { resend::resend(transaction, &resend).await })
+        })
+    }
+
+    fn skip(
+        &self,
+        scope: Scope,
+        endpoint: Reference,
+        ordering_key: String,
+    ) -> BoxFuture<'_, Result<Skipped, WriteError>> {
+        self.change(move |transaction| {
+            Box::pin(async move { order::skip(transaction, scope, &endpoint, &ordering_key).await })
         })
     }
 

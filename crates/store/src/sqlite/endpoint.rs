@@ -14,9 +14,10 @@ use ringback_domain::{
 use rusqlite::{Connection, OptionalExtension, Row};
 
 pub(super) use self::secrets::{rotate, secrets, set_headers, set_transformation};
-use super::{answer, application, fault::Stop, rows, writer::Transaction};
+use super::{answer, application, fault::Stop, order, rows, writer::Transaction};
 use crate::{
-    EndpointChange, Lane, Listed, NewEndpoint, Page, ReadError, Targets, WriteError, pages::Cut,
+    EndpointChange, Lane, Listed, NewEndpoint, Page, ReadError, Targets, WriteError,
+    ordering::Turned, pages::Cut,
 };
 
 /// Creates an endpoint with its first secret.
@@ -97,10 +98,13 @@ pub(super) fn change(
             .prepare_cached(include_str!("queries/endpoint_set_credentials.sql"))?
             .execute((key, credentials))?;
     }
+    let before = endpoint.delivery.clone();
     change.apply(&mut endpoint);
     endpoint.revision = transaction.memory.keys.next(now, 0);
     endpoint.updated_at = now;
     update(connection, &endpoint)?;
+    let turned = Turned::between(before.as_deref(), endpoint.delivery.as_deref());
+    order::turn(connection, key, turned)?;
     insert_revision(connection, key)?;
     transaction.memory.routes.forget(scope.application);
     Ok(endpoint)

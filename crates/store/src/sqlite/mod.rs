@@ -39,6 +39,7 @@ mod import;
 mod listener;
 mod message;
 mod oauth;
+mod order;
 mod quota;
 mod search;
 mod source;

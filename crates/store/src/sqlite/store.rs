@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Sqlite, answer, application, attempt, audit, due, endpoint, environment, event_type, explain,
-    message, queue::Job, resend, sweep, token,
+    message, order, queue::Job, resend, sweep, token,
 };
 use crate::*;
 
@@ -46,6 +46,15 @@ impl Store for Sqlite {
 
     fn resend(&self, resend: Resend) -> BoxFuture<'_, Result<Due, ResendError>> {
         self.change(move |transaction| resend::resend(transaction, &resend))
+    }
+
+    fn skip(
+        &self,
+        scope: Scope,
+        endpoint: Reference,
+        ordering_key: String,
+    ) -> BoxFuture<'_, Result<Skipped, WriteError>> {
+        self.change(move |transaction| order::skip(transaction, scope, &endpoint, &ordering_key))
     }
 
     fn due(&self, query: DueQuery) -> BoxFuture<'_, Result<DuePage, Unavailable>> {

@@ -36,6 +36,12 @@ macro_rules! conformance_tests {
             a_lane_knows_its_endpoint
             what_was_sent_is_kept
             attempt_keys_go_on_after_a_restart
+            of_an_order_one_is_due
+            a_batch_is_in_order
+            what_blocks_an_order_stays
+            what_blocks_an_order_is_skipped
+            whatever_goes_lets_the_next_one_go
+            an_order_can_be_given_up
             every_endpoint_has_a_verdict
             changes_count_for_later_messages_only
             progress_is_told
@@ -63,6 +69,7 @@ macro_rules! conformance_tests {
             one_of_many_arrivals_is_a_message
             one_of_many_releases_a_request
             one_of_many_puts_a_version
+            an_order_is_kept_by_many
             an_import_creates_and_replaces
             an_import_archives_what_it_does_not_name
             what_is_imported_again_is_not_touched

@@ -5,6 +5,7 @@ mod example;
 mod headers;
 mod model;
 pub(super) mod operational;
+mod order;
 mod pause;
 mod replay;
 mod secret;
@@ -47,6 +48,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(get, upsert, patch, delete))
         .merge(secret::routes())
         .merge(headers::routes())
+        .merge(order::routes())
         .merge(pause::routes())
         .merge(replay::routes())
         .merge(example::routes())

@@ -435,7 +435,6 @@ fn check_delivery(problems: &mut Problems, delivery: Option<&Value>) -> Delivery
         Ok(delivery) => {
             let delivery = delivery.unwrap_or_default();
             let mut here = Problems::at(&["body", "delivery"]);
-            here.unsupported("order", delivery.order.as_ref());
             here.unsupported("versions", delivery.versions.as_ref());
             problems.append(here);
             delivery

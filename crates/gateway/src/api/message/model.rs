@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ringback_domain::{
     event_type::check_name,
     id::{Kind, MessageId},
-    message::{Message, Origin},
+    message::{Message, Origin, check_ordering_key},
     time::Timestamp,
 };
 use ringback_store::NewMessage;
@@ -46,6 +46,10 @@ pub struct MessageIn<'a> {
     channels: Option<Vec<String>>,
     /// Your own labels. At most 10.
     tags: Option<Vec<String>>,
+    /// Endpoints that keep an order get messages with the same key one after the other; at most 256
+    /// characters. Those without one share one order.
+    #[schema(max_length = 256)]
+    ordering_key: Option<String>,
     /// Creates the application that the path names, if it does not exist.
     application: Option<ApplicationIn>,
     /// For how many days the content is kept, 1 to 90; never longer than the server keeps it.
@@ -109,6 +113,7 @@ impl Posted {
             tags: none_if_empty(body_in.tags),
             content_type,
             payload,
+            ordering_key: body_in.ordering_key,
             ..NewMessage::default()
         };
         // Copied: that is cheaper than to check for the answer what was checked here.
@@ -134,6 +139,9 @@ impl<'a> MessageIn<'a> {
         problems.uid("eventId", Kind::Message, self.event_id.as_ref());
         problems.labels("channels", self.channels.as_ref());
         problems.labels("tags", self.tags.as_ref());
+        if let Some(key) = &self.ordering_key {
+            problems.check("orderingKey", check_ordering_key(key));
+        }
         problems.unsupported("deliverAt", self.deliver_at.as_ref());
         for (field, value, limit) in [
             ("payloadRetentionPeriod", self.payload_retention_period, DAYS),
@@ -251,6 +259,9 @@ pub struct MessageOut<'a> {
     channels: Option<&'a [String]>,
     /// Your own labels.
     tags: Option<&'a [String]>,
+    /// What endpoints that keep an order go by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ordering_key: Option<&'a str>,
     /// Always null: messages go out at once.
     #[schema(value_type = Option<String>)]
     deliver_at: (),
@@ -298,6 +309,7 @@ impl<'a> MessageOut<'a> {
             content_type,
             channels: message.channels.as_deref(),
             tags: message.tags.as_deref(),
+            ordering_key: message.ordering_key.as_deref(),
             deliver_at: (),
             timestamp: message.created_at,
         }
@@ -323,6 +335,7 @@ impl<'a> MessageOut<'a> {
             content_type,
             channels: message.channels.as_deref(),
             tags: message.tags.as_deref(),
+            ordering_key: message.ordering_key.as_deref(),
             deliver_at: (),
             timestamp: id.0.created_at(),
         }

@@ -34,6 +34,7 @@ GET PATCH /app/{}/destination/{}/transformation      GET:r a p  PATCH:a p
 GET POST /app/{}/endpoint                            GET:r a p  POST:a p
 GET PUT PATCH DELETE /app/{}/endpoint/{}             GET:r a p  PUT:a p  PATCH:a p  DELETE:a p
 GET PUT PATCH /app/{}/endpoint/{}/headers            GET:r a p  PUT:a p  PATCH:a p
+POST /app/{}/endpoint/{}/order/skip                  a p
 POST /app/{}/endpoint/{}/pause                       a p
 POST /app/{}/endpoint/{}/resume                      a p
 GET /app/{}/endpoint/{}/secret                       a p

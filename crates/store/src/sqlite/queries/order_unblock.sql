@@ -1,0 +1,1 @@
+DELETE FROM delivery WHERE endpoint = ?1 AND due_at >= 9007199254740992
