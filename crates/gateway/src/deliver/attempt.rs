@@ -278,6 +278,7 @@ impl Made {
             KeptBack::Unfit => (Some(Phase::Mapping), "event_unfit"),
             KeptBack::Suppressed => (Some(Phase::Convert), "suppressed"),
             KeptBack::Unconverted => (Some(Phase::Convert), "conversion_failed"),
+            KeptBack::TooOld => (Some(Phase::Convert), "version_unavailable"),
             KeptBack::Canceled => (Some(Phase::Transform), "canceled"),
             KeptBack::Untransformed => (Some(Phase::Transform), "transform_error"),
         };

@@ -23,6 +23,7 @@ mod worker;
 
 mod lane;
 
+mod convert;
 mod destination;
 mod prepare;
 mod render;

@@ -8,7 +8,7 @@ use http_body_util::Full;
 use ringback_domain::{
     application::OPERATIONAL_UID,
     breaker::Waits,
-    delivery::Delivery,
+    delivery::{Delivery, Pins},
     destination::kind_of,
     endpoint::State,
     filter::{Event, Expression, Outcome},
@@ -47,6 +47,10 @@ pub(super) struct Prepared {
     pub(super) state: State,
     pub(super) failing_since: Option<Timestamp>,
     filter: Option<Arc<Expression>>,
+    /// Which versions of payloads it gets.
+    pub(super) pins: Option<Pins>,
+    /// When it was made: of types that are not pinned it gets what was their default then.
+    pub(super) created_at: Timestamp,
     /// Attempts a second, at most.
     pub(super) rate: Option<f64>,
     /// Requests open at once, at most.
@@ -108,6 +112,8 @@ impl Prepared {
             state: lane.endpoint.state,
             failing_since: lane.endpoint.failing_since,
             filter,
+            pins: wanted.versions,
+            created_at: lane.endpoint.created_at,
             rate: least(lane.endpoint.throttle_rate, route.as_ref().ok()),
             concurrency: wanted.concurrency.unwrap_or(u32::MAX),
             breaker,
@@ -163,6 +169,8 @@ impl Prepared {
             state: State::Enabled,
             failing_since: None,
             filter: None,
+            pins: None,
+            created_at: Timestamp(0),
             rate,
             concurrency: u32::MAX,
             breaker: None,

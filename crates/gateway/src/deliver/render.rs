@@ -13,7 +13,11 @@ use std::sync::Arc;
 use ringback_domain::{delivery::Rendering, retry::KeptBack};
 use ringback_store::{Content, Due};
 
-use super::{prepare::Prepared, services::Services};
+use super::{
+    convert::{Unconverted, convert},
+    prepare::Prepared,
+    services::Services,
+};
 
 /// What is sent for a delivery.
 pub(super) struct Rendered {
@@ -35,18 +39,35 @@ impl From<KeptBack> for Kept {
     }
 }
 
+impl From<Unconverted> for Kept {
+    fn from(unconverted: Unconverted) -> Kept {
+        match unconverted {
+            Unconverted::Kept(back, why) => Kept { back, why },
+            Unconverted::Later(why) => Kept { back: KeptBack::Unconverted, why },
+        }
+    }
+}
+
 /// Makes what is sent for a delivery.
 ///
 /// # Errors
 /// [`Kept`]: nothing is to be sent, or it cannot be made.
 pub(super) async fn render(
-    _services: &Services,
+    services: &Services,
     prepared: &Prepared,
     due: &Due,
 ) -> Result<Rendered, Kept> {
-    let content = Arc::clone(&due.content);
+    // Boxed: most messages have no version, and every attempt would carry its state around.
+    let converted = match due.content.version {
+        Some(_) => Box::pin(convert(services, prepared, &due.content)).await?,
+        None => None,
+    };
+    let (content, rendering) = match converted {
+        Some((content, rendering)) => (content, Some(rendering)),
+        None => (Arc::clone(&due.content), None),
+    };
     if let Some(back) = prepared.keeps_back(&content) {
         return Err(back.into());
     }
-    Ok(Rendered { content, rendering: None })
+    Ok(Rendered { content, rendering })
 }
