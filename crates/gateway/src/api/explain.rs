@@ -313,7 +313,8 @@ mod tests {
     #[test]
     fn every_state_has_its_reason() {
         use endpoint::State as Now;
-        let pending = |attempts| Some(Pending { due_at: Timestamp(5), rank: Rank::First, attempts });
+        let pending =
+            |attempts| Some(Pending { due_at: Timestamp(5), rank: Rank::First, attempts });
         for (now, verdict, pending, delivered, expect) in [
             (Now::Enabled, Verdict::Matched, None, true, (Progress::Delivered, Reason::Success)),
             (Now::Enabled, Verdict::Matched, pending(0), false, (Progress::Pending, Reason::Due)),

@@ -5,7 +5,9 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use ringback_domain::{
     contract::{
         conversion::{Converted, Scripts},
@@ -167,7 +169,9 @@ fn shaped(
         ..Content::clone(content)
     };
     let version = Some(version.label.clone());
-    let rendering = Rendering { version, conversions, ..Rendering::default() };
+    let digest = digest(&SHA256, &content.payload);
+    let body_sha256 = HEXLOWER.encode(digest.as_ref());
+    let rendering = Rendering { version, conversions, transformation: None, body_sha256 };
     Shaped { content: Arc::new(content), rendering }
 }
 
