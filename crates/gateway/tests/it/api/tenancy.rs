@@ -266,7 +266,8 @@ async fn every_route_refuses_foreign_ids() {
 
         // In their own application, and in the owner's other one, with what is not in it.
         for (token, app) in [(&intruder, &ours.app), (&owner, &"empty".to_owned())] {
-            if path.matches('{').count() < 2 {
+            // Event types belong to no application.
+            if path.matches('{').count() < 2 || path.contains("{event_type_name}") {
                 continue;
             }
             let foreign = filled(&path, |name| match name {
