@@ -101,6 +101,8 @@ pub enum KeptBack {
     Suppressed,
     /// It could not be put into the version that the endpoint is pinned to.
     Unconverted,
+    /// It is older than the version that the endpoint is pinned to, which takes none before that.
+    TooOld,
     /// The endpoint's transformation wants nothing sent.
     Canceled,
     /// The endpoint's transformation failed.
@@ -179,6 +181,7 @@ impl KeptBack {
                 KeptBack::Overrun
                 | KeptBack::Unfit
                 | KeptBack::Unconverted
+                | KeptBack::TooOld
                 | KeptBack::Untransformed,
                 Trigger::Scheduled,
             ) => Outcome::Exhausted,
@@ -186,6 +189,7 @@ impl KeptBack {
                 KeptBack::Overrun
                 | KeptBack::Unfit
                 | KeptBack::Unconverted
+                | KeptBack::TooOld
                 | KeptBack::Untransformed,
                 Trigger::Manual,
             ) => Outcome::Unchanged,

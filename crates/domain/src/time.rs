@@ -19,6 +19,13 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
+    /// As an HTTP date (RFC 9110, 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`. None of a time far from
+    /// ours.
+    pub fn http_date(self) -> Option<String> {
+        let at = jiff::Timestamp::from_millisecond(self.0).ok()?;
+        jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()
+    }
+
     /// The time from `earlier` to this one; zero if `earlier` is later.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0).max(0) as u64)

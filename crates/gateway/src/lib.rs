@@ -8,6 +8,7 @@
 pub mod app;
 pub mod wiring;
 
+pub mod contract;
 pub mod core;
 pub mod http;
 

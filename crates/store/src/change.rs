@@ -2,12 +2,10 @@
 
 use ringback_domain::{
     endpoint::{Endpoint, State},
-    id::Key,
     source::Source,
-    time::Timestamp,
 };
 
-use crate::{EndpointChange, SourceChange, VersionRow, WriteError};
+use crate::{Contract, ContractChange, EndpointChange, SourceChange, VersionRow, WriteError};
 
 impl EndpointChange {
     /// Changes everything but what is sealed.
@@ -63,35 +61,24 @@ fn set<T>(field: &mut T, new: Option<T>) {
     }
 }
 
-impl VersionRow {
-    /// What is written for this version of a type that has these, if it may be.
-    pub(crate) fn replacing(
-        self,
-        event_type: Key,
-        versions: &[VersionRow],
-        expected: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<VersionRow, WriteError> {
-        let known = versions.iter().find(|known| known.ordinal == self.ordinal);
-        let mut others = versions.iter().filter(|other| other.ordinal != self.ordinal);
-        if others.any(|other| other.label == self.label) {
+impl ContractChange {
+    /// Whether it may be made of a contract.
+    ///
+    /// # Errors
+    /// [`WriteError::Conflict`] if somebody else was quicker, or a label or ordinal is taken.
+    pub(crate) fn check(&self, known: &Contract) -> Result<(), WriteError> {
+        if known.updated_at != self.expected {
+            return Err(WriteError::Conflict("event type"));
+        }
+        let takes = |new: &VersionRow, row: &VersionRow| {
+            let (new_version, version) = (&new.version, &row.version);
+            let same = new_version.label == version.label || new_version.ordinal == version.ordinal;
+            same && new.key != row.key
+        };
+        let taken = |new: &VersionRow| known.versions.iter().any(|row| takes(new, row));
+        if self.versions.iter().any(taken) {
             return Err(WriteError::Conflict("version"));
         }
-        match (known, expected) {
-            (None, None) => Ok(VersionRow { event_type, created_at: now, updated_at: now, ..self }),
-            (Some(_), None) => Err(WriteError::Conflict("version")),
-            (None, Some(_)) => Err(WriteError::NotFound("version")),
-            (Some(known), Some(expected)) if known.updated_at != expected => {
-                Err(WriteError::Conflict("version change"))
-            }
-            (Some(known), Some(_)) => Ok(VersionRow {
-                key: known.key,
-                event_type,
-                created_at: known.created_at,
-                // The clock may stand still, and the next one has to see that it was changed.
-                updated_at: now.max(Timestamp(known.updated_at.millis() + 1)),
-                ..self
-            }),
-        }
+        Ok(())
     }
 }

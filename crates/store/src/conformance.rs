@@ -122,7 +122,7 @@ cases! {
         one_of_many_changes_settings
         one_of_many_arrivals_is_a_message
         one_of_many_releases_a_request
-        one_of_many_puts_a_version
+        one_of_many_changes_a_contract
         an_order_is_kept_by_many;
     import:
         an_import_creates_and_replaces
@@ -210,9 +210,9 @@ cases! {
         source_tokens_are_limited
         an_answer_is_kept_with_the_source;
     contract:
-        versions_are_kept
-        conversions_are_kept
-        contracts_are_listed;
+        a_contract_is_kept
+        contracts_are_listed
+        a_contract_is_changed_as_a_whole;
     request:
         an_accepted_request_comes_with_its_message
         a_repeated_arrival_is_a_duplicate

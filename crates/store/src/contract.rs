@@ -1,154 +1,106 @@
-//! What events are promised to look like: the versions of event types, and how one becomes the one below.
+//! The part of the seam for contracts: versions of event types and what leads from one to the one
+//! below.
 
-use ringback_domain::{id::Key, time::Timestamp};
+use ringback_domain::{
+    contract::{Terms, version::Version},
+    id::Key,
+    time::Timestamp,
+};
+use serde_json::Value;
 
-use crate::{BoxFuture, ReadError, Unavailable, WriteError};
+use crate::{Answer, BoxFuture, ReadError, Unavailable, WriteError};
 
-/// Versions and conversions of event types. The store keeps them; what they mean, and which changes may be
-/// made, is up to whoever changes them.
+/// Contracts of event types.
+///
+/// # Rules of an implementation
+///
+/// 1. A change takes effect as a whole or not at all, and only on the contract that it was made for:
+///    whoever read an older one gets a conflict. Two changes of one contract have different times.
+/// 2. Conversions are never changed. Of those from one version the one with the greatest key is in
+///    force.
 pub trait Contracts {
-    /// The contract of one event type: every version by growing ordinal, and every conversion.
+    /// The contract of an event type, archived or not.
     fn contract(
         &self,
         environment: Key,
         event_type: String,
     ) -> BoxFuture<'_, Result<Contract, ReadError>>;
 
-    /// The contracts of an environment that say anything, by growing key of the event type, after
-    /// `after`; of conversions only those in force.
-    fn contracts(
-        &self,
-        environment: Key,
-        after: Key,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Contract>, Unavailable>>;
+    /// The contracts of an environment that say anything, with the conversions in force.
+    fn contracts(&self, environment: Key) -> BoxFuture<'_, Result<Vec<Contract>, Unavailable>>;
 
-    /// Sets what an event type's messages are held against.
-    fn set_terms(
-        &self,
-        environment: Key,
-        event_type: String,
-        terms: Terms,
-        now: Timestamp,
-    ) -> BoxFuture<'_, Result<Contract, WriteError>>;
-
-    /// Adds a version if `expected` is none, else changes the one with this ordinal if it was changed last
-    /// at that time.
+    /// Changes a contract.
     ///
-    /// A conflict is a "version" whose ordinal or label another one has, or a "version change" that
-    /// somebody else was quicker with.
-    fn put_version(&self, put: PutVersion) -> BoxFuture<'_, Result<VersionRow, WriteError>>;
-
-    /// Adds a revision of a conversion; it is in force from now on.
-    fn add_conversion(
+    /// # Errors
+    /// [`WriteError::Conflict`] if it is not as it was when it was read, or a label or ordinal is taken.
+    fn change_contract(
         &self,
-        new: NewConversion,
-    ) -> BoxFuture<'_, Result<ConversionRow, WriteError>>;
+        change: ContractChange,
+    ) -> BoxFuture<'_, Result<Contract, WriteError>>;
 }
 
-/// What an event type promises.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The contract of an event type.
+#[derive(Clone, Debug)]
 pub struct Contract {
-    /// Whose.
-    pub environment: Key,
-    /// The row key of the event type.
+    /// The key of the event type.
     pub event_type: Key,
     /// Its name.
     pub name: String,
-    /// What its messages are held against.
+    /// What holds for all versions.
     pub terms: Terms,
-    /// By growing ordinal.
+    /// When the event type was last changed.
+    pub updated_at: Timestamp,
+    /// By ordinal.
     pub versions: Vec<VersionRow>,
-    /// By ordinal, the newest of each first.
+    /// By ordinal, then by key.
     pub conversions: Vec<ConversionRow>,
 }
 
-/// What messages of an event type are held against.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Terms {
-    /// What is done about a payload that does not fit: a number that means nothing to the store; 0 unless
-    /// somebody said otherwise.
-    pub validation: i64,
-    /// Where in a payload its ordering key is: a JSON Pointer.
-    pub ordering_pointer: Option<String>,
-}
-
-/// A version of an event type, as it is stored.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A version as it is stored.
+#[derive(Clone, Debug)]
 pub struct VersionRow {
-    /// Its row key.
+    /// Its key.
     pub key: Key,
-    /// Whose.
-    pub environment: Key,
-    /// The row key of the event type.
-    pub event_type: Key,
-    /// What it is called.
-    pub label: String,
-    /// Its place among the versions of the type.
-    pub ordinal: u32,
-    /// How far it is: a number that means nothing to the store.
-    pub status: i64,
-    /// Which JSON Schema the schema is: a number that means nothing to the store.
-    pub dialect: i64,
-    /// JSON text.
-    pub schema: String,
-    /// For people.
-    pub changelog: String,
-    /// JSON text.
-    pub examples: String,
-    /// Since when it should not be used.
-    pub deprecated_at: Option<Timestamp>,
-    /// Until when it is delivered.
-    pub sunset_at: Option<Timestamp>,
-    /// Since when it is the default; of several, the last one is.
-    pub default_since: Option<Timestamp>,
-    /// When it was added.
+    /// The version.
+    pub version: Version,
+    /// When it was made.
     pub created_at: Timestamp,
-    /// When it was changed last; it grows with every change.
+    /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
-/// A version to write.
-#[derive(Clone, Debug)]
-pub struct PutVersion {
-    /// The name of the event type.
-    pub event_type: String,
-    /// The version; its key, its event type's key and its times are the store's.
-    pub version: VersionRow,
-    /// When the one that it replaces was changed last; none for a new one.
-    pub expected: Option<Timestamp>,
-    /// When it was asked for.
-    pub now: Timestamp,
-}
-
-/// A revision of a conversion, as it is stored. It is never changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A revision of a conversion.
+#[derive(Clone, Debug, PartialEq)]
 pub struct ConversionRow {
-    /// Its row key, which names the revision.
+    /// Its key.
     pub key: Key,
-    /// Whose.
-    pub environment: Key,
-    /// The row key of the event type.
-    pub event_type: Key,
-    /// The version that it converts, into the one below.
+    /// The version that it leads from; it leads to the one below.
     pub ordinal: u32,
-    /// JSON text.
-    pub program: String,
-    /// When it was added.
+    /// What it does, as it was written.
+    pub program: Value,
+    /// When it was made.
     pub created_at: Timestamp,
 }
 
-/// A revision to add.
+/// A change of a contract.
 #[derive(Clone, Debug)]
-pub struct NewConversion {
+pub struct ContractChange {
     /// Whose.
     pub environment: Key,
     /// The name of the event type.
     pub event_type: String,
-    /// The version that it converts; it has to exist.
-    pub ordinal: u32,
-    /// JSON text.
-    pub program: String,
-    /// When it was asked for.
+    /// When the event type was changed last, as whoever made the change read it.
+    pub expected: Timestamp,
+    /// What holds for all versions.
+    pub terms: Option<Terms>,
+    /// The schemas by label that the event type shows; `Some(None)` clears.
+    pub schemas: Option<Option<Value>>,
+    /// Versions that are new, or changed; by their keys.
+    pub versions: Vec<VersionRow>,
+    /// Conversions that are new.
+    pub conversions: Vec<ConversionRow>,
+    /// When it happens.
     pub now: Timestamp,
+    /// That it happens once, and its answer.
+    pub answer: Option<Answer>,
 }

@@ -1,13 +1,19 @@
 //! Event types: what can happen, as the sender documents it.
 
+mod contract;
+mod conversion;
 mod document;
 mod import;
+mod schemas;
+mod version;
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use ringback_domain::{
+    contract::{Terms, version::Validation},
     event_type::{EventType, check_name},
-    id::EventTypeId,
+    id::{EventTypeId, Key},
+    schema,
     time::Timestamp,
 };
 use ringback_store::{
@@ -29,6 +35,7 @@ use super::{
     query::{FromQuery, Paging, Params, Query},
     reply::{json, nothing, render, rendered},
 };
+use crate::auth::Identity;
 
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -36,6 +43,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(list, create))
         .routes(routes!(get, upsert, patch, delete))
         .merge(import::routes())
+        .merge(version::routes())
+        .merge(conversion::routes())
 }
 
 /// An event type to create, or what replaces one.
@@ -61,6 +70,16 @@ struct EventTypeIn {
     /// The old spelling of `featureFlags`.
     #[schema(deprecated)]
     feature_flag: Option<String>,
+    /// Whether payloads are held against the schema of their version when they are accepted: `off`
+    /// (if not given), `warn` (the message says whether it fits), `reject`. What is absent from a PUT
+    /// stays.
+    #[schema(value_type = Option<String>)]
+    validation: Option<Validation>,
+    /// Where in a payload its ordering key stands: a JSON Pointer.
+    #[schema(example = "/data/customer_id")]
+    ordering_pointer: Option<String>,
+    /// Whether a payload that cannot be converted is delivered as it is; false if not given.
+    deliver_original: Option<bool>,
 }
 
 /// What changes of an event type; what is absent stays, null clears.
@@ -92,6 +111,17 @@ struct EventTypePatch {
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<String>, deprecated)]
     feature_flag: Option<Option<String>>,
+    /// Whether payloads are held against the schema of their version: `off`, `warn` or `reject`.
+    #[serde(default, deserialize_with = "patch::given")]
+    #[schema(value_type = String)]
+    validation: Option<Validation>,
+    /// Where in a payload its ordering key stands: a JSON Pointer.
+    #[serde(default, deserialize_with = "patch::given")]
+    #[schema(value_type = Option<String>)]
+    ordering_pointer: Option<Option<String>>,
+    /// Whether a payload that cannot be converted is delivered as it is.
+    #[serde(default, deserialize_with = "patch::given")]
+    deliver_original: Option<bool>,
 }
 
 /// An event type.
@@ -116,6 +146,13 @@ struct EventTypeOut {
     /// The old spelling of `featureFlags`.
     #[schema(deprecated)]
     feature_flag: Option<String>,
+    /// Whether payloads are held against the schema of their version: `off`, `warn` or `reject`.
+    #[schema(value_type = String)]
+    validation: Validation,
+    /// Where in a payload its ordering key stands.
+    ordering_pointer: Option<String>,
+    /// Whether a payload that cannot be converted is delivered as it is.
+    deliver_original: bool,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -124,9 +161,13 @@ struct EventTypeOut {
     updated_at: Timestamp,
 }
 
-impl From<EventType> for EventTypeOut {
-    fn from(event_type: EventType) -> EventTypeOut {
+impl EventTypeOut {
+    fn new(event_type: EventType, terms: Terms) -> EventTypeOut {
+        let Terms { validation, ordering_pointer, deliver_original } = terms;
         EventTypeOut {
+            validation,
+            ordering_pointer,
+            deliver_original,
             name: event_type.name,
             description: event_type.description,
             schemas: event_type.schemas,
@@ -194,8 +235,11 @@ async fn list(
     let name = |item: &EventType| cursor::write(&item.name);
     let (first, last) = (listed.items.first().map(name), listed.items.last().map(name));
     let with_content = filter.with_content == Some(true);
+    let contracts = api.store.contracts(caller.environment).await?;
     let show = |item: EventType| {
-        let shown = EventTypeOut::from(item);
+        let terms = contracts.iter().find(|contract| contract.name == item.name);
+        let terms = terms.map(|contract| contract.terms.clone()).unwrap_or_default();
+        let shown = EventTypeOut::new(item, terms);
         EventTypeOut { schemas: shown.schemas.filter(|_| with_content), ..shown }
     };
     let data = listed.items.into_iter().map(show).collect();
@@ -213,16 +257,21 @@ async fn create(
     Posted { body, once }: Posted<EventTypeIn>,
 ) -> Result<Response, Answered> {
     let Caller { environment, now } = caller;
+    let terms = body.terms();
     let mut new = body.check(None, api.mint(now, EventTypeId), now)?;
     audit::about("event_type_name", new.name.clone());
     // One that comes out of the archive is as old as it was.
     if let Some(old) = found(api.store.event_type(environment, new.name.clone()).await)? {
         new = EventType { id: old.id, created_at: old.created_at, ..new };
     }
-    let body = render(&EventTypeOut::from(new.clone()));
+    let name = new.name.clone();
+    let shown = terms.clone().over(Terms::default());
+    let body = render(&EventTypeOut::new(new.clone(), shown));
     let answer = once.answer(StatusCode::CREATED, &body);
+    let schemas = Some(new.schemas.clone());
     let new = NewEventType { environment, event_type: new, answer };
     api.store.create_event_type(new).await.map_err(exists)?;
+    follow(&api, caller, name, (terms, schemas)).await?;
     Ok(rendered(StatusCode::CREATED, body))
 }
 
@@ -242,7 +291,8 @@ async fn get(
     if !event_type.feature_flag.iter().all(seen) {
         return Err(Error::NotFound("event type"));
     }
-    Ok(json(StatusCode::OK, &EventTypeOut::from(event_type)))
+    let terms = api.store.contract(caller.environment, event_type.name.clone()).await?.terms;
+    Ok(json(StatusCode::OK, &EventTypeOut::new(event_type, terms)))
 }
 
 /// Replace an event type, or create it
@@ -257,16 +307,21 @@ async fn upsert(
     Json(body): Json<EventTypeIn>,
 ) -> Result<Response, Error> {
     let Caller { environment, now } = caller;
+    let terms = body.terms();
     let new = body.check(Some(name.clone()), api.mint(now, EventTypeId), now)?;
     let change = replacement(&new);
-    match api.store.change_event_type(environment, name, change, now).await {
+    let schemas = Some(new.schemas.clone());
+    may_follow(&api, caller, &name, schemas.as_ref()).await?;
+    let changed = api.store.change_event_type(environment, name.clone(), change, now).await;
+    let (status, event_type) = match changed {
         Err(WriteError::NotFound(_)) => {
             let new = NewEventType { environment, event_type: new, answer: None };
-            let created = api.store.create_event_type(new).await.map_err(exists)?;
-            Ok(json(StatusCode::CREATED, &EventTypeOut::from(created)))
+            (StatusCode::CREATED, api.store.create_event_type(new).await.map_err(exists)?)
         }
-        changed => Ok(json(StatusCode::OK, &EventTypeOut::from(changed?))),
-    }
+        changed => (StatusCode::OK, changed?),
+    };
+    let terms = follow(&api, caller, name, (terms, schemas)).await?;
+    Ok(json(status, &EventTypeOut::new(event_type, terms)))
 }
 
 /// Change some of an event type
@@ -281,8 +336,13 @@ async fn patch(
     Json(body): Json<EventTypePatch>,
 ) -> Result<Response, Error> {
     let Caller { environment, now } = caller;
-    let changed = api.store.change_event_type(environment, name, body.change()?, now).await?;
-    Ok(json(StatusCode::OK, &EventTypeOut::from(changed)))
+    let terms = body.terms();
+    let change = body.change()?;
+    let schemas = change.schemas.clone();
+    may_follow(&api, caller, &name, schemas.as_ref()).await?;
+    let changed = api.store.change_event_type(environment, name.clone(), change, now).await?;
+    let terms = follow(&api, caller, name, (terms, schemas)).await?;
+    Ok(json(StatusCode::OK, &EventTypeOut::new(changed, terms)))
 }
 
 /// Archive an event type, or delete it for good
@@ -298,7 +358,93 @@ async fn delete(
     let Caller { environment, now } = caller;
     let expunge = deletion.expunge == Some(true);
     api.store.delete_event_type(environment, name, expunge, now).await?;
+    api.contracts.forget(environment);
     Ok(nothing())
+}
+
+/// What a body says about all versions of a type; what is absent stays.
+#[derive(Clone, Default)]
+struct Wished {
+    validation: Option<Validation>,
+    ordering_pointer: Option<Option<String>>,
+    deliver_original: Option<bool>,
+}
+
+impl Wished {
+    fn over(self, terms: Terms) -> Terms {
+        Terms {
+            validation: self.validation.unwrap_or(terms.validation),
+            ordering_pointer: self.ordering_pointer.unwrap_or(terms.ordering_pointer),
+            deliver_original: self.deliver_original.unwrap_or(terms.deliver_original),
+        }
+    }
+}
+
+/// Refuses what the versions of a type do not allow, before anything is written.
+async fn may_follow(
+    api: &Api,
+    Caller { environment, now }: Caller,
+    name: &str,
+    schemas: Option<&Option<Value>>,
+) -> Result<(), Error> {
+    let Some(schemas) = schemas else { return Ok(()) };
+    if let Some(contract) = found(api.store.contract(environment, name.to_owned()).await)? {
+        schemas::plan(api, (environment, now), &contract, schemas.as_ref()).await?;
+    }
+    Ok(())
+}
+
+/// Has the versions of a type follow its map of schemas, and what holds for all of them. Returns that.
+async fn follow(
+    api: &Api,
+    Caller { environment, now }: Caller,
+    name: String,
+    (wished, schemas): (Wished, Option<Option<Value>>),
+) -> Result<Terms, Error> {
+    let contract = api.store.contract(environment, name).await?;
+    let planned = match &schemas {
+        Some(map) => schemas::plan(api, (environment, now), &contract, map.as_ref()).await?,
+        None => None,
+    };
+    let terms = wished.over(contract.terms.clone());
+    if planned.is_none() && terms == contract.terms {
+        return Ok(terms);
+    }
+    let mut change = planned.unwrap_or_else(|| contract::change(environment, &contract, now));
+    change.terms = Some(terms.clone());
+    contract::write(api, change).await?;
+    Ok(terms)
+}
+
+/// Refuses who must not know of an event type.
+async fn seen(api: &Api, identity: &Identity, environment: Key, name: &str) -> Result<(), Error> {
+    let event_type = api.store.event_type(environment, name.to_owned()).await?;
+    let flags = identity.grant.visible_flags();
+    let seen = |flag: &String| flags.is_none_or(|flags| flags.contains(flag));
+    if event_type.feature_flag.iter().all(seen) {
+        Ok(())
+    } else {
+        Err(Error::NotFound("event type"))
+    }
+}
+
+/// Notes what is wrong with a schema, at its place below `within`.
+fn note_mistake(problems: &mut Problems, within: &[&str], mistake: &schema::Mistake) {
+    let mut path: Vec<String> = within.iter().map(|part| (*part).to_owned()).collect();
+    if let schema::Mistake::Invalid { place, .. } = mistake {
+        path.extend(place.split('/').skip(1).map(|it| it.replace("~1", "/").replace("~0", "~")));
+    }
+    problems.add_at(&path, mistake);
+}
+
+/// Notes a pointer that is none.
+fn check_pointer(problems: &mut Problems, pointer: Option<&String>) {
+    let ok = |text: &str| {
+        text.starts_with('/') && text.len() <= 256 && !text.chars().any(char::is_control)
+    };
+    if pointer.is_some_and(|text| !ok(text)) {
+        problems.add("orderingPointer", "it is a JSON Pointer of at most 256 bytes: `/data/id`");
+    }
 }
 
 /// A conflict of a creation has a code of its own, which SDK users look for.
@@ -311,6 +457,14 @@ fn exists(error: WriteError) -> Error {
 }
 
 impl EventTypeIn {
+    fn terms(&self) -> Wished {
+        Wished {
+            validation: self.validation,
+            ordering_pointer: self.ordering_pointer.clone().map(Some),
+            deliver_original: self.deliver_original,
+        }
+    }
+
     /// The event type that this describes, under the name that the body or the `path` gives it.
     fn check(
         self,
@@ -326,7 +480,8 @@ impl EventTypeIn {
         problems.required("description", self.description.as_ref());
         problems.description("description", self.description.as_ref());
         problems.name("groupName", self.group_name.as_ref());
-        check_schemas(&mut problems, self.schemas.as_ref());
+        schemas::check(&mut problems, self.schemas.as_ref());
+        check_pointer(&mut problems, self.ordering_pointer.as_ref());
         let feature_flag = one_flag(&mut problems, self.feature_flags, self.feature_flag);
         problems.done()?;
         Ok(EventType {
@@ -357,11 +512,20 @@ fn replacement(new: &EventType) -> EventTypeChange {
 }
 
 impl EventTypePatch {
+    fn terms(&self) -> Wished {
+        Wished {
+            validation: self.validation,
+            ordering_pointer: self.ordering_pointer.clone(),
+            deliver_original: self.deliver_original,
+        }
+    }
+
     fn change(self) -> Result<EventTypeChange, Error> {
         let mut problems = Problems::of_body();
         problems.description("description", self.description.as_ref());
         problems.name("groupName", self.group_name.as_ref().and_then(Option::as_ref));
-        check_schemas(&mut problems, self.schemas.as_ref().and_then(Option::as_ref));
+        schemas::check(&mut problems, self.schemas.as_ref().and_then(Option::as_ref));
+        check_pointer(&mut problems, self.ordering_pointer.as_ref().and_then(Option::as_ref));
         let flag_given = self.feature_flags.is_some() || self.feature_flag.is_some();
         let flags = self.feature_flags.flatten();
         let flag = one_flag(&mut problems, flags, self.feature_flag.flatten());
@@ -374,12 +538,6 @@ impl EventTypePatch {
             feature_flag: flag_given.then_some(flag),
             group_name: self.group_name,
         })
-    }
-}
-
-fn check_schemas(problems: &mut Problems, schemas: Option<&Value>) {
-    if schemas.is_some_and(|schemas| !schemas.is_object()) {
-        problems.add("schemas", "it is an object");
     }
 }
 

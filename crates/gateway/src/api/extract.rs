@@ -128,6 +128,8 @@ pub(super) struct Message;
 pub(super) struct Attempt;
 /// An event type: its name.
 pub(super) struct EventType;
+/// A version of an event type: its label.
+pub(super) struct Version;
 /// A background task: id.
 pub(super) struct Task;
 /// A source: id or uid.
@@ -273,6 +275,14 @@ impl Nameable for Task {
 impl Nameable for EventType {
     type Reference = String;
     const SEGMENT: &'static str = "event_type_name";
+    fn read(segment: &str) -> Result<String, Error> {
+        Ok(segment.to_owned())
+    }
+}
+
+impl Nameable for Version {
+    type Reference = String;
+    const SEGMENT: &'static str = "version_label";
     fn read(segment: &str) -> Result<String, Error> {
         Ok(segment.to_owned())
     }

@@ -57,6 +57,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     auth::Authenticator,
     callback::Callbacks,
+    contract,
     listen::{Listeners, Streams},
     log::{Lanes, Taps},
     oauth::Oauth,
@@ -74,7 +75,7 @@ pub use audit::{Origin, act};
 pub use error::{Error, Problem};
 pub(crate) use extract::read_body;
 pub use idempotency::key as idempotency_key;
-pub use message::{MessageIn, MessageOut, Posted as PostedMessage, WithContent};
+pub use message::{MessageIn, MessageOut, Posted as PostedMessage, WithContent, not_admitted};
 pub use openapi::document;
 pub use reply::json;
 pub(crate) use vault::{CREDENTIALS, HEADERS, SECRET, TRANSFORMATION};
@@ -113,6 +114,8 @@ pub struct Parts {
     pub streams: Streams,
     /// What happens, for whoever looks.
     pub taps: Taps,
+    /// What payloads of event types look like.
+    pub contracts: contract::Directory,
     /// Where this server is reached from outside: `https://hooks.example.com`.
     pub public_url: String,
     /// What applications may use.
@@ -172,6 +175,7 @@ pub struct Shared {
     listeners: Listeners,
     streams: Streams,
     taps: Taps,
+    contracts: contract::Directory,
     public_url: String,
     keyring: Arc<Keyring>,
     vault: Vault,
@@ -185,7 +189,7 @@ impl Api {
         let Parts { store, world, keyring, auth, lanes, bell, quotas, rules, probes, .. } = parts;
         let (catalog, directory, public_url) = (parts.catalog, parts.directory, parts.public_url);
         let (sources, callbacks, hosts) = (parts.sources, parts.callbacks, parts.hosts);
-        let oauth = parts.oauth;
+        let (oauth, contracts) = (parts.oauth, parts.contracts);
         let (listeners, streams, taps) = (parts.listeners, parts.streams, parts.taps);
         let vault = Vault::new(Arc::clone(&keyring), Arc::clone(&world.entropy));
         let (turns, checked) = Default::default();
@@ -207,6 +211,7 @@ impl Api {
             listeners,
             streams,
             taps,
+            contracts,
             public_url,
             keyring,
             vault,

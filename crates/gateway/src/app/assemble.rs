@@ -20,6 +20,7 @@ use crate::{
     auth::{Authenticator, Bootstrap},
     callback::{self, Callbacks, Errands},
     config::{self, Config, HostPort},
+    contract,
     control::DEFAULT_ENVIRONMENT,
     control::tokens::Tokens,
     core::{Core, Mailbox, Phase},
@@ -127,6 +128,7 @@ pub(super) async fn assemble(
         files,
         taps: ears.taps.clone(),
     })?);
+    let contracts = services.contracts.clone();
     let rules = api::Rules {
         target: target::Rules { require_https: config.delivery.require_https },
         rotation_overlap: config.delivery.rotation_overlap,
@@ -147,6 +149,7 @@ pub(super) async fn assemble(
         retention: config.retention(),
         pressure: Arc::clone(&services.pressure),
         quotas: Arc::clone(&quotas),
+        contracts: contracts.clone(),
         metrics: metrics.clone(),
     });
     let directory = Directory::new(Arc::clone(&store), Arc::clone(&keyring), catalog.clone());
@@ -236,6 +239,7 @@ pub(super) async fn assemble(
         listeners: listeners.clone(),
         streams: streams.clone(),
         taps: ears.taps.clone(),
+        contracts,
         public_url,
         quotas: Arc::clone(&quotas),
         rules,
@@ -285,8 +289,10 @@ fn services(given: Given<'_>) -> Result<Services, Error> {
         given;
     let catalog = catalog.clone();
     let limits = limits(config, files, engine.mailboxes().len());
+    let sandbox = sandbox(limits, engine.mailboxes().len(), metrics)?;
     Ok(Services {
-        sandbox: sandbox(limits, engine.mailboxes().len(), metrics)?,
+        contracts: contract::Directory::new(Arc::clone(store), sandbox.clone()),
+        sandbox,
         world: world.clone(),
         providers: Arc::new(move |id| catalog.get(id)),
         store: Arc::clone(store),

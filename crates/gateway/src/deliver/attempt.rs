@@ -362,6 +362,7 @@ impl Made {
             KeptBack::Unfit => (Some(Phase::Mapping), "event_unfit"),
             KeptBack::Suppressed => (Some(Phase::Convert), "suppressed"),
             KeptBack::Unconverted => (Some(Phase::Convert), "conversion_failed"),
+            KeptBack::TooOld => (Some(Phase::Convert), "version_unavailable"),
             KeptBack::Canceled => (Some(Phase::Transform), "canceled"),
             KeptBack::Untransformed => (Some(Phase::Transform), "transform_error"),
         };
@@ -377,11 +378,15 @@ impl Made {
 
     /// No attempt, as what is to be sent cannot be made now; the connection stays. It says nothing
     /// about the endpoint.
-    pub(super) fn later(why: String, kept: Option<Sender>) -> Made {
+    pub(super) fn later(step: Phase, why: String, kept: Option<Sender>) -> Made {
+        let reason = match step {
+            Phase::Convert => "convert_unavailable",
+            _ => "transform_unavailable",
+        };
         Made {
             response: why.into(),
-            failed: Some(Phase::Transform),
-            reason: Some("transform_unavailable"),
+            failed: Some(step),
+            reason: Some(reason),
             sign: Sign::Nothing,
             sender: kept,
             ..Made::nothing()

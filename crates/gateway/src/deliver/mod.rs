@@ -23,6 +23,7 @@ mod worker;
 
 mod lane;
 
+mod convert;
 mod destination;
 mod fixed;
 mod handshake;

@@ -9,7 +9,7 @@ use http_body_util::Full;
 use ringback_domain::{
     application::OPERATIONAL_UID,
     breaker::Waits,
-    delivery::{Delivery, OnExhausted, Plain, Shape, Shaped, Unfit},
+    delivery::{Delivery, OnExhausted, Pins, Plain, Shape, Shaped, Unfit},
     destination::kind_of,
     endpoint::State,
     filter::{Event, Expression, Outcome},
@@ -55,6 +55,10 @@ pub(super) struct Prepared {
     pub(super) state: State,
     pub(super) failing_since: Option<Timestamp>,
     filter: Option<Arc<Expression>>,
+    /// Which versions of payloads it gets.
+    pub(super) pins: Option<Pins>,
+    /// When it was made: of types that are not pinned it gets what was their default then.
+    pub(super) created_at: Timestamp,
     /// What is made of its messages, if anything is.
     pub(super) transformation: Option<Arc<Transformation>>,
     /// What programs and people know its place as, without credentials.
@@ -146,6 +150,8 @@ impl Prepared {
             state: lane.endpoint.state,
             failing_since: lane.endpoint.failing_since,
             filter,
+            pins: wanted.versions,
+            created_at: lane.endpoint.created_at,
             transformation,
             url: lane.endpoint.url.as_str().into(),
             rate: least(lane.endpoint.throttle_rate, route.as_ref().ok()),
@@ -212,6 +218,8 @@ impl Prepared {
             state: State::Enabled,
             failing_since: None,
             filter: None,
+            pins: None,
+            created_at: Timestamp(0),
             transformation: None,
             url: "".into(),
             blocks: false,

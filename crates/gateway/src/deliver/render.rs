@@ -11,10 +11,11 @@
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
-use ringback_domain::{delivery::Rendering, retry::KeptBack, target::Rules};
+use ringback_domain::{attempt::Phase, delivery::Rendering, retry::KeptBack, target::Rules};
 use ringback_store::{Content, Due};
 
 use super::{
+    convert::{Unconverted, convert},
     fixed::Fixed,
     prepare::{Http, Prepared, Route},
     services::Services,
@@ -41,8 +42,8 @@ pub(super) struct Kept {
 pub(super) enum Unrendered {
     /// Nothing is to be sent, or it cannot be made.
     Kept(Kept),
-    /// It could not be made now, as the text explains; later it may.
-    Later(String),
+    /// It could not be made now, in this step, as the text explains; later it may.
+    Later(Phase, String),
 }
 
 impl From<KeptBack> for Kept {
@@ -63,6 +64,15 @@ impl From<KeptBack> for Unrendered {
     }
 }
 
+impl From<Unconverted> for Unrendered {
+    fn from(unconverted: Unconverted) -> Unrendered {
+        match unconverted {
+            Unconverted::Kept(back, why) => Unrendered::Kept(Kept { back, why }),
+            Unconverted::Later(why) => Unrendered::Later(Phase::Convert, why),
+        }
+    }
+}
+
 /// Makes what is sent for a delivery.
 ///
 /// # Errors
@@ -77,26 +87,38 @@ pub(super) async fn render(
         let (fixed, content) = Fixed::read(kept, &due.content).ok_or_else(|| {
             untransformed("what an earlier attempt sent cannot be read".to_owned())
         })?;
+        // A program's output is not what the filter is about.
+        if fixed.rendering.transformation.is_none()
+            && let Some(back) = prepared.keeps_back(&content)
+        {
+            return Err(back.into());
+        }
         return changed(prepared, fixed, content, rules);
     }
-    let content = Arc::clone(&due.content);
+    // Boxed, as what follows: it is rare, and every attempt would carry its state around.
+    let converted = match due.content.version {
+        Some(_) => Box::pin(convert(services, prepared, &due.content)).await?,
+        None => None,
+    };
+    let (content, rendering) = match converted {
+        Some((content, rendering)) => (content, Some(rendering)),
+        None => (Arc::clone(&due.content), None),
+    };
     if let Some(back) = prepared.keeps_back(&content) {
         return Err(back.into());
     }
     let Some(transformation) = &prepared.transformation else {
-        return Ok(Rendered { content, made: None, way: None });
+        let made = rendering.map(|rendering| Fixed::converted(rendering, &content, &due.content));
+        return Ok(Rendered { content, made, way: None });
     };
-    // Boxed: it is rare, and every attempt would carry its state around.
     let made = Box::pin(transform(services, prepared, transformation, &content)).await?;
     let rendering = Rendering {
         transformation: Some(transformation.revision.to_string()),
         body_sha256: sha256(&made.body),
-        ..Rendering::default()
+        ..rendering.unwrap_or_default()
     };
-    let Made { method, url, body, content_type, headers, .. } = made;
-    let puts = method == http::Method::PUT;
-    let fixed = Fixed { rendering, puts, url, headers, content_type };
-    let content = fixed.content(&content, body);
+    let fixed = Fixed::transformed(rendering, &made, &content, &due.content);
+    let content = fixed.content(&due.content, made.body);
     changed(prepared, fixed, content, rules)
 }
 
@@ -141,7 +163,7 @@ fn changed(
     rules: Rules,
 ) -> Result<Rendered, Unrendered> {
     let way = match &prepared.route {
-        Ok(Route::Http(http)) => {
+        Ok(Route::Http(http)) if made.changes_the_way() => {
             let way = http.changed(&made, rules);
             Some(Arc::new(way.map_err(|what| untransformed(format!("handler returned {what}")))?))
         }
@@ -153,7 +175,7 @@ fn changed(
 impl From<Failure> for Unrendered {
     fn from(failure: Failure) -> Unrendered {
         if failure.is_passing() {
-            return Unrendered::Later(failure.to_string());
+            return Unrendered::Later(Phase::Transform, failure.to_string());
         }
         Unrendered::Kept(untransformed(failure.to_string()))
     }

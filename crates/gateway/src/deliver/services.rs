@@ -15,6 +15,7 @@ use ringback_store::Store;
 
 use super::{Breakers, Engine, Providers, handshake::Consents};
 use crate::{
+    contract,
     log::{Pressure, Replies, Taps},
     outbound,
     outbound::{Connector, Hosts},
@@ -35,6 +36,8 @@ pub struct Services {
     pub hosts: Arc<Hosts>,
     /// Where transformations run.
     pub sandbox: Sandbox,
+    /// What payloads of event types become in older versions.
+    pub contracts: contract::Directory,
     /// Finds those in whose style is signed.
     pub providers: Providers,
     /// Opens secrets.

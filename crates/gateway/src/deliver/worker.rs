@@ -260,7 +260,7 @@ impl Worker {
                 Err(Unrendered::Kept(Kept { back, why })) => {
                     (Made { response: why.into(), ..Made::kept_back(back, kept) }, None)
                 }
-                Err(Unrendered::Later(why)) => (Made::later(why, kept), None),
+                Err(Unrendered::Later(step, why)) => (Made::later(step, why, kept), None),
                 Ok(rendered) => {
                     let made = attempt::make_rendered(
                         &self.services,

@@ -27,6 +27,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     api::{self, Error, MessageOut, PostedMessage, Rules},
     auth::{Authenticator, Wish},
+    contract,
     core::Random,
     log::{Batch, Log, Pressure},
     quota::Quotas,
@@ -60,6 +61,8 @@ pub struct Parts {
     pub pressure: Arc<Pressure>,
     /// What applications may use.
     pub quotas: Arc<Quotas>,
+    /// What payloads of event types look like.
+    pub contracts: contract::Directory,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -213,7 +216,8 @@ impl Door {
         self.0.quotas.admit(environment, &reference, body.len(), now)?;
         let claim = claim(environment, parts, &body, now)?;
         let nonce = log.nonce(world);
-        let posted = PostedMessage::read(&body, rules.json_depth, nonce, now, *retention)?;
+        let mut posted = PostedMessage::read(&body, rules.json_depth, nonce, now, *retention)?;
+        self.admit(environment, &mut posted, now).await?;
         let message = posted.message.clone();
         let new = Append { environment, application: reference.clone(), message, claim };
         self.wait_for_the_engine().await;
@@ -242,6 +246,24 @@ impl Door {
         self.0.quotas.learn(scope, &reference, body.len(), now);
         let out = MessageOut::appended(&posted, id, with_content);
         Ok(api::json(StatusCode::ACCEPTED, &out))
+    }
+
+    /// Holds a message against the contract of its event type.
+    async fn admit(
+        &self,
+        environment: Key,
+        posted: &mut PostedMessage,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let PostedMessage { message, schema_version, .. } = posted;
+        let named = schema_version.as_deref();
+        let admitted = self.0.contracts.admit(environment, message, named, now).await;
+        let contract::Admitted { version, fits_schema, ordering_key } =
+            admitted.map_err(api::not_admitted)?;
+        message.version = version;
+        message.fits_schema = fits_schema;
+        message.ordering_key = message.ordering_key.take().or(ordering_key);
+        Ok(())
     }
 
     /// Holds a request back while more waits for the engine than it can begin soon, so that waiting

@@ -11,6 +11,7 @@ mod api;
 mod call;
 mod callback;
 mod callback_client;
+mod contract;
 mod cookbook;
 mod crash;
 mod delivery;

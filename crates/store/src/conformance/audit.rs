@@ -141,9 +141,7 @@ pub(super) async fn every_change_is_noted(bench: Bench<'_>) {
         set_transformation(one, reference(&endpoint), None, Some(vec![1]), NOW);
         create_event_type(bench.new_event_type("new"));
         change_event_type(environment, name(), EventTypeChange::default(), NOW);
-        set_terms(environment, name(), Terms::default(), NOW);
-        put_version(PutVersion { event_type: name(), ..contract::version(&bench, 1) });
-        add_conversion(NewConversion { event_type: name(), ..contract::conversion(&bench, 1, "[]") });
+        change_contract(contract::change(&bench, "new").await);
         delete_event_type(environment, name(), false, NOW);
         import_event_types(import(&bench));
         create_source(bench.new_source("three"));

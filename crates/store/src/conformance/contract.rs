@@ -1,131 +1,154 @@
 //! What events are promised to look like is kept as it was said, and changed by one at a time.
 
+use ringback_domain::{
+    contract::{
+        Terms,
+        version::{Dialect, Status, Validation, Version},
+    },
+    id::Key,
+};
+use serde_json::json;
+
 use super::bench::{Bench, NOW, at};
 use crate::*;
 
-/// A version of the event type "user.created", to be written at [`NOW`].
-pub(super) fn version(bench: &Bench<'_>, ordinal: u32) -> PutVersion {
-    let version = VersionRow {
-        environment: bench.environment,
+const NAME: &str = "user.created";
+
+/// A version, made at [`NOW`].
+pub(super) fn version(key: Key, ordinal: u32) -> VersionRow {
+    let examples = r#"[{"name":"e","payload":{"n":1.10},"expected":{"v1":{"n":1.1}}}]"#;
+    let version = Version {
         label: format!("v{ordinal}"),
         ordinal,
-        status: 1,
-        dialect: 2,
-        schema: r#"{"type":"object"}"#.to_owned(),
+        status: Status::Deprecated,
+        dialect: Dialect::Draft7,
+        schema: json!({ "type": "object" }),
         changelog: "Something is new".to_owned(),
-        examples: r#"[{"a":1}]"#.to_owned(),
+        examples: serde_json::from_str(examples).unwrap(),
         deprecated_at: Some(at(1)),
         sunset_at: Some(at(2)),
         default_since: Some(at(3)),
-        ..VersionRow::default()
     };
-    PutVersion { event_type: "user.created".to_owned(), version, expected: None, now: NOW }
+    VersionRow { key, version, created_at: NOW, updated_at: NOW }
 }
 
-/// A conversion of the same type, from this version to the one below.
-pub(super) fn conversion(bench: &Bench<'_>, ordinal: u32, program: &str) -> NewConversion {
-    NewConversion {
+fn conversion(key: Key, ordinal: u32) -> ConversionRow {
+    ConversionRow { key, ordinal, program: json!({ "steps": [key] }), created_at: NOW }
+}
+
+/// A change of nothing, of the contract as it is.
+pub(super) async fn change(bench: &Bench<'_>, name: &str) -> ContractChange {
+    let found = bench.store.contract(bench.environment, name.to_owned()).await.unwrap();
+    ContractChange {
         environment: bench.environment,
-        event_type: "user.created".to_owned(),
-        ordinal,
-        program: program.to_owned(),
-        now: NOW,
+        event_type: name.to_owned(),
+        expected: found.updated_at,
+        terms: None,
+        schemas: None,
+        versions: Vec::new(),
+        conversions: Vec::new(),
+        now: at(1),
+        answer: None,
     }
 }
 
-async fn contract(bench: &Bench<'_>) -> Contract {
-    bench.store.contract(bench.environment, "user.created".to_owned()).await.unwrap()
+/// What there is to compare: examples keep their text.
+fn told(contract: &Contract) -> String {
+    format!("{:?} {:?} {:?}", contract.terms, contract.versions, contract.conversions)
 }
 
-pub(super) async fn versions_are_kept(mut bench: Bench<'_>) {
-    let missing = Err(WriteError::NotFound("event type"));
-    assert_eq!(bench.store.put_version(version(&bench, 1)).await, missing);
-    bench.store.create_event_type(bench.new_event_type("user.created")).await.unwrap();
-    let second = bench.store.put_version(version(&bench, 2)).await.unwrap();
-    let first = bench.store.put_version(version(&bench, 1)).await.unwrap();
-    bench.reopen().await;
-    let found = contract(&bench).await;
-    assert_eq!(found.versions, [first.clone(), second.clone()], "by ordinal");
-    let asked = version(&bench, 2).version;
-    let key = second.key;
-    let (event_type, created_at, updated_at) = (found.event_type, NOW, NOW);
-    assert_eq!(second, VersionRow { key, event_type, created_at, updated_at, ..asked });
-
-    let conflict = Err(WriteError::Conflict("version"));
-    assert_eq!(bench.store.put_version(version(&bench, 2)).await, conflict, "there is one");
-    let mut twin = version(&bench, 3);
-    twin.version.label = "v1".to_owned();
-    assert_eq!(bench.store.put_version(twin).await, conflict, "the label is taken");
-    let expected = Some(second.updated_at);
-    let nowhere = PutVersion { expected, ..version(&bench, 3) };
-    assert_eq!(bench.store.put_version(nowhere).await, Err(WriteError::NotFound("version")));
-
-    let changed = VersionRow {
-        label: "two".to_owned(),
-        status: 3,
-        schema: "true".to_owned(),
-        sunset_at: None,
-        ..second.clone()
+pub(super) async fn a_contract_is_kept(mut bench: Bench<'_>) {
+    bench.store.create_event_type(bench.new_event_type(NAME)).await.unwrap();
+    let terms = Terms {
+        validation: Validation::Reject,
+        ordering_pointer: Some("/user/id".to_owned()),
+        deliver_original: true,
     };
-    let put = PutVersion { version: changed.clone(), expected, ..version(&bench, 2) };
-    let written = bench.store.put_version(put.clone()).await.unwrap();
-    assert!(written.updated_at > second.updated_at, "whoever comes next sees that it changed");
-    assert_eq!(written, VersionRow { updated_at: written.updated_at, ..changed });
-    let late = bench.store.put_version(put).await;
-    assert_eq!(late, Err(WriteError::Conflict("version change")));
-    assert_eq!(contract(&bench).await.versions, [first, written]);
-}
-
-pub(super) async fn conversions_are_kept(mut bench: Bench<'_>) {
-    bench.store.create_event_type(bench.new_event_type("user.created")).await.unwrap();
-    let add = async |ordinal, program: &str| {
-        bench.store.add_conversion(conversion(&bench, ordinal, program)).await
+    let whole = ContractChange {
+        terms: Some(terms),
+        schemas: Some(Some(json!({ "v1": {} }))),
+        versions: vec![version(12, 2), version(11, 1)],
+        conversions: vec![conversion(7, 2), conversion(9, 2), conversion(8, 3)],
+        ..change(&bench, NAME).await
     };
-    assert_eq!(add(2, "[]").await, Err(WriteError::NotFound("version")));
-    for ordinal in [1, 2, 3] {
-        bench.store.put_version(version(&bench, ordinal)).await.unwrap();
-    }
-    let (old, other) = (add(2, "[1]").await.unwrap(), add(3, "[2]").await.unwrap());
-    let new = add(2, "[3]").await.unwrap();
-    assert!(new.key > old.key);
+    let written = bench.store.change_contract(whole).await.unwrap();
+    assert!(told(&written).contains("1.10"), "numbers keep their digits");
     bench.reopen().await;
-    let found = contract(&bench).await;
-    assert_eq!(found.conversions, [new.clone(), old, other.clone()], "all revisions");
-    let all = bench.store.contracts(bench.environment, 0, 10).await.unwrap();
-    assert_eq!(all[0].conversions, [new, other], "those in force");
+    let found = bench.store.contract(bench.environment, NAME.to_owned()).await.unwrap();
+    assert_eq!(told(&found), told(&written));
+    let keys: Vec<Key> = found.versions.iter().map(|row| row.key).collect();
+    assert_eq!(keys, [11, 12], "by ordinal");
+    let keys: Vec<Key> = found.conversions.iter().map(|row| row.key).collect();
+    assert_eq!(keys, [7, 9, 8], "by ordinal, then by age");
+    let all = bench.store.contracts(bench.environment).await.unwrap();
+    let keys: Vec<Key> = all[0].conversions.iter().map(|row| row.key).collect();
+    assert_eq!(keys, [9, 8], "those in force");
+    let event_type = bench.store.event_type(bench.environment, NAME.to_owned()).await.unwrap();
+    assert_eq!(event_type.schemas, Some(json!({ "v1": {} })));
+
+    let mut changed = version(12, 2);
+    changed.version.label = "two".to_owned();
+    changed.version.status = Status::Retired;
+    changed.version.sunset_at = None;
+    let put = ContractChange { versions: vec![changed], ..change(&bench, NAME).await };
+    let found = bench.store.change_contract(put).await.unwrap();
+    let second = &found.versions[1].version;
+    assert_eq!((&*second.label, second.status, second.sunset_at), ("two", Status::Retired, None));
+    assert_eq!(found.terms.validation, Validation::Reject, "what is not named stays");
 }
 
 pub(super) async fn contracts_are_listed(mut bench: Bench<'_>) {
-    for name in ["silent", "user.created", "checked", "ordered"] {
+    for name in ["silent", NAME, "checked", "ordered"] {
         bench.store.create_event_type(bench.new_event_type(name)).await.unwrap();
     }
-    bench.store.put_version(version(&bench, 1)).await.unwrap();
-    let set = async |environment, name: &str, terms: &Terms| {
-        bench.store.set_terms(environment, name.to_owned(), terms.clone(), at(5)).await
-    };
-    let checked = Terms { validation: 2, ordering_pointer: None };
-    let ordered = Terms { validation: 0, ordering_pointer: Some("/user/id".to_owned()) };
-    assert_eq!(set(bench.environment, "checked", &checked).await.unwrap().terms, checked);
-    assert_eq!(set(bench.environment, "ordered", &ordered).await.unwrap().terms, ordered);
-    let elsewhere = bench.other_environment().await;
-    let missing = WriteError::NotFound("event type");
-    assert_eq!(set(elsewhere, "checked", &ordered).await, Err(missing));
-    bench.reopen().await;
-    let (mut found, mut after) = (Vec::new(), 0);
-    while let Some(one) = bench.store.contracts(bench.environment, after, 1).await.unwrap().pop() {
-        after = one.event_type;
-        found.push((one.name, one.terms, one.versions.len()));
+    let checked = Terms { validation: Validation::Warn, ..Terms::default() };
+    let ordered = Terms { ordering_pointer: Some("/id".to_owned()), ..Terms::default() };
+    for (name, terms) in [("checked", checked), ("ordered", ordered)] {
+        let set = ContractChange { terms: Some(terms), ..change(&bench, name).await };
+        bench.store.change_contract(set).await.unwrap();
     }
-    let expect = [
-        ("user.created".to_owned(), Terms::default(), 1),
-        ("checked".to_owned(), checked, 0),
-        ("ordered".to_owned(), ordered, 0),
-    ];
-    assert_eq!(found, expect, "those that say something");
-    assert_eq!(bench.store.contracts(elsewhere, 0, 10).await, Ok(Vec::new()));
+    let put = ContractChange { versions: vec![version(11, 1)], ..change(&bench, NAME).await };
+    bench.store.change_contract(put).await.unwrap();
+    let elsewhere = bench.other_environment().await;
+    bench.reopen().await;
+    let all = bench.store.contracts(bench.environment).await.unwrap();
+    let mut names: Vec<String> = all.into_iter().map(|contract| contract.name).collect();
+    names.sort();
+    assert_eq!(names, ["checked", "ordered", NAME], "those that say something");
+    assert!(bench.store.contracts(elsewhere).await.unwrap().is_empty());
+    let missing = bench.store.contract(elsewhere, NAME.to_owned()).await.map(drop);
+    assert_eq!(missing, Err(ReadError::NotFound("event type")));
 
-    let name = || "user.created".to_owned();
-    bench.store.delete_event_type(bench.environment, name(), true, at(6)).await.unwrap();
-    bench.store.create_event_type(bench.new_event_type("user.created")).await.unwrap();
-    assert!(contract(&bench).await.versions.is_empty(), "a new type has no old versions");
+    bench.store.delete_event_type(bench.environment, NAME.to_owned(), true, at(6)).await.unwrap();
+    bench.store.create_event_type(bench.new_event_type(NAME)).await.unwrap();
+    let found = bench.store.contract(bench.environment, NAME.to_owned()).await.unwrap();
+    assert!(found.versions.is_empty(), "a new type has no old versions");
+}
+
+pub(super) async fn a_contract_is_changed_as_a_whole(bench: Bench<'_>) {
+    bench.store.create_event_type(bench.new_event_type(NAME)).await.unwrap();
+    let first = change(&bench, NAME).await;
+    let put = ContractChange { versions: vec![version(11, 1)], ..first.clone() };
+    bench.store.change_contract(put.clone()).await.unwrap();
+    let late = bench.store.change_contract(put).await.map(drop);
+    assert_eq!(late, Err(WriteError::Conflict("event type")), "somebody was quicker");
+    for taken in [version(12, 1), {
+        let mut twin = version(12, 2);
+        twin.version.label = "v1".to_owned();
+        twin
+    }] {
+        let put = ContractChange {
+            terms: Some(Terms { deliver_original: true, ..Terms::default() }),
+            versions: vec![version(13, 3), taken],
+            ..change(&bench, NAME).await
+        };
+        let refused = bench.store.change_contract(put).await.map(drop);
+        assert_eq!(refused, Err(WriteError::Conflict("version")));
+    }
+    let found = bench.store.contract(bench.environment, NAME.to_owned()).await.unwrap();
+    assert_eq!((found.versions.len(), found.terms), (1, Terms::default()), "nothing of it");
+    let environment = bench.other_environment().await;
+    let foreign = ContractChange { environment, ..change(&bench, NAME).await };
+    let refused = bench.store.change_contract(foreign).await.map(drop);
+    assert_eq!(refused, Err(WriteError::NotFound("event type")));
 }

@@ -199,20 +199,18 @@ pub(super) async fn one_of_many_makes_a_claim(bench: Bench<'_>) {
     assert!(bench.store.endpoint(scope, endpoint).await.is_ok());
 }
 
-pub(super) async fn one_of_many_puts_a_version(bench: Bench<'_>) {
+pub(super) async fn one_of_many_changes_a_contract(bench: Bench<'_>) {
     bench.store.create_event_type(bench.new_event_type("user.created")).await.unwrap();
     for round in 1..6 {
+        let read = contract::change(&bench, "user.created").await;
         let told = race(&bench, |store| {
-            let put = contract::version(&bench, round);
-            async move { store.put_version(put).await }
+            let mut change = read.clone();
+            change.versions.push(contract::version(i64::from(round), round));
+            async move { store.change_contract(change).await.map(drop) }
         });
-        let row = winner(told.await, &WriteError::Conflict("version"));
-        let told = race(&bench, |store| {
-            let expected = Some(row.updated_at);
-            let put = PutVersion { expected, ..contract::version(&bench, round) };
-            async move { store.put_version(put).await }
-        });
-        winner(told.await, &WriteError::Conflict("version change"));
+        winner(told.await, &WriteError::Conflict("event type"));
+        let found = contract::change(&bench, "user.created").await;
+        assert!(found.expected > read.expected);
     }
 }
 

@@ -1,20 +1,27 @@
-//! Versions and conversions of event types. Whoever changes any of one type holds the type's row.
+//! Contracts of event types.
 
-use ringback_domain::{id::Key, time::Timestamp};
+use std::collections::HashMap;
+
+use ringback_domain::{
+    contract::{
+        Terms,
+        version::{Dialect, Status, Validation, Version},
+    },
+    id::Key,
+    time::Timestamp,
+};
 use tokio_postgres::{Error, Row};
 
 use super::{
-    Postgres,
+    Postgres, answer,
     fault::Stop,
-    transaction::{Transaction, int4, int8, text},
+    rows,
+    transaction::{Transaction, boolean, int8, text},
 };
 use crate::{
-    BoxFuture, Contract, Contracts, ConversionRow, NewConversion, PutVersion, ReadError, Terms,
-    Unavailable, VersionRow, WriteError,
+    BoxFuture, Contract, ContractChange, Contracts, ConversionRow, ReadError, Unavailable,
+    VersionRow, WriteError,
 };
-
-/// One moment for all that is read.
-const SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
 impl Contracts for Postgres {
     fn contract(
@@ -24,83 +31,81 @@ impl Contracts for Postgres {
     ) -> BoxFuture<'_, Result<Contract, ReadError>> {
         self.transact(move |transaction| {
             Box::pin(async move {
-                transaction.execute(SNAPSHOT, &[]).await?;
                 let sql = include_str!("queries/contract.sql");
-                let row = transaction.row(sql, &[int8(&environment), text(&event_type)]).await?;
-                let missing = Stop::Refused(ReadError::NotFound("event type"));
-                let found = row.as_ref().map(from_row).ok_or(missing)?;
-                Ok(whole(transaction, found, include_str!("queries/conversions.sql")).await?)
+                let found = one(transaction, sql, environment, &event_type).await?;
+                found.ok_or(Stop::Refused(ReadError::NotFound("event type")))
             })
         })
     }
 
-    fn contracts(
-        &self,
-        environment: Key,
-        after: Key,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Contract>, Unavailable>> {
+    fn contracts(&self, environment: Key) -> BoxFuture<'_, Result<Vec<Contract>, Unavailable>> {
         self.transact(move |transaction| {
-            Box::pin(async move {
-                transaction.execute(SNAPSHOT, &[]).await?;
-                let limit = limit as i64;
-                let sql = include_str!("queries/contracts.sql");
-                let parameters = [int8(&environment), int8(&after), int8(&limit)];
-                let in_force = include_str!("queries/conversions_in_force.sql");
-                let mut all = Vec::new();
-                for row in transaction.rows(sql, &parameters).await? {
-                    all.push(whole(transaction, from_row(&row), in_force).await?);
-                }
-                Ok(all)
-            })
+            Box::pin(async move { Ok(all(transaction, environment).await?) })
         })
     }
 
-    fn set_terms(
+    fn change_contract(
         &self,
-        environment: Key,
-        event_type: String,
-        terms: Terms,
-        now: Timestamp,
+        change: ContractChange,
     ) -> BoxFuture<'_, Result<Contract, WriteError>> {
         self.change(move |transaction| {
-            Box::pin(async move {
-                let found = locked(transaction, environment, &event_type).await?;
-                let (validation, now) = (terms.validation as i32, now.millis());
-                let parameters = [
-                    int8(&found.event_type),
-                    int4(&validation),
-                    text(&terms.ordering_pointer),
-                    int8(&now),
-                ];
-                transaction
-                    .execute(include_str!("queries/contract_terms.sql"), &parameters)
-                    .await?;
-                let found = Contract { terms, ..found };
-                Ok(whole(transaction, found, include_str!("queries/conversions.sql")).await?)
-            })
-        })
-    }
-
-    fn put_version(&self, put: PutVersion) -> BoxFuture<'_, Result<VersionRow, WriteError>> {
-        self.change(move |transaction| Box::pin(async move { put_version(transaction, put).await }))
-    }
-
-    fn add_conversion(
-        &self,
-        new: NewConversion,
-    ) -> BoxFuture<'_, Result<ConversionRow, WriteError>> {
-        self.change(move |transaction| {
-            Box::pin(async move { add_conversion(transaction, new).await })
+            Box::pin(async move { self::change(transaction, &change).await })
         })
     }
 }
 
-/// Removes everything that an event type promised.
+async fn change(
+    transaction: &Transaction<'_>,
+    change: &ContractChange,
+) -> Result<Contract, Stop<WriteError>> {
+    let (environment, name) = (change.environment, &change.event_type);
+    let missing = || Stop::Refused(WriteError::NotFound("event type"));
+    let sql = concat!(include_str!("queries/contract.sql"), "FOR UPDATE");
+    let known = one(transaction, sql, environment, name).await?.ok_or_else(missing)?;
+    change.check(&known).map_err(Stop::Refused)?;
+    let event_type = known.event_type;
+    for row in &change.versions {
+        put_version(transaction, (environment, event_type), row).await?;
+    }
+    for row in &change.conversions {
+        let (ordinal, created_at) = (i64::from(row.ordinal), row.created_at.millis());
+        let program = row.program.to_string();
+        let sql = include_str!("queries/contract_conversion_insert.sql");
+        let parameters = [
+            int8(&row.key),
+            int8(&environment),
+            int8(&event_type),
+            int8(&ordinal),
+            text(&program),
+            int8(&created_at),
+        ];
+        transaction.execute(sql, &parameters).await?;
+    }
+    let terms = change.terms.as_ref().unwrap_or(&known.terms);
+    let updated_at = change.now.millis().max(known.updated_at.millis() + 1);
+    let validation = terms.validation.number();
+    let given = change.schemas.is_some();
+    let schemas = change.schemas.as_ref().and_then(Option::as_ref).map(ToString::to_string);
+    let parameters = [
+        int8(&event_type),
+        int8(&validation),
+        text(&terms.ordering_pointer),
+        boolean(&terms.deliver_original),
+        int8(&updated_at),
+        boolean(&given),
+        text(&schemas),
+    ];
+    transaction.execute(include_str!("queries/contract_update.sql"), &parameters).await?;
+    answer::keep(transaction, change.now, change.answer.as_ref()).await?;
+    let sql = include_str!("queries/contract.sql");
+    one(transaction, sql, environment, name).await?.ok_or_else(missing)
+}
+
+/// Deletes the contract of an event type that is deleted for good.
 pub(super) async fn delete(transaction: &Transaction<'_>, event_type: Key) -> Result<(), Error> {
     for sql in [
-        include_str!("queries/versions_delete.sql"),
-        include_str!("queries/conversions_delete.sql"),
+        include_str!("queries/contract_delete.sql"),
+        include_str!("queries/contract_delete_conversions.sql"),
     ] {
         transaction.execute(sql, &[int8(&event_type)]).await?;
     }
@@ -109,167 +114,122 @@ pub(super) async fn delete(transaction: &Transaction<'_>, event_type: Key) -> Re
 
 async fn put_version(
     transaction: &Transaction<'_>,
-    put: PutVersion,
-) -> Result<VersionRow, Stop<WriteError>> {
-    let PutVersion { event_type, version, expected, now } = put;
-    let event_type = locked(transaction, version.environment, &event_type).await?.event_type;
-    let others = versions(transaction, event_type).await?;
-    let version = version.replacing(event_type, &others, expected, now).map_err(Stop::Refused)?;
-    if expected.is_none() {
-        let key = transaction.next_key(now);
-        let version = VersionRow { key, ..version };
-        insert(transaction, &version).await?;
-        return Ok(version);
-    }
-    update(transaction, &version).await?;
-    Ok(version)
-}
-
-async fn insert(transaction: &Transaction<'_>, version: &VersionRow) -> Result<(), Error> {
-    let sql = include_str!("queries/version_insert.sql");
-    transaction
-        .execute(
-            sql,
-            &[
-                int8(&version.key),
-                int8(&version.environment),
-                int8(&version.event_type),
-                text(&version.label),
-                int8(&i64::from(version.ordinal)),
-                int8(&version.status),
-                int8(&version.dialect),
-                text(&version.schema),
-                text(&version.changelog),
-                text(&version.examples),
-                int8(&version.deprecated_at.map(Timestamp::millis)),
-                int8(&version.sunset_at.map(Timestamp::millis)),
-                int8(&version.default_since.map(Timestamp::millis)),
-                int8(&version.created_at.millis()),
-                int8(&version.updated_at.millis()),
-            ],
-        )
-        .await?;
-    Ok(())
-}
-
-async fn update(transaction: &Transaction<'_>, version: &VersionRow) -> Result<(), Error> {
-    let sql = include_str!("queries/version_update.sql");
-    transaction
-        .execute(
-            sql,
-            &[
-                int8(&version.key),
-                text(&version.label),
-                int8(&version.status),
-                int8(&version.dialect),
-                text(&version.schema),
-                text(&version.changelog),
-                text(&version.examples),
-                int8(&version.deprecated_at.map(Timestamp::millis)),
-                int8(&version.sunset_at.map(Timestamp::millis)),
-                int8(&version.default_since.map(Timestamp::millis)),
-                int8(&version.updated_at.millis()),
-            ],
-        )
-        .await?;
-    Ok(())
-}
-
-async fn add_conversion(
-    transaction: &Transaction<'_>,
-    new: NewConversion,
-) -> Result<ConversionRow, Stop<WriteError>> {
-    let NewConversion { environment, event_type, ordinal, program, now } = new;
-    let event_type = locked(transaction, environment, &event_type).await?.event_type;
-    if !versions(transaction, event_type).await?.iter().any(|version| version.ordinal == ordinal) {
-        return Err(Stop::Refused(WriteError::NotFound("version")));
-    }
-    let key = transaction.next_key(now);
-    let (stored, created_at) = (ordinal as i32, now.millis());
+    (environment, event_type): (Key, Key),
+    row: &VersionRow,
+) -> Result<(), Error> {
+    let version = &row.version;
+    let millis = |time: Option<Timestamp>| time.map(Timestamp::millis);
+    let ordinal = i64::from(version.ordinal);
+    let (status, dialect) = (version.status.number(), version.dialect.number());
+    let (schema, examples) = (version.schema.to_string(), rows::json(&version.examples));
+    let [deprecated_at, sunset_at, default_since] =
+        [version.deprecated_at, version.sunset_at, version.default_since].map(millis);
+    let (created_at, updated_at) = (row.created_at.millis(), row.updated_at.millis());
     let parameters = [
-        int8(&key),
+        int8(&row.key),
         int8(&environment),
         int8(&event_type),
-        int4(&stored),
-        text(&program),
+        text(&version.label),
+        int8(&ordinal),
+        int8(&status),
+        int8(&dialect),
+        text(&schema),
+        text(&version.changelog),
+        text(&examples),
+        int8(&deprecated_at),
+        int8(&sunset_at),
+        int8(&default_since),
         int8(&created_at),
+        int8(&updated_at),
     ];
-    transaction.execute(include_str!("queries/conversion_insert.sql"), &parameters).await?;
-    Ok(ConversionRow { key, environment, event_type, ordinal, program, created_at: now })
+    transaction.execute(include_str!("queries/contract_version_put.sql"), &parameters).await?;
+    Ok(())
 }
 
-/// The contract of this name, without versions and conversions, that nobody else changes until this
-/// transaction ends.
-async fn locked(
+async fn one(
     transaction: &Transaction<'_>,
+    sql: &str,
     environment: Key,
     name: &str,
-) -> Result<Contract, Stop<WriteError>> {
-    let sql = concat!(include_str!("queries/contract.sql"), "FOR UPDATE");
+) -> Result<Option<Contract>, Error> {
     let row = transaction.row(sql, &[int8(&environment), text(&name)]).await?;
-    row.as_ref().map(from_row).ok_or(Stop::Refused(WriteError::NotFound("event type")))
+    let Some(mut contract) = row.as_ref().map(head) else { return Ok(None) };
+    let owner = [int8(&contract.event_type)];
+    let sql = include_str!("queries/contract_versions.sql");
+    let versions = transaction.rows(sql, &owner).await?;
+    let sql = include_str!("queries/contract_conversions.sql");
+    let conversions = transaction.rows(sql, &owner).await?;
+    contract.versions = versions.iter().map(|row| version(row).1).collect();
+    contract.conversions = conversions.iter().map(|row| conversion(row).1).collect();
+    Ok(Some(contract))
 }
 
-/// The contract with its versions, and those conversions that the statement finds.
-async fn whole(
-    transaction: &Transaction<'_>,
-    found: Contract,
-    sql: &str,
-) -> Result<Contract, Error> {
-    let versions = versions(transaction, found.event_type).await?;
-    let conversions = transaction.rows(sql, &[int8(&found.event_type)]).await?;
-    let conversions = conversions.iter().map(conversion).collect();
-    Ok(Contract { versions, conversions, ..found })
+async fn all(transaction: &Transaction<'_>, environment: Key) -> Result<Vec<Contract>, Error> {
+    let whose = [int8(&environment)];
+    let found = transaction.rows(include_str!("queries/contracts.sql"), &whose).await?;
+    let mut contracts: HashMap<Key, Contract> =
+        found.iter().map(head).map(|contract| (contract.event_type, contract)).collect();
+    if contracts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = include_str!("queries/contracts_versions.sql");
+    for (owner, row) in transaction.rows(sql, &whose).await?.iter().map(version) {
+        if let Some(contract) = contracts.get_mut(&owner) {
+            contract.versions.push(row);
+        }
+    }
+    let sql = include_str!("queries/contracts_conversions.sql");
+    for (owner, row) in transaction.rows(sql, &whose).await?.iter().map(conversion) {
+        if let Some(contract) = contracts.get_mut(&owner) {
+            contract.conversions.push(row);
+        }
+    }
+    Ok(contracts.into_values().collect())
 }
 
-async fn versions(
-    transaction: &Transaction<'_>,
-    event_type: Key,
-) -> Result<Vec<VersionRow>, Error> {
-    let found =
-        transaction.rows(include_str!("queries/versions.sql"), &[int8(&event_type)]).await?;
-    Ok(found.iter().map(version).collect())
-}
-
-fn from_row(row: &Row) -> Contract {
-    let validation = row.get::<_, i16>(3).into();
+fn head(row: &Row) -> Contract {
     Contract {
         event_type: row.get(0),
-        environment: row.get(1),
-        name: row.get(2),
-        terms: Terms { validation, ordering_pointer: row.get(4) },
-        ..Contract::default()
+        name: row.get(1),
+        terms: Terms {
+            validation: Validation::from_number(row.get(2)),
+            ordering_pointer: row.get(3),
+            deliver_original: row.get(4),
+        },
+        updated_at: Timestamp(row.get(5)),
+        versions: Vec::new(),
+        conversions: Vec::new(),
     }
 }
 
-fn version(row: &Row) -> VersionRow {
-    let time = |column| row.get::<_, Option<i64>>(column).map(Timestamp);
-    VersionRow {
-        key: row.get(0),
-        environment: row.get(1),
-        event_type: row.get(2),
-        label: row.get(3),
-        ordinal: row.get::<_, i32>(4) as u32,
-        status: row.get::<_, i16>(5).into(),
-        dialect: row.get::<_, i16>(6).into(),
-        schema: row.get(7),
-        changelog: row.get(8),
-        examples: row.get(9),
-        deprecated_at: time(10),
-        sunset_at: time(11),
-        default_since: time(12),
-        created_at: Timestamp(row.get(13)),
-        updated_at: Timestamp(row.get(14)),
-    }
+fn version(row: &Row) -> (Key, VersionRow) {
+    let time = |column: usize| row.get::<_, Option<i64>>(column).map(Timestamp);
+    let version = Version {
+        label: row.get(2),
+        ordinal: ordinal(row, 3),
+        status: Status::from_number(row.get(4)),
+        dialect: Dialect::from_number(row.get(5)),
+        schema: rows::parsed(row, 6),
+        changelog: row.get(7),
+        examples: rows::parsed(row, 8),
+        deprecated_at: time(9),
+        sunset_at: time(10),
+        default_since: time(11),
+    };
+    let (created_at, updated_at) = (Timestamp(row.get(12)), Timestamp(row.get(13)));
+    (row.get(1), VersionRow { key: row.get(0), version, created_at, updated_at })
 }
 
-fn conversion(row: &Row) -> ConversionRow {
-    ConversionRow {
+fn conversion(row: &Row) -> (Key, ConversionRow) {
+    let conversion = ConversionRow {
         key: row.get(0),
-        environment: row.get(1),
-        event_type: row.get(2),
-        ordinal: row.get::<_, i32>(3) as u32,
-        program: row.get(4),
-        created_at: Timestamp(row.get(5)),
-    }
+        ordinal: ordinal(row, 2),
+        program: rows::parsed(row, 3),
+        created_at: Timestamp(row.get(4)),
+    };
+    (row.get(1), conversion)
+}
+
+fn ordinal(row: &Row, column: usize) -> u32 {
+    row.get::<_, i32>(column) as u32
 }

@@ -1,12 +1,21 @@
-//! Versions and conversions of event types.
+//! Contracts of event types.
 
-use ringback_domain::{id::Key, time::Timestamp};
+use std::collections::HashMap;
+
+use ringback_domain::{
+    contract::{
+        Terms,
+        version::{Dialect, Status, Validation, Version},
+    },
+    id::Key,
+    time::Timestamp,
+};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{Sqlite, fault::Stop, writer::Transaction};
+use super::{Sqlite, answer, fault::Stop, rows, writer::Transaction};
 use crate::{
-    BoxFuture, Contract, Contracts, ConversionRow, NewConversion, PutVersion, ReadError, Terms,
-    Unavailable, VersionRow, WriteError,
+    BoxFuture, Contract, ContractChange, Contracts, ConversionRow, ReadError, Unavailable,
+    VersionRow, WriteError,
 };
 
 impl Contracts for Sqlite {
@@ -16,69 +25,68 @@ impl Contracts for Sqlite {
         event_type: String,
     ) -> BoxFuture<'_, Result<Contract, ReadError>> {
         self.read(move |connection| {
-            let snapshot = connection.unchecked_transaction()?;
-            let missing = Stop::Refused(ReadError::NotFound("event type"));
-            let found = by_name(&snapshot, environment, &event_type)?.ok_or(missing)?;
-            Ok(whole(&snapshot, found, include_str!("queries/conversions.sql"))?)
+            let found = one(connection, environment, &event_type)?;
+            found.ok_or(Stop::Refused(ReadError::NotFound("event type")))
         })
     }
 
-    fn contracts(
-        &self,
-        environment: Key,
-        after: Key,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Contract>, Unavailable>> {
-        self.read(move |connection| {
-            let snapshot = connection.unchecked_transaction()?;
-            let mut select = snapshot.prepare_cached(include_str!("queries/contracts.sql"))?;
-            let found: Vec<Contract> = select
-                .query_map((environment, after, limit as i64), from_row)?
-                .collect::<rusqlite::Result<_>>()?;
-            let in_force = include_str!("queries/conversions_in_force.sql");
-            let all = found.into_iter().map(|found| whole(&snapshot, found, in_force));
-            Ok(all.collect::<rusqlite::Result<_>>()?)
-        })
+    fn contracts(&self, environment: Key) -> BoxFuture<'_, Result<Vec<Contract>, Unavailable>> {
+        self.read(move |connection| Ok(all(connection, environment)?))
     }
 
-    fn set_terms(
+    fn change_contract(
         &self,
-        environment: Key,
-        event_type: String,
-        terms: Terms,
-        now: Timestamp,
+        change: ContractChange,
     ) -> BoxFuture<'_, Result<Contract, WriteError>> {
-        self.change(move |transaction| {
-            let connection = transaction.connection;
-            let found = existing(connection, environment, &event_type)?;
-            connection.prepare_cached(include_str!("queries/contract_terms.sql"))?.execute((
-                found.event_type,
-                terms.validation,
-                &terms.ordering_pointer,
-                now.millis(),
-            ))?;
-            let found = Contract { terms, ..found };
-            Ok(whole(connection, found, include_str!("queries/conversions.sql"))?)
-        })
-    }
-
-    fn put_version(&self, put: PutVersion) -> BoxFuture<'_, Result<VersionRow, WriteError>> {
-        self.change(move |transaction| put_version(transaction, put))
-    }
-
-    fn add_conversion(
-        &self,
-        new: NewConversion,
-    ) -> BoxFuture<'_, Result<ConversionRow, WriteError>> {
-        self.change(move |transaction| add_conversion(transaction, new))
+        self.change(move |transaction| self::change(transaction, &change))
     }
 }
 
-/// Removes everything that an event type promised.
+fn change(
+    transaction: &mut Transaction<'_>,
+    change: &ContractChange,
+) -> Result<Contract, Stop<WriteError>> {
+    let connection = transaction.connection;
+    let (environment, name) = (change.environment, &change.event_type);
+    let missing = || Stop::Refused(WriteError::NotFound("event type"));
+    let known = one(connection, environment, name)?.ok_or_else(missing)?;
+    change.check(&known).map_err(Stop::Refused)?;
+    for row in &change.versions {
+        put_version(connection, (environment, known.event_type), row)?;
+    }
+    for row in &change.conversions {
+        let sql = include_str!("queries/contract_conversion_insert.sql");
+        connection.prepare_cached(sql)?.execute((
+            row.key,
+            environment,
+            known.event_type,
+            row.ordinal,
+            row.program.to_string(),
+            row.created_at.millis(),
+        ))?;
+    }
+    let Terms { validation, ordering_pointer, deliver_original } =
+        change.terms.as_ref().unwrap_or(&known.terms);
+    let updated_at = change.now.millis().max(known.updated_at.millis() + 1);
+    let sql = include_str!("queries/contract_update.sql");
+    connection.prepare_cached(sql)?.execute((
+        known.event_type,
+        validation.number(),
+        ordering_pointer,
+        deliver_original,
+        updated_at,
+        change.schemas.is_some(),
+        change.schemas.as_ref().and_then(Option::as_ref).map(ToString::to_string),
+    ))?;
+    answer::keep(transaction, change.now, change.answer.as_ref())?;
+    one(connection, environment, name)?.ok_or_else(missing)
+}
+
+/// Deletes the contract of an event type that is deleted for good.
 pub(super) fn delete(connection: &Connection, event_type: Key) -> rusqlite::Result<()> {
     for sql in [
-        include_str!("queries/versions_delete.sql"),
-        include_str!("queries/conversions_delete.sql"),
+        include_str!("queries/contract_delete.sql"),
+        include_str!("queries/contract_delete_conversions.sql"),
     ] {
         connection.prepare_cached(sql)?.execute([event_type])?;
     }
@@ -86,160 +94,122 @@ pub(super) fn delete(connection: &Connection, event_type: Key) -> rusqlite::Resu
 }
 
 fn put_version(
-    transaction: &mut Transaction<'_>,
-    put: PutVersion,
-) -> Result<VersionRow, Stop<WriteError>> {
-    let connection = transaction.connection;
-    let PutVersion { event_type, version, expected, now } = put;
-    let event_type = existing(connection, version.environment, &event_type)?.event_type;
-    let others = versions(connection, event_type)?;
-    let version = version.replacing(event_type, &others, expected, now).map_err(Stop::Refused)?;
-    if expected.is_none() {
-        let key = transaction.memory.keys.next(now, 0);
-        let version = VersionRow { key, ..version };
-        insert(connection, &version)?;
-        return Ok(version);
-    }
-    update(connection, &version)?;
-    Ok(version)
-}
-
-fn insert(connection: &Connection, version: &VersionRow) -> rusqlite::Result<()> {
-    let mut insert = connection.prepare_cached(include_str!("queries/version_insert.sql"))?;
-    insert.execute((
-        version.key,
-        version.environment,
-        version.event_type,
-        &version.label,
-        version.ordinal,
-        version.status,
-        version.dialect,
-        &version.schema,
-        &version.changelog,
-        &version.examples,
-        version.deprecated_at.map(Timestamp::millis),
-        version.sunset_at.map(Timestamp::millis),
-        version.default_since.map(Timestamp::millis),
-        version.created_at.millis(),
-        version.updated_at.millis(),
-    ))?;
-    Ok(())
-}
-
-fn update(connection: &Connection, version: &VersionRow) -> rusqlite::Result<()> {
-    let mut update = connection.prepare_cached(include_str!("queries/version_update.sql"))?;
-    update.execute((
-        version.key,
-        &version.label,
-        version.status,
-        version.dialect,
-        &version.schema,
-        &version.changelog,
-        &version.examples,
-        version.deprecated_at.map(Timestamp::millis),
-        version.sunset_at.map(Timestamp::millis),
-        version.default_since.map(Timestamp::millis),
-        version.updated_at.millis(),
-    ))?;
-    Ok(())
-}
-
-fn add_conversion(
-    transaction: &mut Transaction<'_>,
-    new: NewConversion,
-) -> Result<ConversionRow, Stop<WriteError>> {
-    let connection = transaction.connection;
-    let NewConversion { environment, event_type, ordinal, program, now } = new;
-    let event_type = existing(connection, environment, &event_type)?.event_type;
-    if !versions(connection, event_type)?.iter().any(|version| version.ordinal == ordinal) {
-        return Err(Stop::Refused(WriteError::NotFound("version")));
-    }
-    let key = transaction.memory.keys.next(now, 0);
-    connection.prepare_cached(include_str!("queries/conversion_insert.sql"))?.execute((
-        key,
+    connection: &Connection,
+    (environment, event_type): (Key, Key),
+    row: &VersionRow,
+) -> rusqlite::Result<()> {
+    let version = &row.version;
+    let millis = |time: Option<Timestamp>| time.map(Timestamp::millis);
+    let sql = include_str!("queries/contract_version_put.sql");
+    connection.prepare_cached(sql)?.execute((
+        row.key,
         environment,
         event_type,
-        ordinal,
-        &program,
-        now.millis(),
+        &version.label,
+        version.ordinal,
+        version.status.number(),
+        version.dialect.number(),
+        version.schema.to_string(),
+        &version.changelog,
+        rows::json(&version.examples)?,
+        millis(version.deprecated_at),
+        millis(version.sunset_at),
+        millis(version.default_since),
+        row.created_at.millis(),
+        row.updated_at.millis(),
     ))?;
-    Ok(ConversionRow { key, environment, event_type, ordinal, program, created_at: now })
+    Ok(())
 }
 
-fn existing(
-    connection: &Connection,
-    environment: Key,
-    name: &str,
-) -> Result<Contract, Stop<WriteError>> {
-    let missing = || Stop::Refused(WriteError::NotFound("event type"));
-    by_name(connection, environment, name)?.ok_or_else(missing)
-}
-
-/// The contract of this name, without versions and conversions.
-fn by_name(
+fn one(
     connection: &Connection,
     environment: Key,
     name: &str,
 ) -> rusqlite::Result<Option<Contract>> {
-    connection
-        .prepare_cached(include_str!("queries/contract.sql"))?
-        .query_row((environment, name), from_row)
-        .optional()
+    let sql = include_str!("queries/contract.sql");
+    let mut select = connection.prepare_cached(sql)?;
+    let Some(mut contract) = select.query_row((environment, name), head).optional()? else {
+        return Ok(None);
+    };
+    let sql = include_str!("queries/contract_versions.sql");
+    let mut select = connection.prepare_cached(sql)?;
+    for version in select.query_map([contract.event_type], version)? {
+        contract.versions.push(version?.1);
+    }
+    let sql = include_str!("queries/contract_conversions.sql");
+    let mut select = connection.prepare_cached(sql)?;
+    for conversion in select.query_map([contract.event_type], conversion)? {
+        contract.conversions.push(conversion?.1);
+    }
+    Ok(Some(contract))
 }
 
-/// The contract with its versions, and those conversions that the statement finds.
-fn whole(connection: &Connection, found: Contract, sql: &str) -> rusqlite::Result<Contract> {
-    let versions = versions(connection, found.event_type)?;
-    let conversions = connection
-        .prepare_cached(sql)?
-        .query_map([found.event_type], conversion)?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(Contract { versions, conversions, ..found })
+fn all(connection: &Connection, environment: Key) -> rusqlite::Result<Vec<Contract>> {
+    let mut select = connection.prepare_cached(include_str!("queries/contracts.sql"))?;
+    let found = select.query_map([environment], head)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    if found.is_empty() {
+        return Ok(found);
+    }
+    let mut contracts: HashMap<Key, Contract> =
+        found.into_iter().map(|contract| (contract.event_type, contract)).collect();
+    let sql = include_str!("queries/contracts_versions.sql");
+    let mut select = connection.prepare_cached(sql)?;
+    for row in select.query_map([environment], version)? {
+        let (owner, row) = row?;
+        if let Some(contract) = contracts.get_mut(&owner) {
+            contract.versions.push(row);
+        }
+    }
+    let sql = include_str!("queries/contracts_conversions.sql");
+    let mut select = connection.prepare_cached(sql)?;
+    for row in select.query_map([environment], conversion)? {
+        let (owner, row) = row?;
+        if let Some(contract) = contracts.get_mut(&owner) {
+            contract.conversions.push(row);
+        }
+    }
+    Ok(contracts.into_values().collect())
 }
 
-fn versions(connection: &Connection, event_type: Key) -> rusqlite::Result<Vec<VersionRow>> {
-    let mut select = connection.prepare_cached(include_str!("queries/versions.sql"))?;
-    select.query_map([event_type], version)?.collect()
-}
-
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Contract> {
+fn head(row: &Row<'_>) -> rusqlite::Result<Contract> {
     Ok(Contract {
         event_type: row.get(0)?,
-        environment: row.get(1)?,
-        name: row.get(2)?,
-        terms: Terms { validation: row.get(3)?, ordering_pointer: row.get(4)? },
-        ..Contract::default()
+        name: row.get(1)?,
+        terms: Terms {
+            validation: Validation::from_number(row.get(2)?),
+            ordering_pointer: row.get(3)?,
+            deliver_original: row.get(4)?,
+        },
+        updated_at: Timestamp(row.get(5)?),
+        versions: Vec::new(),
+        conversions: Vec::new(),
     })
 }
 
-fn version(row: &Row<'_>) -> rusqlite::Result<VersionRow> {
+fn version(row: &Row<'_>) -> rusqlite::Result<(Key, VersionRow)> {
     let time = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(Timestamp));
-    Ok(VersionRow {
-        key: row.get(0)?,
-        environment: row.get(1)?,
-        event_type: row.get(2)?,
-        label: row.get(3)?,
-        ordinal: row.get(4)?,
-        status: row.get(5)?,
-        dialect: row.get(6)?,
-        schema: row.get(7)?,
-        changelog: row.get(8)?,
-        examples: row.get(9)?,
-        deprecated_at: time(10)?,
-        sunset_at: time(11)?,
-        default_since: time(12)?,
-        created_at: Timestamp(row.get(13)?),
-        updated_at: Timestamp(row.get(14)?),
-    })
+    let version = Version {
+        label: row.get(2)?,
+        ordinal: row.get(3)?,
+        status: Status::from_number(row.get(4)?),
+        dialect: Dialect::from_number(row.get(5)?),
+        schema: rows::parsed(row, 6)?,
+        changelog: row.get(7)?,
+        examples: rows::parsed(row, 8)?,
+        deprecated_at: time(9)?,
+        sunset_at: time(10)?,
+        default_since: time(11)?,
+    };
+    let (created_at, updated_at) = (Timestamp(row.get(12)?), Timestamp(row.get(13)?));
+    Ok((row.get(1)?, VersionRow { key: row.get(0)?, version, created_at, updated_at }))
 }
 
-fn conversion(row: &Row<'_>) -> rusqlite::Result<ConversionRow> {
-    Ok(ConversionRow {
+fn conversion(row: &Row<'_>) -> rusqlite::Result<(Key, ConversionRow)> {
+    let conversion = ConversionRow {
         key: row.get(0)?,
-        environment: row.get(1)?,
-        event_type: row.get(2)?,
-        ordinal: row.get(3)?,
-        program: row.get(4)?,
-        created_at: Timestamp(row.get(5)?),
-    })
+        ordinal: row.get(2)?,
+        program: rows::parsed(row, 3)?,
+        created_at: Timestamp(row.get(4)?),
+    };
+    Ok((row.get(1)?, conversion))
 }

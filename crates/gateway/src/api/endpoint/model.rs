@@ -432,13 +432,7 @@ fn check_filter(problems: &mut Problems, filter: Option<&Value>) {
 /// How deliveries are wanted; notes what cannot be, and where it says so.
 fn check_delivery(problems: &mut Problems, delivery: Option<&Value>) -> Delivery {
     match delivery.map(Delivery::read).transpose() {
-        Ok(delivery) => {
-            let delivery = delivery.unwrap_or_default();
-            let mut here = Problems::at(&["body", "delivery"]);
-            here.unsupported("versions", delivery.versions.as_ref());
-            problems.append(here);
-            delivery
-        }
+        Ok(delivery) => delivery.unwrap_or_default(),
         Err(mistake) => {
             let path: Vec<&str> = ["body", "delivery"].into_iter().chain(mistake.place()).collect();
             let mut here = Problems::at(&path);

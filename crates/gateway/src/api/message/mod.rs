@@ -21,7 +21,7 @@ use super::{
     reply::json,
 };
 
-pub use model::{MessageIn, MessageOut, Posted, WithContent};
+pub use model::{MessageIn, MessageOut, Posted, WithContent, not_admitted};
 
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<Api> {

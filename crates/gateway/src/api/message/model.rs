@@ -15,12 +15,15 @@ use serde::{Deserialize, Serialize, Serializer, de::IgnoredAny, ser::SerializeMa
 use serde_json::{Map, Value, value::RawValue};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::api::{
-    application::ApplicationIn,
-    error::Error,
-    extract,
-    field::{Problems, none_if_empty},
-    query::{self, FromQuery, Params},
+use crate::{
+    api::{
+        application::ApplicationIn,
+        error::{Error, Problem},
+        extract,
+        field::{Problems, none_if_empty},
+        query::{self, FromQuery, Params},
+    },
+    contract,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -50,6 +53,8 @@ pub struct MessageIn<'a> {
     /// characters. Those without one share one order.
     #[schema(max_length = 256)]
     ordering_key: Option<String>,
+    /// The version of the event type that the payload has, by its label; the type's default if absent.
+    schema_version: Option<String>,
     /// Creates the application that the path names, if it does not exist.
     application: Option<ApplicationIn>,
     /// For how many days the content is kept, 1 to 90; never longer than the server keeps it.
@@ -72,6 +77,8 @@ pub struct Posted {
     pub message: NewMessage,
     /// The payload once more, known to be JSON; none for a raw one.
     pub json: Option<Box<RawValue>>,
+    /// The version that it is said to have, by its label.
+    pub schema_version: Option<String>,
     /// How the application is created if it does not exist; checked.
     pub application: Option<ApplicationIn>,
 }
@@ -119,7 +126,23 @@ impl Posted {
         // Copied: that is cheaper than to check for the answer what was checked here.
         let json = message.content_type.is_none().then_some(body_in.payload).flatten();
         let json = json.map(RawValue::to_owned);
-        Ok(Posted { message, json, application: body_in.application })
+        let MessageIn { schema_version, application, .. } = body_in;
+        Ok(Posted { message, json, schema_version, application })
+    }
+}
+
+/// How a caller is told that a message does not keep to its event type's contract.
+pub fn not_admitted(refused: contract::Refused) -> Error {
+    match refused {
+        contract::Refused::Version(what) => Error::invalid("body", "schemaVersion", what),
+        contract::Refused::Payload { label, violation } => {
+            let path = violation.place.split('/').skip(1);
+            let path = path.map(|part| part.replace("~1", "/").replace("~0", "~"));
+            let loc = ["body", "payload"].map(str::to_owned).into_iter().chain(path).collect();
+            let msg = format!("it is not what version {label} says: {violation}");
+            Error::Invalid(vec![Problem { loc, msg, kind: "value_error" }])
+        }
+        contract::Refused::Unavailable(unavailable) => unavailable.into(),
     }
 }
 

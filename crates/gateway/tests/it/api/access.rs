@@ -124,6 +124,12 @@ POST /environment/export                             -
 POST /environment/import                             -
 GET POST /event-type                                 GET:r a p
 GET PUT PATCH DELETE /event-type/{}                  GET:r a p
+GET POST /event-type/{}/version                      GET:r a p
+GET PATCH /event-type/{}/version/{}                  GET:r a p
+POST /event-type/{}/version/{}/publish               -
+POST /event-type/{}/version/{}/retire                -
+GET POST /event-type/{}/conversion                   GET:r a p
+POST /event-type/{}/conversion/dry-run               -
 POST /event-type/import/openapi                      -
 GET POST /operational-webhook/endpoint               GET:r
 GET PUT DELETE /operational-webhook/endpoint/{}      GET:r

@@ -20,6 +20,7 @@ use super::{Bench, PAGE, arrived};
 const WITHOUT: &[(&str, &str)] = &[
     ("message.create", "messages are what the service is about; each is listed itself"),
     ("message.precheck", "it changes nothing"),
+    ("event_type_conversion.dry_run", "it changes nothing"),
     ("destination.dry_run", "it changes nothing"),
     ("destination.dry_run_new", "it changes nothing"),
     ("source_destination.dry_run", "it changes nothing"),
@@ -59,6 +60,7 @@ fn calls(
     let described = || json!({"description": "d"});
     let headers = || json!({"headers": {"x-a": "1"}});
     let none = || json!({});
+    let version = |label: &str| json!({"label": label, "schema": {}, "examples": [{"name": "e", "payload": {}}]});
     let app = |path: &str| format!("/app/mine{path}");
     let ep = |path: &str| format!("/app/mine/endpoint/mine{path}");
     let own = |path: &str| format!("/operational-webhook/endpoint{path}");
@@ -114,6 +116,25 @@ fn calls(
         ),
         ("event_type.upsert", "/event-type/put".to_owned(), described()),
         ("event_type.patch", "/event-type/made".to_owned(), described()),
+        ("event_type_version.create", "/event-type/made/version".to_owned(), version("1")),
+        (
+            "event_type_version.patch",
+            "/event-type/made/version/1".to_owned(),
+            json!({"changelog": "c"}),
+        ),
+        ("event_type_version.publish", "/event-type/made/version/1/publish".to_owned(), none()),
+        ("event_type_version.create", "/event-type/made/version".to_owned(), version("2")),
+        (
+            "event_type_conversion.create",
+            "/event-type/made/conversion".to_owned(),
+            json!({"from": "2"}),
+        ),
+        ("event_type_version.publish", "/event-type/made/version/2/publish".to_owned(), none()),
+        (
+            "event_type_version.retire",
+            "/event-type/made/version/1/retire".to_owned(),
+            json!({"successor": "2"}),
+        ),
         ("event_type.delete", "/event-type/made".to_owned(), none()),
         (
             "event_type.import_openapi",

@@ -55,6 +55,7 @@ fn services(bench: &Bench, engine: Engine) -> Services {
     Services {
         world,
         sandbox: support::sandbox(),
+        contracts: ringback::contract::Directory::new(Arc::clone(&bench.store), support::sandbox()),
         store: Arc::clone(&bench.store),
         connector: Arc::new(connector),
         providers: Arc::new(|_| None),

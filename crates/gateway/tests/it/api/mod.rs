@@ -263,7 +263,10 @@ impl Bench {
             replies,
             listeners: listeners.clone(),
         });
+        let contracts =
+            ringback::contract::Directory::new(store.clone(), crate::support::sandbox());
         let api = Api::new(api::Parts {
+            contracts: contracts.clone(),
             store: store.clone(),
             world: world.clone(),
             keyring: keyring.clone(),
@@ -285,6 +288,7 @@ impl Bench {
             probes: Probes { metrics, draining: Arc::new(AtomicBool::new(false)) },
         });
         let door = Door::new(send::Parts {
+            contracts,
             log: Log::new(store.clone(), lanes.clone(), ears),
             store: store.clone(),
             auth: auth.clone(),

@@ -18,6 +18,7 @@ struct Things {
     message: String,
     attempt: String,
     event_type: String,
+    version: String,
     task: String,
     destination: String,
     source: String,
@@ -54,6 +55,7 @@ impl Things {
             ("msg_id", &self.message),
             ("attempt_id", &self.attempt),
             ("event_type_name", &self.event_type),
+            ("version_label", &self.version),
             ("task_id", &self.task),
             ("source_id", &self.source),
             ("request_id", &self.request),
@@ -87,6 +89,8 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
     let operational = post("/api/v1/operational-webhook/endpoint".to_owned(), told).await;
     let event_type = format!("{name}.happened");
     post("/api/v1/event-type".to_owned(), json!({"name": event_type, "description": name})).await;
+    let version = json!({"label": "1", "schema": {"title": name}});
+    post(format!("/api/v1/event-type/{event_type}/version"), version).await;
     let message = json!({"eventType": "a", "payload": {"owner": name}});
     let message = post(format!("/api/v1/app/{app}/msg"), message).await;
     let attempt = attempt(bench, &message).await;
@@ -126,6 +130,7 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
         message,
         attempt,
         event_type,
+        version: "1".to_owned(),
         task,
         source,
         source_endpoint,
@@ -211,6 +216,10 @@ fn body(path: &str) -> &'static str {
             r#"{"returnTo":"https://app.example.com/connected"}"#
         }
         path if path.contains("/oauth-client") => r#"{"name":"intruder"}"#,
+        path if path.ends_with("/version") => r#"{"label":"9","schema":{}}"#,
+        path if path.contains("/version/") => "{}",
+        path if path.ends_with("/conversion") => r#"{"from":"1"}"#,
+        path if path.ends_with("/conversion/dry-run") => r#"{"from":"1","to":"1","payload":{}}"#,
         path if path.contains("event-type") => r#"{"description":"intruder"}"#,
         _ => {
             r#"{"url":"https://example.org/","name":"intruder","description":"intruder","type":"github"}"#
@@ -249,10 +258,16 @@ async fn every_route_refuses_foreign_ids() {
         let foreign = theirs.fill(&path);
         let answer = bench.call_as(&intruder, method.clone(), &foreign, body(&path)).await;
         assert_eq!(answer.status, expect, "{method} {path}: {answer:?}");
+        if creates {
+            // Gone again, so that nothing below it is found by its name.
+            let gone = format!("{foreign}?expunge=true");
+            bench.call_as(&intruder, Method::DELETE, &gone, "").await.expect(204);
+        }
 
         // In their own application, and in the owner's other one, with what is not in it.
         for (token, app) in [(&intruder, &ours.app), (&owner, &"empty".to_owned())] {
-            if path.matches('{').count() < 2 {
+            // Event types belong to no application.
+            if path.matches('{').count() < 2 || path.contains("{event_type_name}") {
                 continue;
             }
             let foreign = filled(&path, |name| match name {

@@ -17,6 +17,7 @@ CREATE INDEX delivery_order ON delivery (shard, endpoint, ordering_key, sequence
 ALTER TABLE attempt ADD COLUMN rendering text;             -- JSON, ringback_domain::delivery::Rendering
 
 ALTER TABLE event_type ADD COLUMN validation int2 NOT NULL DEFAULT 0;
+ALTER TABLE event_type ADD COLUMN deliver_original boolean NOT NULL DEFAULT false;
 ALTER TABLE event_type ADD COLUMN ordering_pointer text;   -- JSON Pointer
 
 CREATE TABLE event_type_version (

@@ -1,2 +1,2 @@
-SELECT key, environment, name, validation, ordering_pointer FROM event_type
-WHERE environment = $1 AND name COLLATE "C" = $2
+SELECT key, name, validation::int8, ordering_pointer, deliver_original, updated_at
+FROM event_type WHERE environment = $1 AND name COLLATE "C" = $2

@@ -29,6 +29,7 @@ END;
 ALTER TABLE attempt ADD COLUMN rendering TEXT;             -- JSON, ringback_domain::delivery::Rendering
 
 ALTER TABLE event_type ADD COLUMN validation INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE event_type ADD COLUMN deliver_original INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE event_type ADD COLUMN ordering_pointer TEXT;   -- JSON Pointer
 
 CREATE TABLE event_type_version (

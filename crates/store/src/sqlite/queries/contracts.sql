@@ -1,7 +1,6 @@
-SELECT key, environment, name, validation, ordering_pointer FROM event_type AS t
-WHERE environment = ?1 AND key > ?2 AND (
-  validation <> 0 OR ordering_pointer IS NOT NULL
+SELECT key, name, validation, ordering_pointer, deliver_original, updated_at
+FROM event_type AS t
+WHERE environment = ?1 AND (
+  validation <> 0 OR ordering_pointer IS NOT NULL OR deliver_original <> 0
   OR EXISTS (SELECT 1 FROM event_type_version AS v WHERE v.event_type = t.key)
 )
-ORDER BY key
-LIMIT ?3

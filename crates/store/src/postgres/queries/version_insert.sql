@@ -1,4 +1,0 @@
-INSERT INTO event_type_version (
-  key, environment, event_type, label, ordinal, status, dialect, schema, changelog, examples,
-  deprecated_at, sunset_at, default_since, created_at, updated_at
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)

@@ -1,4 +1,0 @@
-SELECT key, environment, event_type, label, ordinal, status, dialect, schema, changelog, examples,
-       deprecated_at, sunset_at, default_since, created_at, updated_at
-FROM event_type_version WHERE event_type = $1
-ORDER BY ordinal
