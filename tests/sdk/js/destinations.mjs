@@ -128,16 +128,16 @@ export function destinations({ api, url, token, application, refused, name }) {
     await api.destination.delete(app, made.id);
   });
 
-  check("what destinations do not have is said", async () => {
+  check("a destination has a transformation", async () => {
     const app = await application();
     const { id } = await api.destination.create(app, { type: "sqs", config: kinds.sqs[0] });
-    // This SDK has no rotation of secrets.
-    for (const ask of [
-      () => api.destination.transformation.get(app, id),
-      () => api.destination.transformation.patch(app, id, { code: "" }),
-    ]) {
-      // It reads the body of an answer only if the fault is the caller's.
-      await refused(ask(), 501, (body) => assert.equal(JSON.parse(body).code, "not_implemented"));
-    }
+    const { transformation } = api.destination;
+    const code = "function handler(webhook) { return webhook }";
+    await transformation.patch(app, id, { code });
+    const there = await transformation.get(app, id);
+    assert.deepEqual([there.code, there.enabled], [code, true]);
+    await refused(transformation.patch(app, id, { code: "let a = 1" }), 422);
+    await transformation.patch(app, id, { code: "" });
+    assert.equal((await transformation.get(app, id)).enabled, false);
   });
 }

@@ -230,10 +230,27 @@ def kinds_that_the_sdk_does_not_know_have_the_same_shape():
 def what_destinations_do_not_have_is_said():
     app = application()
     made = destinations.create(app, wanted("sqs")).id
-    code = DestinationTransformIn(code="function handler(input) { return input }")
-    for ask in (
-        lambda: destinations.rotate_secret(app, made, EndpointSecretRotateIn()),
-        lambda: destinations.transformation.get(app, made),
-        lambda: destinations.transformation.patch(app, made, code),
-    ):
-        raises(HttpError, ask, status_code=501, code="not_implemented")
+    ask = lambda: destinations.rotate_secret(app, made, EndpointSecretRotateIn())
+    raises(HttpError, ask, status_code=501, code="not_implemented")
+
+
+@case
+def a_destination_has_a_transformation():
+    app = application()
+    made = destinations.create(app, wanted("sqs")).id
+    there = destinations.transformation.get(app, made)
+    equal((there.code, there.enabled), (None, False))
+    code = "function handler(webhook) { return webhook }"
+    destinations.transformation.patch(app, made, DestinationTransformIn(code=code))
+    there = destinations.transformation.get(app, made)
+    equal((there.code, there.enabled), (code, True))
+    wrong = DestinationTransformIn(code="function handler(webhook) {\n  return webhook.. }")
+    problem = raises(
+        HTTPValidationError,
+        lambda: destinations.transformation.patch(app, made, wrong),
+        status_code=422,
+    ).detail[0]
+    equal(problem.loc, ["body", "code"])
+    true("(line 2, column " in problem.msg)
+    destinations.transformation.patch(app, made, DestinationTransformIn(code=None))
+    equal(destinations.transformation.get(app, made).code, None)

@@ -166,16 +166,20 @@ def what_arrives_is_proven_and_signed_anew_with_the_secret_of_the_endpoint():
 
 
 @case
-def transformations_are_for_later():
+def an_endpoint_of_a_source_has_a_transformation():
     made = source()
-    endpoint = endpoints.create(made.id, IngestEndpointIn(url=receiver.place().url)).id
+    place = receiver.place()
+    endpoint = endpoints.create(made.id, IngestEndpointIn(url=place.url)).id
     transformation = endpoints.transformation
-    patch = IngestEndpointTransformationPatch(enabled=True)
-    for ask in (
-        lambda: transformation.get(made.id, endpoint),
-        lambda: transformation.patch(made.id, endpoint, patch),
-    ):
-        raises(HttpError, ask, status_code=501, code="not_implemented")
+    code = "function handler(webhook) { webhook.payload = webhook.env; return webhook }"
+    patch = IngestEndpointTransformationPatch(code=code, variables={"a": "1"})
+    transformation.patch(made.id, endpoint, patch)
+    there = transformation.get(made.id, endpoint)
+    equal((there.code, there.enabled, there.variables), (code, True, {"a": "1"}))
+    equal(signed(made.ingest_url, b'{"n":7}'), 200)
+    equal(place.wait()[0].body, b'{"a":"1"}')
+    transformation.patch(made.id, endpoint, IngestEndpointTransformationPatch(enabled=False))
+    equal(transformation.get(made.id, endpoint).enabled, False)
 
 
 @case

@@ -37,7 +37,7 @@ LATER = [
     "/integration",
     "/poller/",
     "/stream",
-    "/transformation",
+    "/sink/{sink_id}/transformation",
 ]
 
 document = httpx.get(f"{URL}/api/v1/openapi.json").json()

@@ -66,6 +66,7 @@ use crate::{
     receive::{self, Catalog, Directory},
     seam::World,
     tasks::Bell,
+    transform::Sandbox,
 };
 use idempotency::Turns;
 use vault::Vault;
@@ -124,6 +125,8 @@ pub struct Parts {
     pub rules: Rules,
     /// Whom destinations with a protocol of their own may dial.
     pub hosts: Arc<Hosts>,
+    /// Where programs run.
+    pub sandbox: Sandbox,
     /// What operators look at.
     pub probes: Probes,
 }
@@ -166,6 +169,7 @@ pub struct Shared {
     quotas: Arc<Quotas>,
     rules: Rules,
     hosts: Arc<Hosts>,
+    sandbox: Sandbox,
     probes: Probes,
     catalog: Catalog,
     directory: Directory,
@@ -189,7 +193,7 @@ impl Api {
         let Parts { store, world, keyring, auth, lanes, bell, quotas, rules, probes, .. } = parts;
         let (catalog, directory, public_url) = (parts.catalog, parts.directory, parts.public_url);
         let (sources, callbacks, hosts) = (parts.sources, parts.callbacks, parts.hosts);
-        let (oauth, contracts) = (parts.oauth, parts.contracts);
+        let (oauth, contracts, sandbox) = (parts.oauth, parts.contracts, parts.sandbox);
         let (listeners, streams, taps) = (parts.listeners, parts.streams, parts.taps);
         let vault = Vault::new(Arc::clone(&keyring), Arc::clone(&world.entropy));
         let (turns, checked) = Default::default();
@@ -202,6 +206,7 @@ impl Api {
             quotas,
             rules,
             hosts,
+            sandbox,
             probes,
             catalog,
             directory,

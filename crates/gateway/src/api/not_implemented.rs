@@ -14,8 +14,6 @@ pub(super) const OPERATIONS: &[(&str, &str)] = &[
     ("DELETE", "/api/v1/app/{app_id}/autoconfig/{autoconfig_id}"),
     ("POST", "/api/v1/app/{app_id}/autoconfig/{autoconfig_id}/rotate"),
     ("POST", "/api/v1/app/{app_id}/destination/{destination_id}/secret/rotate"),
-    ("GET PATCH", "/api/v1/app/{app_id}/destination/{destination_id}/transformation"),
-    ("GET PATCH", "/api/v1/app/{app_id}/endpoint/{endpoint_id}/transformation"),
     ("GET POST", "/api/v1/app/{app_id}/integration"),
     ("GET PUT DELETE", "/api/v1/app/{app_id}/integration/{integ_id}"),
     ("POST", "/api/v1/app/{app_id}/integration/{integ_id}/key/rotate"),
@@ -44,7 +42,6 @@ pub(super) const OPERATIONS: &[(&str, &str)] = &[
     ("GET", "/api/v1/stream/{stream_id}/sink/{sink_id}/secret"),
     ("POST", "/api/v1/stream/{stream_id}/sink/{sink_id}/secret/rotate"),
     ("GET PATCH", "/api/v1/stream/{stream_id}/sink/{sink_id}/transformation"),
-    ("GET PATCH", "/ingest/api/v1/source/{source_id}/endpoint/{endpoint_id}/transformation"),
 ];
 
 /// Routes that answer 501 to whoever has a token.

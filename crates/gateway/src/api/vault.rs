@@ -17,8 +17,8 @@ pub(crate) const HEADERS: &str = "endpoint-headers";
 /// What the credentials of an endpoint's URL are sealed as: the value of its `Authorization`
 /// header.
 pub(crate) const CREDENTIALS: &str = "endpoint-credentials";
-/// What is made of an endpoint's messages.
-pub(crate) const TRANSFORMATION: &str = "endpoint-transformation";
+/// What an endpoint's transformation is sealed as: its JSON.
+pub(crate) use crate::transform::PURPOSE as TRANSFORMATION;
 
 /// Seals with fresh nonces, and opens.
 #[derive(Clone)]

@@ -40,7 +40,7 @@ fn inside_application(reads: bool, path: &[&str]) -> Right {
         // Who is limited must not move the limit.
         ["quota"] => Right::Manage,
         ["endpoint" | "destination", _, "secret", "rotate"] => Right::Rotate,
-        ["endpoint" | "destination", _, "transformation"] => Right::Transform,
+        ["endpoint" | "destination", _, "transformation", ..] => Right::Transform,
         ["endpoint", _, "recover" | "replay-missing" | "bulk-replay" | "send-example"]
         | ["msg", _, "endpoint", _, "resend"] => Right::Attempt,
         ["endpoint" | "destination"]

@@ -43,6 +43,7 @@ impl Child {
     /// When the system gives no process.
     pub(super) fn start(program: &Path) -> io::Result<Child> {
         let mut process = Command::new(program)
+            .arg0("ringback")
             .arg(COMMAND)
             .env_clear()
             .envs([ALLOCATOR])

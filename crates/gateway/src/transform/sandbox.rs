@@ -128,20 +128,26 @@ impl Sandbox {
 
     /// Must run on the runtime that has the pipes.
     async fn asked_of_a_child(&self, frame: &[u8]) -> Result<Told, Failure> {
-        let kept = self.idle().pop();
-        let mut child = match kept {
-            Some(child) => child,
-            None => self.started()?,
-        };
-        match child.ask(frame).await {
-            Ok(told) => {
-                if !child.is_worn() {
-                    self.idle().push(child);
+        loop {
+            let kept = self.idle().pop();
+            let was_kept = kept.is_some();
+            let mut child = match kept {
+                Some(child) => child,
+                None => self.started()?,
+            };
+            match child.ask(frame).await {
+                Ok(told) => {
+                    if !child.is_worn() {
+                        self.idle().push(child);
+                    }
+                    return Ok(told);
                 }
-                Ok(told)
+                Err(Lost::Late) => return Err(Failure::Timeout),
+                // It may have ended while nobody asked; a program has no effect that would be there
+                // twice.
+                Err(Lost::Ended) if was_kept => {}
+                Err(Lost::Ended) => return Err(Failure::Died),
             }
-            Err(Lost::Late) => Err(Failure::Timeout),
-            Err(Lost::Ended) => Err(Failure::Died),
         }
     }
 

@@ -25,6 +25,7 @@ mod resend;
 mod restart;
 mod status;
 mod throttle;
+mod transformation;
 mod usage;
 mod wire;
 

@@ -124,7 +124,7 @@ pub async fn refused(api: &Svix) -> Outcome {
     same(&api.destination().list(app, None).await?.data, &vec![])
 }
 
-/// Secrets that rotate and code are not there.
+/// Secrets that rotate are not there; a transformation is.
 pub async fn for_later(api: &Svix) -> Outcome {
     let app = application(api).await?;
     let wanted = serde_json::from_value(wanted("sqs"))?;
@@ -133,9 +133,11 @@ pub async fn for_later(api: &Svix) -> Outcome {
     let destination = api.destination();
     not_implemented(destination.rotate_secret(app.clone(), id.clone(), rotate, None).await)?;
     let transformation = destination.transformation();
-    not_implemented(transformation.get(app.clone(), id.clone()).await)?;
-    let code = DestinationTransformIn::default();
-    not_implemented(transformation.patch(app, id, code).await)
+    let code = "function handler(webhook) { return webhook }".to_owned();
+    let change = DestinationTransformIn { code: Some(code.clone()) };
+    transformation.patch(app.clone(), id.clone(), change).await?;
+    let there = transformation.get(app, id).await?;
+    same(&(there.code, there.enabled), &(Some(code), true))
 }
 
 fn not_implemented<T: std::fmt::Debug>(answer: svix::error::Result<T>) -> Outcome {

@@ -29,6 +29,10 @@ use self::{kinds::Reach, model::Config};
 use super::{
     build, deleted, insert,
     model::{Wanted, credentials_of},
+    transformation::{
+        self, TransformationDryRunIn, TransformationDryRunOut, TransformationOut,
+        TransformationPatch,
+    },
     uid_for,
 };
 use crate::{
@@ -49,6 +53,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default()
         .routes(routes!(list, create))
         .routes(routes!(get, upsert, patch, delete))
+        .routes(routes!(get_transformation, patch_transformation))
+        .routes(routes!(dry_run_transformation))
         .merge(dry_run::routes())
 }
 
@@ -143,6 +149,55 @@ async fn delete(
     Named(destination): Named<extract::Destination>,
 ) -> Result<Response, Error> {
     removed(&api, scoped, destination).await
+}
+
+/// Get the transformation of a destination
+///
+/// The kind's mapping sees what it makes of the payload.
+#[utoipa::path(get, path = "/api/v1/app/{app_id}/destination/{destination_id}/transformation",
+    tag = "Destination",
+    params(("app_id" = String, Path, description = "id or uid"),
+        ("destination_id" = String, Path, description = "id or uid")),
+    responses((status = 200, body = TransformationOut)))]
+async fn get_transformation(
+    State(api): State<Api>,
+    Scoped { scope, .. }: Scoped,
+    Named(destination): Named<extract::Destination>,
+) -> Result<Response, Error> {
+    transformation::got(&api, scope, destination).await
+}
+
+/// Change the transformation of a destination
+#[utoipa::path(patch, path = "/api/v1/app/{app_id}/destination/{destination_id}/transformation",
+    tag = "Destination",
+    params(("app_id" = String, Path, description = "id or uid"),
+        ("destination_id" = String, Path, description = "id or uid")),
+    request_body = TransformationPatch,
+    responses((status = 204)))]
+async fn patch_transformation(
+    State(api): State<Api>,
+    scoped: Scoped,
+    Named(destination): Named<extract::Destination>,
+    Json(body): Json<TransformationPatch>,
+) -> Result<Response, Error> {
+    transformation::patched(&api, scoped, destination, body).await
+}
+
+/// Show what a transformation would make of a message for a destination
+#[utoipa::path(post,
+    path = "/api/v1/app/{app_id}/destination/{destination_id}/transformation/dry-run",
+    tag = "Destination",
+    params(("app_id" = String, Path, description = "id or uid"),
+        ("destination_id" = String, Path, description = "id or uid")),
+    request_body = TransformationDryRunIn,
+    responses((status = 200, body = TransformationDryRunOut)))]
+async fn dry_run_transformation(
+    State(api): State<Api>,
+    scoped: Scoped,
+    Named(destination): Named<extract::Destination>,
+    Json(body): Json<TransformationDryRunIn>,
+) -> Result<Response, Error> {
+    transformation::tried(&api, scoped, destination, body).await
 }
 
 // What the routes above do, and those of sources.

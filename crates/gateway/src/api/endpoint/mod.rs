@@ -10,6 +10,7 @@ mod pause;
 mod replay;
 mod secret;
 mod sign_as;
+pub(super) mod transformation;
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
@@ -52,6 +53,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(pause::routes())
         .merge(replay::routes())
         .merge(example::routes())
+        .merge(transformation::routes())
         .merge(destination::routes())
 }
 

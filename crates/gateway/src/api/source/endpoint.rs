@@ -15,9 +15,13 @@ use crate::api::{
     endpoint::{
         self, EndpointHeadersIn, EndpointHeadersOut, EndpointIn, EndpointOut, EndpointSecretOut,
         EndpointSecretRotateIn, Told,
+        transformation::{
+            self, TransformationDryRunIn, TransformationDryRunOut, TransformationOut,
+            TransformationPatch,
+        },
     },
     error::Error,
-    extract::{self, Json, Named},
+    extract::{self, Json, Named, Scoped},
     idempotency::{Answered, Posted},
     list::List,
     patch,
@@ -32,6 +36,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(get_secret))
         .routes(routes!(rotate_secret))
         .routes(routes!(get_headers, set_headers))
+        .routes(routes!(get_transformation, patch_transformation))
+        .routes(routes!(dry_run_transformation))
 }
 
 /// An endpoint of a source to create, or what replaces one.
@@ -300,4 +306,51 @@ async fn set_headers(
     Json(body): Json<EndpointHeadersIn>,
 ) -> Result<Response, Error> {
     endpoint::headers_replaced(&api, scoped, endpoint, body).await
+}
+
+/// Get the transformation of an endpoint of a source
+#[utoipa::path(get, path = "/ingest/api/v1/source/{source_id}/endpoint/{endpoint_id}/transformation",
+    tag = "Source Endpoint",
+    params(("source_id" = String, Path, description = "id or uid"),
+        ("endpoint_id" = String, Path, description = "id or uid")),
+    responses((status = 200, body = TransformationOut)))]
+async fn get_transformation(
+    State(api): State<Api>,
+    Within(Scoped { scope, .. }): Within,
+    Named(endpoint): Named<extract::Endpoint>,
+) -> Result<Response, Error> {
+    transformation::got(&api, scope, endpoint).await
+}
+
+/// Change the transformation of an endpoint of a source
+#[utoipa::path(patch, path = "/ingest/api/v1/source/{source_id}/endpoint/{endpoint_id}/transformation",
+    tag = "Source Endpoint",
+    params(("source_id" = String, Path, description = "id or uid"),
+        ("endpoint_id" = String, Path, description = "id or uid")),
+    request_body = TransformationPatch,
+    responses((status = 204)))]
+async fn patch_transformation(
+    State(api): State<Api>,
+    Within(scoped): Within,
+    Named(endpoint): Named<extract::Endpoint>,
+    Json(body): Json<TransformationPatch>,
+) -> Result<Response, Error> {
+    transformation::patched(&api, scoped, endpoint, body).await
+}
+
+/// Show what a transformation would make of a message for an endpoint of a source
+#[utoipa::path(post,
+    path = "/ingest/api/v1/source/{source_id}/endpoint/{endpoint_id}/transformation/dry-run",
+    tag = "Source Endpoint",
+    params(("source_id" = String, Path, description = "id or uid"),
+        ("endpoint_id" = String, Path, description = "id or uid")),
+    request_body = TransformationDryRunIn,
+    responses((status = 200, body = TransformationDryRunOut)))]
+async fn dry_run_transformation(
+    State(api): State<Api>,
+    Within(scoped): Within,
+    Named(endpoint): Named<extract::Endpoint>,
+    Json(body): Json<TransformationDryRunIn>,
+) -> Result<Response, Error> {
+    transformation::tried(&api, scoped, endpoint, body).await
 }

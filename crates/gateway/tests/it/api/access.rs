@@ -31,6 +31,7 @@ POST /app/{}/destination/dry-run                     a p
 POST /app/{}/destination/{}/dry-run                  a p
 POST /app/{}/destination/{}/secret/rotate            a p
 GET PATCH /app/{}/destination/{}/transformation      GET:r a p  PATCH:a p
+POST /app/{}/destination/{}/transformation/dry-run   a p
 GET POST /app/{}/endpoint                            GET:r a p  POST:a p
 GET PUT PATCH DELETE /app/{}/endpoint/{}             GET:r a p  PUT:a p  PATCH:a p  DELETE:a p
 GET PUT PATCH /app/{}/endpoint/{}/headers            GET:r a p  PUT:a p  PATCH:a p
@@ -47,6 +48,7 @@ POST /app/{}/endpoint/{}/replay-missing              a p
 POST /app/{}/endpoint/{}/bulk-replay                 a p
 POST /app/{}/endpoint/{}/send-example                a p
 GET PATCH /app/{}/endpoint/{}/transformation         GET:r a p  PATCH:a p
+POST /app/{}/endpoint/{}/transformation/dry-run      a p
 GET POST /app/{}/integration                         GET:r a p  POST:a
 GET PUT DELETE /app/{}/integration/{}                GET:r a p  PUT:a  DELETE:a
 POST /app/{}/integration/{}/key/rotate               a
@@ -170,6 +172,7 @@ GET PUT /ingest/api/v1/source/{}/endpoint/{}/headers  GET:r
 GET /ingest/api/v1/source/{}/endpoint/{}/secret      -
 POST /ingest/api/v1/source/{}/endpoint/{}/secret/rotate  -
 GET PATCH /ingest/api/v1/source/{}/endpoint/{}/transformation  GET:r
+POST /ingest/api/v1/source/{}/endpoint/{}/transformation/dry-run  -
 ";
 
 type Operation = (Method, String);

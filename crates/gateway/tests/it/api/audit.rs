@@ -23,7 +23,10 @@ const WITHOUT: &[(&str, &str)] = &[
     ("event_type_conversion.dry_run", "it changes nothing"),
     ("destination.dry_run", "it changes nothing"),
     ("destination.dry_run_new", "it changes nothing"),
+    ("destination.dry_run_transformation", "it changes nothing"),
+    ("endpoint.dry_run_transformation", "it changes nothing"),
     ("source_destination.dry_run", "it changes nothing"),
+    ("source_endpoint.dry_run_transformation", "it changes nothing"),
     ("source.sample", "it changes nothing; what is sent with it is listed as a request"),
     ("listener.take", "it moves a place, as whoever listens does"),
     ("listener.disconnect", "whoever is sent away is told so; nothing that is kept changes"),
@@ -61,6 +64,7 @@ fn calls(
     let headers = || json!({"headers": {"x-a": "1"}});
     let none = || json!({});
     let version = |label: &str| json!({"label": label, "schema": {}, "examples": [{"name": "e", "payload": {}}]});
+    let program = || json!({"code": "function handler(webhook) { return webhook }"});
     let app = |path: &str| format!("/app/mine{path}");
     let ep = |path: &str| format!("/app/mine/endpoint/mine{path}");
     let own = |path: &str| format!("/operational-webhook/endpoint{path}");
@@ -85,6 +89,7 @@ fn calls(
         ("endpoint.delete", app("/endpoint/put"), none()),
         ("endpoint.set_headers", ep("/headers"), headers()),
         ("endpoint.patch_headers", ep("/headers"), headers()),
+        ("endpoint.patch_transformation", ep("/transformation"), program()),
         ("endpoint.pause", ep("/pause"), none()),
         ("endpoint.resume", ep("/resume"), none()),
         ("endpoint.rotate_secret", ep("/secret/rotate"), none()),
@@ -94,6 +99,7 @@ fn calls(
         ("destination.create", app("/destination"), slack()),
         ("destination.upsert", app("/destination/put"), slack()),
         ("destination.patch", app("/destination/put"), json!({"description": "d"})),
+        ("destination.patch_transformation", app("/destination/put/transformation"), program()),
         ("destination.delete", app("/destination/put"), none()),
         ("message_attempt.resend", msg("/endpoint/mine/resend"), none()),
         ("message_attempt.expunge_attempt_content", msg(&attempt), none()),
@@ -162,6 +168,11 @@ fn calls(
         ("source_endpoint.create", src("/put/endpoint"), endpoint()),
         ("source_endpoint.upsert", src("/put/endpoint/put"), endpoint()),
         ("source_endpoint.set_headers", src("/put/endpoint/put/headers"), headers()),
+        (
+            "source_endpoint.patch_transformation",
+            src("/put/endpoint/put/transformation"),
+            program(),
+        ),
         ("source_endpoint.rotate_secret", src("/put/endpoint/put/secret/rotate"), none()),
         ("source_endpoint.delete", src("/put/endpoint/put"), none()),
         ("source_destination.create", src("/put/destination"), slack()),

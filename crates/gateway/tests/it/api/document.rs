@@ -78,10 +78,8 @@ async fn what_is_not_built_says_so() {
     for (method, path) in [
         (Method::GET, "/api/v1/app/a/integration"),
         (Method::POST, "/api/v1/app/a/destination/d/secret/rotate"),
-        (Method::PATCH, "/api/v1/app/a/endpoint/e/transformation"),
         (Method::DELETE, "/api/v1/connector/c"),
         (Method::POST, "/api/v1/environment/export"),
-        (Method::PATCH, "/ingest/api/v1/source/s/endpoint/e/transformation"),
         (Method::GET, "/api/v1/stream/s/sink/k/secret"),
     ] {
         bench.call(method.clone(), path, "").await.error(501, "not_implemented");

@@ -285,6 +285,7 @@ impl Bench {
             quotas: quotas.clone(),
             rules,
             hosts: Arc::default(),
+            sandbox: support::sandbox(),
             probes: Probes { metrics, draining: Arc::new(AtomicBool::new(false)) },
         });
         let door = Door::new(send::Parts {

@@ -205,6 +205,12 @@ fn body(path: &str) -> &'static str {
             r#"{"since":"2020-01-01T00:00:00Z"}"#
         }
         path if path.ends_with("/headers") => r#"{"headers":{"x-owner":"intruder"}}"#,
+        path if path.ends_with("/transformation") => {
+            r#"{"code":"function handler(webhook) { return webhook }"}"#
+        }
+        path if path.ends_with("/transformation/dry-run") => {
+            r#"{"eventType":"a","payload":{},"code":"function handler(webhook) { return webhook }"}"#
+        }
         path if path.contains("/destination") => {
             r#"{"type":"slack","config":{"url":"https://hooks.slack.com/services/T0/B0/other"}}"#
         }

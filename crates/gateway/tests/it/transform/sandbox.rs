@@ -257,4 +257,10 @@ async fn a_child_has_nothing_of_its_parent() {
     for line in ["NoNewPrivs:\t1", "Seccomp:\t2", "Threads:\t1"] {
         assert!(status.lines().any(|there| there == line), "{line}: {status}");
     }
+
+    // A child that ended while nobody asked is no program's fault.
+    let pid = child.file_name().unwrap().to_str().unwrap().parse().unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert_eq!(sandbox.run(call(1, "return 2")).await.unwrap().output, "2");
 }
