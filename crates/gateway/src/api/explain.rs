@@ -120,6 +120,10 @@ enum Reason {
     EventIncomplete,
     /// The message could not become what the destination takes.
     EventUnfit,
+    /// The endpoint's transformation wanted nothing sent.
+    TransformCanceled,
+    /// The endpoint's transformation failed.
+    TransformError,
     /// The endpoint was made after the message.
     EndpointCreatedLater,
     /// Somebody tried another endpoint out.
@@ -239,6 +243,10 @@ fn judge(explained: &Explained) -> (Progress, Reason) {
                 (Progress::NotSent, Reason::EventIncomplete)
             }
             Some((_, Some(Phase::Mapping))) => (Progress::Failed, Reason::EventUnfit),
+            Some((Outcome::Filtered, Some(Phase::Transform))) => {
+                (Progress::NotSent, Reason::TransformCanceled)
+            }
+            Some((_, Some(Phase::Transform))) => (Progress::Failed, Reason::TransformError),
             Some((Outcome::Filtered, _)) => (Progress::NotSent, Reason::Filter),
             Some((_, Some(Phase::Filter))) => (Progress::Failed, Reason::FilterOverrun),
             Some((Outcome::Exhausted, _)) => (Progress::Failed, Reason::Exhausted),

@@ -102,6 +102,7 @@ async fn case_22_a_program_cancels() {
     let unwanted = bench.send("unwanted").await;
     let wanted = bench.send("wanted").await;
     bench.explained(&wanted, &endpoint, "delivered", "success").await;
+    bench.explained(&unwanted, &endpoint, "not_sent", "transform_canceled").await;
     let attempt = &bench.attempts(&unwanted, 1).await[0];
     assert_eq!((&attempt["reason"], &attempt["status"]), (&json!("canceled"), &json!(0)));
     assert_eq!(times(&receiver, &[&unwanted, &wanted]), [0, 1]);
