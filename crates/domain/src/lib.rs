@@ -20,6 +20,7 @@ pub mod id;
 pub mod listener;
 pub mod message;
 pub mod oauth;
+pub mod poll;
 pub mod scope;
 pub mod shard;
 pub mod source;

@@ -55,6 +55,7 @@ pub trait Store:
     + crate::Audit
     + crate::Callbacks
     + crate::Connections
+    + crate::Consumers
     + crate::Tasks
     + crate::Replay
     + crate::Reseal

@@ -44,6 +44,7 @@ mod environment;
 mod event_type;
 mod explain;
 mod import;
+mod consumer;
 mod listener;
 mod message;
 mod oauth;

@@ -35,6 +35,7 @@ mod environment;
 mod event_type;
 mod explain;
 mod import;
+mod consumer;
 mod listener;
 mod message;
 mod oauth;

@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0005_callbacks.sql"),
     include_str!("migrations/0006_oauth.sql"),
     include_str!("migrations/0007_listeners.sql"),
+    include_str!("migrations/0009_consumers.sql"),
 ];
 
 /// The version of that schema.

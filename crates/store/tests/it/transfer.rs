@@ -39,6 +39,7 @@ const FILLING: &[&str] = &[
     "authorizations_are_kept",
     "listeners_are_kept",
     "event_streams_are_kept",
+    "consumers_are_kept",
 ];
 
 /// Runs a case on the embedded store and leaves its rows in the directory.

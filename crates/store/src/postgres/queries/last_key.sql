@@ -24,4 +24,5 @@ SELECT max(key) FROM (
   UNION ALL SELECT max(key) FROM callback_request
   -- What comes next must come after every place.
   UNION ALL SELECT max(greatest(key, place)) FROM listener
+  UNION ALL SELECT max(place) FROM consumer
 ) AS keys

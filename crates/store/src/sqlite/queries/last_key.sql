@@ -9,5 +9,6 @@ SELECT max(
   coalesce((SELECT max(key) FROM request), 0),
   coalesce((SELECT max(key) FROM callback_request), 0),
   -- What comes next must come after every place.
-  coalesce((SELECT max(max(key, place)) FROM listener), 0)
+  coalesce((SELECT max(max(key, place)) FROM listener), 0),
+  coalesce((SELECT max(place) FROM consumer), 0)
 )
