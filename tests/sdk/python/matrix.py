@@ -35,7 +35,6 @@ LATER = [
     "/environment/export",
     "/environment/import",
     "/integration",
-    "/poller/",
     "/stream",
     "/transformation",
 ]

@@ -7,7 +7,7 @@ use ringback_domain::{
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{Sqlite, fault::Stop, rows};
+use super::{Sqlite, fault::Stop};
 use crate::{BoxFuture, CONSUMER_KEPT, Consumers, Unavailable, WriteError};
 
 impl Consumers for Sqlite {
@@ -58,7 +58,7 @@ impl Consumers for Sqlite {
 
 /// Refuses a consumer that is one too many.
 fn make_room(connection: &Connection, endpoint: Key, name: &str) -> Result<(), Stop<WriteError>> {
-    if rows::exists(connection, include_str!("queries/consumer.sql"), (endpoint, name))? {
+    if connection.prepare_cached(include_str!("queries/consumer.sql"))?.exists((endpoint, name))? {
         return Ok(());
     }
     let mut count = connection.prepare_cached(include_str!("queries/consumers_count.sql"))?;

@@ -24,6 +24,7 @@ const WITHOUT: &[(&str, &str)] = &[
     ("destination.dry_run_new", "it changes nothing"),
     ("source_destination.dry_run", "it changes nothing"),
     ("source.sample", "it changes nothing; what is sent with it is listed as a request"),
+    ("message_poller.consumer_commit", "it moves a place, as whoever reads does"),
     ("listener.take", "it moves a place, as whoever listens does"),
     ("listener.disconnect", "whoever is sent away is told so; nothing that is kept changes"),
     ("endpoint.send_example", "it creates a message, which is listed"),

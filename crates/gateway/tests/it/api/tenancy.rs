@@ -174,7 +174,11 @@ async fn attempt(bench: &Bench, message: &str) -> String {
 }
 
 /// What answers with a stream, or another protocol, and shows nothing that is kept.
-const STREAMS: [&str; 2] = ["/api/v1/tail", "/api/v1/listener/{listener_id}/connect"];
+const STREAMS: [&str; 3] = [
+    "/api/v1/tail",
+    "/api/v1/listener/{listener_id}/connect",
+    "/api/v1/app/{app_id}/poller/{sink_id}/consumer/{consumer_id}/stream",
+];
 
 /// Every GET of the document but those, as its owner sees it.
 async fn everything(bench: &Bench, document: &Value, token: &str, things: &Things) -> Vec<String> {

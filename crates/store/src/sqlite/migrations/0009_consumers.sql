@@ -10,4 +10,4 @@ CREATE TABLE consumer (
   created_at INTEGER NOT NULL,
   seen_at    INTEGER NOT NULL,
   PRIMARY KEY (endpoint, name)
-) STRICT;
+) STRICT, WITHOUT ROWID;
