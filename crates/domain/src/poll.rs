@@ -145,13 +145,9 @@ mod tests {
         let new = Consumer::new(3, "me", Timestamp(1), Timestamp(2));
         assert_eq!((new.place, new.turn), ((1 << 20) - 1, 0));
         let consumer = Consumer { place: 10, turn: 1, ..new };
-        for (cursor, expect) in [
-            (None, 10),
-            (at(12, 1), 12),
-            (at(8, 1), 10),
-            (at(12, 0), 10),
-            (at(12, 2), 10),
-        ] {
+        for (cursor, expect) in
+            [(None, 10), (at(12, 1), 12), (at(8, 1), 10), (at(12, 0), 10), (at(12, 2), 10)]
+        {
             assert_eq!(consumer.after(cursor), expect, "{cursor:?}");
         }
     }

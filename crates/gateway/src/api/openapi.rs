@@ -15,8 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::{
     Api, application, attempt, attempted, audit, callback, endpoint, environment,
     error::{ErrorOut, InvalidOut},
-    event_type, explain, health, listener, message, not_implemented, oauth, poller, portal,
-    quota,
+    event_type, explain, health, listener, message, not_implemented, oauth, poller, portal, quota,
     reply::{render, rendered},
     source, statistics, tail, task, usage,
 };

@@ -24,8 +24,8 @@ use ringback_domain::{
 use ringback_store::{ArrivalQuery, Arrived, Unavailable, WriteError};
 use tokio::time::Instant;
 
-pub use self::{follow::Followed, given::Given};
 use self::given::Giving;
+pub use self::{follow::Followed, given::Given};
 use super::Listeners;
 
 /// Messages that are read at a time, and their bytes.

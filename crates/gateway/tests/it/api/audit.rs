@@ -94,6 +94,11 @@ fn calls(
         ("destination.upsert", app("/destination/put"), slack()),
         ("destination.patch", app("/destination/put"), json!({"description": "d"})),
         ("destination.delete", app("/destination/put"), none()),
+        (
+            "message_poller.consumer_seek",
+            app("/poller/read/consumer/me/seek"),
+            json!({"after": SINCE}),
+        ),
         ("message_attempt.resend", msg("/endpoint/mine/resend"), none()),
         ("message_attempt.expunge_attempt_content", msg(&attempt), none()),
         ("message.expunge_content", msg("/content"), none()),
@@ -203,6 +208,8 @@ async fn things(bench: &Bench) -> Things {
     let app = bench.post("/api/v1/app", json!({"name": "n", "uid": "mine"})).await.expect(201);
     let endpoint = json!({"url": "https://example.com/hook", "uid": "mine"});
     let endpoint = bench.post("/api/v1/app/mine/endpoint", endpoint).await.expect(201);
+    let read = json!({"type": "pollingEndpoint", "uid": "read", "config": {}});
+    bench.post("/api/v1/app/mine/destination", read).await.expect(201);
     let message = json!({"eventType": "a", "payload": {"secret": "made-up"}});
     let message = bench.post("/api/v1/app/mine/msg", message).await.expect(202);
     let due = bench.lanes.delivered.lock().unwrap().remove(0);

@@ -20,6 +20,7 @@ struct Things {
     event_type: String,
     task: String,
     destination: String,
+    sink: String,
     source: String,
     source_endpoint: String,
     source_destination: String,
@@ -31,6 +32,7 @@ struct Things {
     authorization: String,
     connection: String,
     subscription: String,
+    consumer: String,
 }
 
 impl Things {
@@ -51,6 +53,8 @@ impl Things {
             ("app_id", &self.app),
             ("endpoint_id", &self.endpoint),
             ("destination_id", &self.destination),
+            ("sink_id", &self.sink),
+            ("consumer_id", &self.consumer),
             ("msg_id", &self.message),
             ("attempt_id", &self.attempt),
             ("event_type_name", &self.event_type),
@@ -83,6 +87,8 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
     let destination = json!({"type": "slack", "uid": "shared-destination",
         "config": {"url": "https://hooks.slack.com/services/T0/B0/made-up"}});
     let destination = post(format!("/api/v1/app/{app}/destination"), destination).await;
+    let sink = json!({"type": "pollingEndpoint", "uid": "shared-sink", "config": {}});
+    let sink = post(format!("/api/v1/app/{app}/destination"), sink).await;
     let told = json!({"url": "https://example.com/", "uid": "shared-told"});
     let operational = post("/api/v1/operational-webhook/endpoint".to_owned(), told).await;
     let event_type = format!("{name}.happened");
@@ -119,6 +125,8 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
     let source_destination = post(path, slack).await;
     Things {
         destination,
+        sink,
+        consumer: "shared-consumer".to_owned(),
         source_destination,
         app,
         endpoint,
@@ -206,7 +214,8 @@ fn body(path: &str) -> &'static str {
         path if path.contains("/destination") => {
             r#"{"type":"slack","config":{"url":"https://hooks.slack.com/services/T0/B0/other"}}"#
         }
-        path if path.ends_with("/seek") => r#"{"to":"start"}"#,
+        path if path.ends_with("/seek") => r#"{"to":"start","after":"2020-01-01T00:00:00Z"}"#,
+        path if path.ends_with("/commit") => r#"{"iterator":"AQAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#,
         path if path.contains("/listener") => "{}",
         path if path.ends_with("/confirm") => r#"{"userRef":"intruder","confirmation":"made-up"}"#,
         path if path.ends_with("/subscription") => r#"{"source":"shared-source"}"#,
