@@ -198,7 +198,7 @@ async fn consumer_seek(
     let after = after.and_then(|time| problems.time("after", &time));
     problems.done()?;
     let endpoint = existing(&api, scope, sink).await?;
-    audit::about("endpoint_id", endpoint.id.to_string());
+    audit::about("sink_id", endpoint.id.to_string());
     let (key, after) = (endpoint.id.key(), after.unwrap_or(now));
     let consumer = api.listeners.seek(scope, key, name, after, now).await?;
     Ok(placed(consumer.cursor()))

@@ -214,7 +214,10 @@ fn body(path: &str) -> &'static str {
         path if path.contains("/destination") => {
             r#"{"type":"slack","config":{"url":"https://hooks.slack.com/services/T0/B0/other"}}"#
         }
-        path if path.ends_with("/seek") => r#"{"to":"start","after":"2020-01-01T00:00:00Z"}"#,
+        path if path.contains("/poller/") && path.ends_with("/seek") => {
+            r#"{"after":"2020-01-01T00:00:00Z"}"#
+        }
+        path if path.ends_with("/seek") => r#"{"to":"start"}"#,
         path if path.ends_with("/commit") => r#"{"iterator":"AQAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#,
         path if path.contains("/listener") => "{}",
         path if path.ends_with("/confirm") => r#"{"userRef":"intruder","confirmation":"made-up"}"#,
