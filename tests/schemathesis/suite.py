@@ -19,8 +19,12 @@ TOKEN = os.environ["RINGBACK_TOKEN"]
 CI = "CI" in os.environ
 SECONDS = "30" if CI else "120"
 
-# What answers with a stream that does not end: `crates/gateway/tests/it/listen/tail.rs` has it.
-ENDLESS = {"GET /api/v1/tail"}
+# What answers with a stream that does not end: `crates/gateway/tests/it/listen/{tail,poll}.rs`
+# have it.
+ENDLESS = {
+    "GET /api/v1/tail",
+    "GET /api/v1/app/{app_id}/poller/{sink_id}/consumer/{consumer_id}/stream",
+}
 
 CHECKS = [
     "not_a_server_error",

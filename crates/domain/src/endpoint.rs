@@ -56,17 +56,20 @@ pub enum State {
     Paused,
     /// It was deleted; what was pending is canceled. (5)
     Deleted,
+    /// Nothing is sent to it: whoever wants its messages reads them. (6)
+    Pulled,
 }
 
 impl State {
     /// Every state, at the index of its stored number.
-    pub const ALL: [State; 6] = [
+    pub const ALL: [State; 7] = [
         State::Enabled,
         State::Disabled,
         State::Gone,
         State::Failing,
         State::Paused,
         State::Deleted,
+        State::Pulled,
     ];
 
     /// The stored number.
@@ -88,6 +91,7 @@ impl State {
             State::Failing => "disabled_failing",
             State::Paused => "paused",
             State::Deleted => "deleted",
+            State::Pulled => "pulled",
         }
     }
 

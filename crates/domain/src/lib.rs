@@ -22,6 +22,7 @@ pub mod listener;
 pub mod message;
 pub mod mistake;
 pub mod oauth;
+pub mod poll;
 pub mod scope;
 pub mod shard;
 pub mod source;

@@ -33,9 +33,11 @@ pub enum Verdict {
 }
 
 impl Filter {
-    /// Decides for one message.
+    /// Decides for one message. One that is read by whoever wants it is never sent, and so never
+    /// matches; of what it is not for, the answer says that.
     pub fn verdict(&self, event_type: &str, channels: Option<&[String]>) -> Verdict {
-        if !self.state.takes_messages() {
+        let is_pulled = self.state == State::Pulled;
+        if !self.state.takes_messages() && !is_pulled {
             return Verdict::State(self.state);
         }
         if let Some(wanted) = &self.event_types
@@ -48,7 +50,7 @@ impl Filter {
         {
             return Verdict::Channel;
         }
-        Verdict::Matched
+        if is_pulled { Verdict::State(State::Pulled) } else { Verdict::Matched }
     }
 }
 
@@ -76,5 +78,7 @@ mod tests {
         assert_eq!(check(None, names(&["a"]), on, None), Verdict::Channel);
         assert_eq!(check(None, None, State::Paused, None), Verdict::Matched);
         assert_eq!(check(None, None, State::Gone, None), Verdict::State(State::Gone));
+        assert_eq!(check(None, None, State::Pulled, None), Verdict::State(State::Pulled));
+        assert_eq!(check(names(&["b"]), None, State::Pulled, None), Verdict::EventType);
     }
 }

@@ -265,6 +265,11 @@ cases! {
         connections_are_filtered
         connections_end_with_their_application
         whatever_happens_follows_the_rules;
+    consumer:
+        consumers_are_kept
+        a_consumer_goes_forward
+        a_consumer_is_never_ahead
+        consumers_are_bounded_and_forgotten;
     listener:
         listeners_are_kept
         a_listener_begins_with_what_comes
@@ -275,6 +280,7 @@ cases! {
         arrivals_come_by_key_from_all_applications
         arrivals_are_bounded
         what_has_no_content_is_passed_over
+        arrivals_know_whom_they_concern
         arrivals_know_what_they_were_as_requests
         how_far_behind_is_counted_to_a_bound
         nobody_listens_to_what_belongs_to_others

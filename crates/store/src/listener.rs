@@ -166,6 +166,10 @@ pub struct Arrived {
     pub event_type: String,
     /// The caller's id.
     pub event_id: Option<String>,
+    /// Whom it concerns.
+    pub channels: Option<Vec<String>>,
+    /// The caller's own labels.
+    pub tags: Option<Vec<String>>,
     /// The content type, if not `application/json`.
     pub content_type: Option<String>,
     /// The bytes as they were received.

@@ -56,6 +56,7 @@ pub trait Store:
     + crate::Callbacks
     + crate::Connections
     + crate::Contracts
+    + crate::Consumers
     + crate::Tasks
     + crate::Replay
     + crate::Reseal

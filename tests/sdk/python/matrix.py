@@ -35,7 +35,6 @@ LATER = [
     "/environment/export",
     "/environment/import",
     "/integration",
-    "/poller/",
     "/stream",
     "/sink/{sink_id}/transformation",
 ]
@@ -109,6 +108,9 @@ def things(name, path):
     if "{destination_id}" in path:
         wanted = model(DestinationIn, found)
         found["destination_id"] = api.destination.create(found["app_id"], wanted).id
+    if "{sink_id}" in path:
+        wanted = DestinationIn(type="pollingEndpoint", config={})
+        found["sink_id"] = api.destination.create(found["app_id"], wanted).id
     if "{task_id}" in path:
         since = datetime.now(timezone.utc) - timedelta(hours=1)
         task = api.endpoint.recover(found["app_id"], found["endpoint_id"], RecoverIn(since=since))

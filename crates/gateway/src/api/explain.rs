@@ -150,6 +150,8 @@ enum Reason {
     EndpointPaused,
     /// The endpoint was deleted.
     EndpointDeleted,
+    /// Nothing is sent to the endpoint: whoever wants its messages reads them there.
+    Pulled,
 }
 
 /// Tell for every endpoint why a message was or was not delivered there
@@ -278,6 +280,7 @@ fn reason(state: endpoint::State) -> Reason {
         endpoint::State::Failing => Reason::EndpointDisabledFailing,
         endpoint::State::Paused => Reason::EndpointPaused,
         endpoint::State::Deleted => Reason::EndpointDeleted,
+        endpoint::State::Pulled => Reason::Pulled,
     }
 }
 

@@ -20,7 +20,7 @@ use ringback_domain::{
         OauthClientId, RequestId, TaskId,
     },
     json::check_depth,
-    scope::{Reference, Scope},
+    scope::{Reference, Scope, check_uid},
     time::Timestamp,
 };
 use ringback_store::ReadError;
@@ -122,6 +122,10 @@ pub(super) struct Application;
 pub(super) struct Endpoint;
 /// A destination: id or uid of the endpoint that it is.
 pub(super) struct Destination;
+/// A polling endpoint: id or uid of the endpoint that it is.
+pub(super) struct Sink;
+/// Who reads a polling endpoint: a name.
+pub(super) struct Consumer;
 /// A message: id or event id.
 pub(super) struct Message;
 /// An attempt: id.
@@ -173,6 +177,24 @@ impl Nameable for Destination {
     const SEGMENT: &'static str = "destination_id";
     fn read(segment: &str) -> Result<Reference, Error> {
         Endpoint::read(segment)
+    }
+}
+
+impl Nameable for Sink {
+    type Reference = Reference;
+    const SEGMENT: &'static str = "sink_id";
+    fn read(segment: &str) -> Result<Reference, Error> {
+        Endpoint::read(segment)
+    }
+}
+
+impl Nameable for Consumer {
+    type Reference = String;
+    const SEGMENT: &'static str = "consumer_id";
+    fn read(segment: &str) -> Result<String, Error> {
+        check_uid(Kind::Endpoint, segment)
+            .map_err(|what| Error::invalid("path", Consumer::SEGMENT, what))?;
+        Ok(segment.to_owned())
     }
 }
 

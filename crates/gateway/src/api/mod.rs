@@ -31,6 +31,7 @@ mod health;
 mod listener;
 mod message;
 mod oauth;
+mod poller;
 mod portal;
 mod quota;
 mod source;

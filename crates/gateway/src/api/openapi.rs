@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::{
     Api, application, attempt, attempted, audit, callback, endpoint, environment,
     error::{ErrorOut, InvalidOut},
-    event_type, explain, health, listener, message, not_implemented, oauth, portal, quota,
+    event_type, explain, health, listener, message, not_implemented, oauth, poller, portal, quota,
     reply::{render, rendered},
     source, statistics, tail, task, usage,
 };
@@ -97,6 +97,7 @@ fn documented() -> OpenApiRouter<Api> {
         .merge(usage::routes())
         .merge(explain::routes())
         .merge(task::routes())
+        .merge(poller::routes())
         .merge(portal::routes())
         .merge(source::routes())
         .merge(callback::routes())

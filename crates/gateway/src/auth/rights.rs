@@ -33,8 +33,9 @@ fn inside_application(reads: bool, path: &[&str]) -> Right {
         ["msg"] if !reads => Right::Send,
         // It looks whether a message would go anywhere.
         ["msg", "precheck", "active"] => Right::View,
-        // Whoever polls moves a cursor.
-        ["poller", ..] => Right::Own,
+        ["poller", _] => Right::View,
+        // Whoever reads as a consumer moves its place.
+        ["poller", ..] => Right::Configure,
         [.., "secret" | "token" | "key"] if reads => Right::Reveal,
         _ if reads => Right::View,
         // Who is limited must not move the limit.

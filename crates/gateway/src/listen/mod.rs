@@ -12,6 +12,7 @@
 //!
 //!  store ── arrivals ──► pull  (asks over HTTP and comes again)
 //!  store ── arrivals ──► stream (an event stream as smee has it)
+//!  store ── arrivals ──► poll  (an application's endpoint that is read instead of called)
 //! ```
 //!
 //! Invariants: the store decides, rings are hints. A place never moves over what nobody has dealt
@@ -21,6 +22,7 @@ mod event;
 mod heard;
 mod hub;
 mod live;
+mod poll;
 mod pull;
 mod socket;
 mod stream;
@@ -29,6 +31,7 @@ mod terms;
 pub use event::Event;
 pub(crate) use hub::Answerers;
 pub use hub::{Connected, Listeners, Parts, Seen};
+pub use poll::{Asked, Followed, Given, Polled};
 pub use pull::{Pulled, Pulling};
 pub use socket::{Coming, Refused, upgrade};
 pub use stream::{PREFIX, Streams, routes};

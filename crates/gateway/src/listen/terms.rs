@@ -138,6 +138,8 @@ mod tests {
             scope: Scope { environment: 1, application: 2 },
             event_type: kind.to_owned(),
             event_id: None,
+            channels: None,
+            tags: None,
             content_type: None,
             payload: Bytes::from_static(body.as_bytes()),
             headers: [(VERDICT_HEADER.to_owned(), verdict.to_owned())].into(),

@@ -329,6 +329,18 @@ pub(super) async fn what_has_no_content_is_passed_over(bench: Bench<'_>) {
     assert_eq!(all.iter().map(|item| item.id).collect::<Vec<_>>(), [sent[1], sent[3]]);
 }
 
+pub(super) async fn arrivals_know_whom_they_concern(bench: Bench<'_>) {
+    let scope = bench.application("one").await;
+    let list = |names: &[&str]| Some(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+    let (channels, tags) = (list(&["a", "b"]), list(&["tag"]));
+    let labelled = NewMessage { channels, tags, ..bench.message() };
+    bench.send(scope, labelled.clone()).await;
+    bench.send(scope, NewMessage { channels: None, tags: None, ..bench.message() }).await;
+    let heard = read_on(&bench, query(&[scope], 0)).await;
+    assert_eq!((&heard[0].channels, &heard[0].tags), (&labelled.channels, &labelled.tags));
+    assert_eq!((&heard[1].channels, &heard[1].tags), (&None, &None));
+}
+
 pub(super) async fn arrivals_know_what_they_were_as_requests(bench: Bench<'_>) {
     let source = bench.source("one").await;
     let scope = scope_of(&bench, &source);

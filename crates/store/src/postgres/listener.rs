@@ -438,6 +438,8 @@ struct Found {
     event_id: Option<String>,
     content_type: Option<String>,
     expires_at: i64,
+    channels: Option<Vec<String>>,
+    tags: Option<Vec<String>>,
 }
 
 impl Found {
@@ -451,6 +453,8 @@ impl Found {
             event_id: row.get(5),
             content_type: row.get(6),
             expires_at: row.get(7),
+            channels: rows::optional(row, 8),
+            tags: rows::optional(row, 9),
         }
     }
 
@@ -467,6 +471,8 @@ impl Found {
             scope: Scope { environment, application: self.application },
             event_type: self.event_type.clone(),
             event_id: self.event_id.clone(),
+            channels: self.channels.clone(),
+            tags: self.tags.clone(),
             content_type: self.content_type.clone(),
             payload: payload.into(),
             headers: headers.into(),

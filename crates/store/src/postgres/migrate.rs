@@ -18,6 +18,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0009_oauth.sql"),
     include_str!("migrations/0010_listeners.sql"),
     include_str!("migrations/0011_contracts.sql"),
+    include_str!("migrations/0012_consumers.sql"),
 ];
 
 /// Brings the schema up to date. Of several processes that start at the same time one does it and

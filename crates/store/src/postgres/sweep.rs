@@ -2,7 +2,7 @@
 //!
 //! Most of what expires goes with its partition. What is left is what was written for a time that
 //! had no partition, the deliveries of deleted endpoints, the tokens of portals, the requests to
-//! sources that became no messages, and listeners at which nobody is any more.
+//! sources that became no messages, and listeners and consumers at which nobody is any more.
 
 use ringback_domain::time::Timestamp;
 
@@ -10,7 +10,7 @@ use super::{
     Node, partitions, request,
     transaction::{self, int8},
 };
-use crate::{LISTENER_KEPT, Unavailable};
+use crate::{CONSUMER_KEPT, LISTENER_KEPT, Unavailable};
 
 /// The most rows of one kind that a round deletes.
 const BOUND: i64 = 250;
@@ -19,7 +19,7 @@ const BOUND: i64 = 250;
 pub(super) const REQUESTS: i64 = 2_000;
 
 /// What a round deletes, statement by statement: how much of it, and for how long it has to be past.
-const STATEMENTS: [(&str, i64, i64); 7] = [
+const STATEMENTS: [(&str, i64, i64); 8] = [
     (include_str!("queries/sweep_canceled.sql"), BOUND, 0),
     (include_str!("queries/sweep_messages.sql"), BOUND, 0),
     (include_str!("queries/sweep_contents.sql"), BOUND, 0),
@@ -27,6 +27,7 @@ const STATEMENTS: [(&str, i64, i64); 7] = [
     (include_str!("queries/sweep_tokens.sql"), BOUND, 0),
     (include_str!("queries/sweep_requests.sql"), REQUESTS, 0),
     (include_str!("queries/sweep_listeners.sql"), BOUND, LISTENER_KEPT),
+    (include_str!("queries/sweep_consumers.sql"), BOUND, CONSUMER_KEPT),
 ];
 
 /// One round. Returns whether there is more.

@@ -320,6 +320,8 @@ fn arrival(connection: &Connection, key: Key) -> rusqlite::Result<Arrived> {
             scope: Scope { environment: row.get(2)?, application: row.get(3)? },
             event_type: row.get(4)?,
             event_id: row.get(5)?,
+            channels: rows::optional(row, 9)?,
+            tags: rows::optional(row, 10)?,
             content_type: row.get(6)?,
             payload: row.get::<_, Vec<u8>>(7)?.into(),
             headers: rows::optional::<Vec<_>>(row, 8)?.unwrap_or_default().into(),

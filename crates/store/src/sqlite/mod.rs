@@ -30,6 +30,7 @@ mod application;
 mod attempt;
 mod audit;
 mod callback;
+mod consumer;
 mod contract;
 mod endpoint;
 mod environment;

@@ -18,6 +18,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0006_oauth.sql"),
     include_str!("migrations/0007_listeners.sql"),
     include_str!("migrations/0008_contracts.sql"),
+    include_str!("migrations/0009_consumers.sql"),
 ];
 
 /// The version of that schema.

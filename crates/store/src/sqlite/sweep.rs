@@ -8,7 +8,7 @@
 use ringback_domain::{id::Key, time::Timestamp};
 use rusqlite::Connection;
 
-use super::{listener, request, writer::Transaction};
+use super::{consumer, listener, request, writer::Transaction};
 use crate::REQUESTS_KEPT;
 
 /// The most rows of one table that a round looks at in one place: deleting them takes the writer a
@@ -84,8 +84,9 @@ pub(super) fn delete(
     let mut token = connection.prepare_cached(include_str!("queries/sweep_tokens.sql"))?;
     let tokens = token.execute((now.millis(), BOUND as i64))?;
     let listeners = listener::sweep(connection, now, BOUND)?;
+    let consumers = consumer::sweep(connection, now, BOUND)?;
     // A round that filled a bound left something behind; one that deleted nothing ends it.
-    let deleted = [canceled, messages, claims, requests, tokens, listeners];
+    let deleted = [canceled, messages, claims, requests, tokens, listeners, consumers];
     Ok(deleted.iter().any(|deleted| *deleted >= BOUND))
 }
 

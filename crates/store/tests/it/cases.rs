@@ -194,6 +194,10 @@ macro_rules! conformance_tests {
             connections_are_filtered
             connections_end_with_their_application
             whatever_happens_follows_the_rules
+            consumers_are_kept
+            a_consumer_goes_forward
+            a_consumer_is_never_ahead
+            consumers_are_bounded_and_forgotten
             listeners_are_kept
             a_listener_begins_with_what_comes
             a_listener_goes_forward
@@ -203,6 +207,7 @@ macro_rules! conformance_tests {
             arrivals_come_by_key_from_all_applications
             arrivals_are_bounded
             what_has_no_content_is_passed_over
+            arrivals_know_whom_they_concern
             arrivals_know_what_they_were_as_requests
             how_far_behind_is_counted_to_a_bound
             nobody_listens_to_what_belongs_to_others

@@ -42,6 +42,7 @@ const FILLING: &[&str] = &[
     "conversions_are_kept",
     "what_a_message_carries_is_kept",
     "what_was_sent_is_kept",
+    "consumers_are_kept",
 ];
 
 /// Runs a case on the embedded store and leaves its rows in the directory.

@@ -16,6 +16,7 @@ use ringback_domain::{
     destination::kind_of,
     endpoint::Endpoint,
     id::Kind,
+    poll,
     scope::{Reference, Scope},
 };
 use ringback_store::{NewEndpoint, Order, Targets};
@@ -25,7 +26,10 @@ pub(in crate::api) use self::{
     dry_run::{DryRunIn, DryRunOut, ran},
     model::{DestinationIn, DestinationOut},
 };
-use self::{kinds::Reach, model::Config};
+use self::{
+    kinds::Reach,
+    model::{Config, Sent},
+};
 use super::{
     build, deleted, insert,
     model::{Wanted, credentials_of},
@@ -299,7 +303,7 @@ impl Config {
     /// # Errors
     /// 403
     fn may_be_made(&self, identity: &Identity) -> Result<(), Error> {
-        if !self.kind.has_code() {
+        if !self.sent().is_some_and(|sent| sent.kind.has_code()) {
             return Ok(());
         }
         let has = identity.grant.role;
@@ -339,6 +343,9 @@ async fn existing(
 /// # Errors
 /// 404 for an endpoint that is none.
 async fn opened(api: &Api, scope: Scope, endpoint: &Endpoint) -> Result<Config, Error> {
+    if endpoint.url == poll::URL {
+        return Ok(Config::Pulled);
+    }
     let kind = kind_of(&endpoint.url).ok_or(Error::NotFound("destination"))?;
     let secrets = api.store.endpoint_secrets(scope, Reference::Id(endpoint.id.0)).await?;
     let sealed = secrets.credentials.ok_or(Error::Internal)?;
@@ -347,5 +354,5 @@ async fn opened(api: &Api, scope: Scope, endpoint: &Endpoint) -> Result<Config, 
         tracing::error!(%error, endpoint = %endpoint.id, "a destination cannot be read");
         Error::Internal
     })?;
-    Ok(Config { kind: kinds::find(kind).ok_or(Error::Internal)?, given })
+    Ok(Config::Sent(Sent { kind: kinds::find(kind).ok_or(Error::Internal)?, given }))
 }

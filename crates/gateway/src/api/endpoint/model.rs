@@ -9,6 +9,7 @@ use ringback_domain::{
     filter::Expression,
     header,
     id::{EndpointId, Key, Kind},
+    poll,
     scope::Scope,
     signature::SigningKey,
     target::{Basic, Rules, Target},
@@ -459,10 +460,10 @@ impl Wanted {
     /// The endpoint that this asks for.
     pub(super) fn into_endpoint(self, id: EndpointId, now: Timestamp) -> Endpoint {
         let disabled = self.disabled.unwrap_or(false);
+        let url = self.place.map(|place| place.url).unwrap_or_default();
         Endpoint {
             id,
             uid: self.uid.flatten(),
-            url: self.place.map(|place| place.url).unwrap_or_default(),
             description: self.description.unwrap_or_default(),
             event_types: self.event_types.flatten(),
             channels: self.channels.flatten(),
@@ -471,7 +472,8 @@ impl Wanted {
             delivery: self.delivery.flatten(),
             metadata: self.metadata.unwrap_or_default(),
             throttle_rate: self.throttle_rate.flatten(),
-            state: if disabled { State::Disabled } else { State::Enabled },
+            state: if disabled { State::Disabled } else { enabled(&url) },
+            url,
             failing_since: None,
             revision: 0,
             created_at: now,
@@ -482,7 +484,7 @@ impl Wanted {
     /// The change that this asks for of `current`.
     ///
     /// # Errors
-    /// See [`Vault::seal`].
+    /// 422 if one that is called is to be read or the other way round; see also [`Vault::seal`].
     pub(super) fn change(
         self,
         current: &Endpoint,
@@ -491,6 +493,11 @@ impl Wanted {
     ) -> Result<EndpointChange, Error> {
         let credentials = self.sealed_credentials(scope, current.id.key(), vault)?;
         let url = self.place.map(|place| (place.url, credentials));
+        let is_pulled = |url: &str| url == poll::URL;
+        if url.as_ref().is_some_and(|(url, _)| is_pulled(url) != is_pulled(&current.url)) {
+            let what = "a polling endpoint stays one, and what is sent to is sent to: make another";
+            return Err(Error::invalid("body", "type", what));
+        }
         Ok(EndpointChange {
             uid: self.uid,
             // Whoever writes back what was read does not know the credentials, and keeps them.
@@ -503,7 +510,7 @@ impl Wanted {
             delivery: self.delivery,
             metadata: self.metadata,
             throttle_rate: self.throttle_rate,
-            state: self.disabled.and_then(|disabled| switched(current.state, disabled)),
+            state: self.disabled.and_then(|disabled| switched(current, disabled)),
         })
     }
 
@@ -531,12 +538,17 @@ pub(super) fn credentials_of(scope: Scope, endpoint: Key) -> vault::Context<'sta
 
 /// The state after `disabled` was set. What says so already keeps its reason; and a paused endpoint
 /// is not disabled, so it stays paused.
-fn switched(state: State, disabled: bool) -> Option<State> {
-    match (state.is_disabled(), disabled) {
+fn switched(current: &Endpoint, disabled: bool) -> Option<State> {
+    match (current.state.is_disabled(), disabled) {
         (false, true) => Some(State::Disabled),
-        (true, false) => Some(State::Enabled),
+        (true, false) => Some(enabled(&current.url)),
         _ => None,
     }
+}
+
+/// The state of an endpoint at this URL that is switched on.
+fn enabled(url: &str) -> State {
+    if url == poll::URL { State::Pulled } else { State::Enabled }
 }
 
 #[cfg(test)]
@@ -659,7 +671,10 @@ mod tests {
             (State::Paused, false, None),
             (State::Paused, true, Some(State::Disabled)),
         ] {
-            assert_eq!(switched(state, disabled), expect, "{state:?} {disabled}");
+            let current = Endpoint { state, ..current() };
+            assert_eq!(switched(&current, disabled), expect, "{state:?} {disabled}");
         }
+        let read = Endpoint { url: poll::URL.to_owned(), state: State::Disabled, ..current() };
+        assert_eq!(switched(&read, false), Some(State::Pulled));
     }
 }

@@ -37,6 +37,10 @@ async fn pause(
         let detail = format!("the endpoint is {}", current.state.name());
         return Err(Error::Conflict { code: "endpoint_disabled", detail }.into());
     }
+    if current.state == endpoint::State::Pulled {
+        let detail = "nothing is sent to a polling endpoint".to_owned();
+        return Err(Error::Conflict { code: "endpoint_pulled", detail }.into());
+    }
     // What is done twice here is done once, so there is nothing to remember for the claim.
     let change = EndpointChange { state: Some(endpoint::State::Paused), ..Default::default() };
     Ok(changed::<EndpointOut>(&api, scoped, reference, change).await?)

@@ -47,6 +47,7 @@ async fn create(
     Who(identity): Who,
     Posted { body, once }: Posted<DestinationIn>,
 ) -> Result<Response, Answered> {
+    sent_to(&body)?;
     destination::created(&api, scoped, &identity, body, once).await
 }
 
@@ -78,6 +79,7 @@ async fn upsert(
     Named(destination): Named<extract::Destination>,
     Json(body): Json<DestinationIn>,
 ) -> Result<Response, Error> {
+    sent_to(&body)?;
     destination::upserted(&api, scoped, &identity, destination, body).await
 }
 
@@ -127,4 +129,10 @@ async fn dry_run(
     Json(body): Json<DryRunIn>,
 ) -> Result<Response, Error> {
     destination::ran(&api, scoped, destination, body).await
+}
+
+/// Refuses a destination that is read: what arrives at sources is read with listeners.
+fn sent_to(body: &DestinationIn) -> Result<(), Error> {
+    let what = "what arrives at a source is read with a listener: see `docs/listen.md`";
+    if body.is_pulled() { Err(Error::invalid("body", "type", what)) } else { Ok(()) }
 }

@@ -67,9 +67,11 @@ POST /app/{}/msg/expunge-all-contents                a
 POST /app/{}/msg/precheck/active                     r a p
 GET /app/{}/attempt/msg/{}                           r a p
 GET /app/{}/attempt/endpoint/{}                      r a p
-GET /app/{}/poller/{}                                a
-GET /app/{}/poller/{}/consumer/{}                    a
-POST /app/{}/poller/{}/consumer/{}/seek              a
+GET /app/{}/poller/{}                                r a p
+GET /app/{}/poller/{}/consumer/{}                    a p
+POST /app/{}/poller/{}/consumer/{}/seek              a p
+POST /app/{}/poller/{}/consumer/{}/commit            a p
+GET /app/{}/poller/{}/consumer/{}/stream             a p
 POST /auth/app-portal-access/{}                      a
 POST /auth/dashboard-access/{}                       a
 POST /auth/app/{}/expire-all                         a

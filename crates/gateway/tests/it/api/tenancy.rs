@@ -21,6 +21,7 @@ struct Things {
     version: String,
     task: String,
     destination: String,
+    sink: String,
     source: String,
     source_endpoint: String,
     source_destination: String,
@@ -32,6 +33,7 @@ struct Things {
     authorization: String,
     connection: String,
     subscription: String,
+    consumer: String,
 }
 
 impl Things {
@@ -52,6 +54,8 @@ impl Things {
             ("app_id", &self.app),
             ("endpoint_id", &self.endpoint),
             ("destination_id", &self.destination),
+            ("sink_id", &self.sink),
+            ("consumer_id", &self.consumer),
             ("msg_id", &self.message),
             ("attempt_id", &self.attempt),
             ("event_type_name", &self.event_type),
@@ -85,6 +89,8 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
     let destination = json!({"type": "slack", "uid": "shared-destination",
         "config": {"url": "https://hooks.slack.com/services/T0/B0/made-up"}});
     let destination = post(format!("/api/v1/app/{app}/destination"), destination).await;
+    let sink = json!({"type": "pollingEndpoint", "uid": "shared-sink", "config": {}});
+    let sink = post(format!("/api/v1/app/{app}/destination"), sink).await;
     let told = json!({"url": "https://example.com/", "uid": "shared-told"});
     let operational = post("/api/v1/operational-webhook/endpoint".to_owned(), told).await;
     let event_type = format!("{name}.happened");
@@ -123,6 +129,8 @@ async fn things(bench: &Bench, token: &str, name: &str) -> Things {
     let source_destination = post(path, slack).await;
     Things {
         destination,
+        sink,
+        consumer: "shared-consumer".to_owned(),
         source_destination,
         app,
         endpoint,
@@ -180,7 +188,11 @@ async fn attempt(bench: &Bench, message: &str) -> String {
 }
 
 /// What answers with a stream, or another protocol, and shows nothing that is kept.
-const STREAMS: [&str; 2] = ["/api/v1/tail", "/api/v1/listener/{listener_id}/connect"];
+const STREAMS: [&str; 3] = [
+    "/api/v1/tail",
+    "/api/v1/listener/{listener_id}/connect",
+    "/api/v1/app/{app_id}/poller/{sink_id}/consumer/{consumer_id}/stream",
+];
 
 /// Every GET of the document but those, as its owner sees it.
 async fn everything(bench: &Bench, document: &Value, token: &str, things: &Things) -> Vec<String> {
@@ -214,7 +226,11 @@ fn body(path: &str) -> &'static str {
         path if path.contains("/destination") => {
             r#"{"type":"slack","config":{"url":"https://hooks.slack.com/services/T0/B0/other"}}"#
         }
+        path if path.contains("/poller/") && path.ends_with("/seek") => {
+            r#"{"after":"2020-01-01T00:00:00Z"}"#
+        }
         path if path.ends_with("/seek") => r#"{"to":"start"}"#,
+        path if path.ends_with("/commit") => r#"{"iterator":"AQAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#,
         path if path.contains("/listener") => "{}",
         path if path.ends_with("/confirm") => r#"{"userRef":"intruder","confirmation":"made-up"}"#,
         path if path.ends_with("/subscription") => r#"{"source":"shared-source"}"#,

@@ -1,6 +1,7 @@
 //! Listening: what arrives at sources of the real process, and what those are told who listen.
 
 mod hostile;
+mod poll;
 mod pull;
 mod reply;
 mod socket;

@@ -26,4 +26,5 @@ SELECT max(key) FROM (
   UNION ALL SELECT max(key) FROM event_type_conversion
   -- What comes next must come after every place.
   UNION ALL SELECT max(greatest(key, place)) FROM listener
+  UNION ALL SELECT max(place) FROM consumer
 ) AS keys

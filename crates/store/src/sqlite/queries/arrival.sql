@@ -1,2 +1,3 @@
-SELECT key, nonce, environment, application, event_type, event_id, content_type, payload, headers
+SELECT key, nonce, environment, application, event_type, event_id, content_type, payload, headers,
+       channels, tags
 FROM message WHERE key = ?1

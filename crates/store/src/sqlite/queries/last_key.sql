@@ -11,5 +11,6 @@ SELECT max(
   coalesce((SELECT max(key) FROM event_type_version), 0),
   coalesce((SELECT max(key) FROM event_type_conversion), 0),
   -- What comes next must come after every place.
-  coalesce((SELECT max(max(key, place)) FROM listener), 0)
+  coalesce((SELECT max(max(key, place)) FROM listener), 0),
+  coalesce((SELECT max(place) FROM consumer), 0)
 )

@@ -18,7 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     existing,
-    model::{Config, DestinationIn},
+    model::{Config, DestinationIn, Sent},
 };
 use crate::api::{
     Api,
@@ -132,9 +132,13 @@ async fn dry_run_new(
 async fn tried(
     api: &Api,
     Scoped { scope, now }: Scoped,
-    Config { kind, given }: &Config,
+    config: &Config,
     message: Option<String>,
 ) -> Result<Response, Error> {
+    let Some(Sent { kind, given }) = config.sent() else {
+        let detail = "nothing is sent to a polling endpoint".to_owned();
+        return Err(Error::Conflict { code: "endpoint_pulled", detail });
+    };
     let message = message_to_try(api, scope, message).await?;
     let body = message.payload.as_deref().ok_or_else(|| {
         Error::invalid("body", "msgId", "the content of this message is not kept any more")

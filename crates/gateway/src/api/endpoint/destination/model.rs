@@ -7,6 +7,7 @@ use ringback_domain::{
     destination::{self, Kind, OnMissing},
     endpoint::{Endpoint, State},
     id::EndpointId,
+    poll,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -20,12 +21,16 @@ use super::{
 };
 use crate::api::{error::Error, field::Problems, patch};
 
+/// What the API calls a destination that is read.
+const PULLED: &str = "pollingEndpoint";
+
 /// A destination to create, what replaces one, or what changes of one: in a PATCH, what is absent
 /// stays, and null clears.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::api) struct DestinationIn {
-    /// Its kind, which `ringback destinations` lists.
+    /// Its kind, which `ringback destinations` lists; or `pollingEndpoint`, which nothing is sent to:
+    /// its messages are read.
     #[serde(rename = "type")]
     #[schema(example = "slack")]
     pub(super) kind: Option<String>,
@@ -84,7 +89,16 @@ pub(super) enum Status {
 
 /// What makes an endpoint a destination.
 #[derive(Clone)]
-pub(super) struct Config {
+pub(super) enum Config {
+    /// Events are handed over.
+    Sent(Sent),
+    /// Nothing is sent: whoever wants its messages reads them.
+    Pulled,
+}
+
+/// What a destination is made with that events are handed over to.
+#[derive(Clone)]
+pub(super) struct Sent {
     /// Its kind.
     pub(super) kind: Arc<Kind>,
     /// What it is given, secrets included.
@@ -103,17 +117,22 @@ impl DestinationIn {
         reach: Reach<'_>,
     ) -> Result<(Wanted, Config), Error> {
         let mut problems = Problems::of_body();
-        let kind = kinds::named(&mut problems, self.kind.as_deref());
-        let given = self.config.take().unwrap_or_default();
-        let given = read(given, empty(), &mut problems);
-        let same = former.filter(|former| kind.as_ref().is_some_and(|it| it.id == former.kind.id));
-        let config = kind.zip(given).map(|(kind, given)| Config {
-            given: match same {
-                Some(former) => kind.keeping_secrets(given, &former.given),
-                None => given,
-            },
-            kind,
-        });
+        let config = if self.is_pulled() {
+            self.without_settings(&mut problems)
+        } else {
+            let kind = kinds::named(&mut problems, self.kind.as_deref());
+            let given = self.config.take().unwrap_or_default();
+            let given = read(given, empty(), &mut problems);
+            let same = former.and_then(Config::sent);
+            let same = same.filter(|same| kind.as_ref().is_some_and(|it| it.id == same.kind.id));
+            kind.zip(given).map(|(kind, given)| {
+                let given = match same {
+                    Some(former) => kind.keeping_secrets(given, &former.given),
+                    None => given,
+                };
+                Config::Sent(Sent { kind, given })
+            })
+        };
         self.description.get_or_insert_default();
         self.event_types.get_or_insert_default();
         self.channels.get_or_insert_default();
@@ -132,15 +151,40 @@ impl DestinationIn {
         reach: Reach<'_>,
     ) -> Result<(Wanted, Config), Error> {
         let mut problems = Problems::of_body();
-        let kind = match self.kind.as_deref() {
-            None => Some(Arc::clone(&former.kind)),
-            name => kinds::named(&mut problems, name),
+        let former = match former {
+            Config::Pulled if self.kind.is_none() => {
+                let config = self.without_settings(&mut problems);
+                return self.check(config, reach, problems);
+            }
+            Config::Pulled => None,
+            Config::Sent(former) => Some(former),
         };
-        let is_same = kind.as_ref().is_some_and(|kind| kind.id == former.kind.id);
+        if self.is_pulled() {
+            let config = self.without_settings(&mut problems);
+            return self.check(config, reach, problems);
+        }
+        let kind = match (self.kind.as_deref(), &former) {
+            (None, Some(former)) => Some(Arc::clone(&former.kind)),
+            (name, _) => kinds::named(&mut problems, name),
+        };
+        let is_same = |former: &Sent| kind.as_ref().is_some_and(|kind| kind.id == former.kind.id);
+        let before = former.filter(is_same).map_or_else(empty, |former| former.given);
         let given = self.config.take().unwrap_or_default();
-        let given = read(given, if is_same { former.given } else { empty() }, &mut problems);
-        let config = kind.zip(given).map(|(kind, given)| Config { kind, given });
+        let given = read(given, before, &mut problems);
+        let config = kind.zip(given).map(|(kind, given)| Config::Sent(Sent { kind, given }));
         self.check(config, reach, problems)
+    }
+
+    /// Whether a polling endpoint is asked for.
+    pub(in crate::api) fn is_pulled(&self) -> bool {
+        self.kind.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(PULLED))
+    }
+
+    fn without_settings(&self, problems: &mut Problems) -> Option<Config> {
+        if self.config.as_ref().is_some_and(|config| !config.is_empty()) {
+            problems.add("config", "a polling endpoint has no settings");
+        }
+        Some(Config::Pulled)
     }
 
     fn check(
@@ -260,9 +304,19 @@ pub(in crate::api) struct DestinationOut {
 }
 
 impl Config {
+    /// What it is made with, if events are handed over to it.
+    pub(super) fn sent(&self) -> Option<&Sent> {
+        match self {
+            Config::Sent(sent) => Some(sent),
+            Config::Pulled => None,
+        }
+    }
+
     /// Where a destination with this goes.
     fn place(&self, reach: Reach<'_>, problems: &mut Problems) -> Option<Place> {
-        let Config { kind, given } = self;
+        let Some(Sent { kind, given }) = self.sent() else {
+            return Some(Place { url: poll::URL.to_owned(), credentials: None });
+        };
         let url = kinds::url(kind, given, reach, problems)?;
         let text = problems.check("config", serde_json::to_vec(given))?;
         Some(Place { url, credentials: Some(Zeroizing::new(text)) })
@@ -270,17 +324,15 @@ impl Config {
 
     /// An endpoint as the destination that this makes it.
     pub(super) fn shown(&self, endpoint: Endpoint) -> DestinationOut {
-        let Config { kind, given } = self;
-        // What SDKs know to be there may be there by its default.
-        let complete = kind.given(given).map(|complete| complete.settings);
-        let settings = complete.unwrap_or_else(|_| given.settings.clone());
-        let mut config: Map<String, Value> = kind.shown(&settings).into_iter().collect();
-        config.insert("fields".to_owned(), given.fields.clone());
-        config.insert("onMissing".to_owned(), given.on_missing.as_str().into());
+        let (kind, config) = match self {
+            Config::Sent(sent) => (sent.kind.api(), sent.shown()),
+            Config::Pulled => (PULLED, Map::new()),
+        };
         let failing =
             endpoint.failing_since.map(|since| format!("every attempt fails since {since}"));
         let (status, failure_reason) = match endpoint.state {
             State::Enabled => (if failing.is_some() { "retrying" } else { "enabled" }, failing),
+            State::Pulled => ("enabled", None),
             State::Paused => ("paused", None),
             State::Disabled => ("disabled", None),
             other => ("disabled", Some(other.name().to_owned())),
@@ -288,7 +340,7 @@ impl Config {
         DestinationOut {
             id: endpoint.id,
             uid: endpoint.uid,
-            kind: kind.api().to_owned(),
+            kind: kind.to_owned(),
             config,
             url: endpoint.url,
             description: endpoint.description,
@@ -305,5 +357,19 @@ impl Config {
             created_at: endpoint.created_at,
             updated_at: endpoint.updated_at,
         }
+    }
+}
+
+impl Sent {
+    /// Its settings without secrets and with defaults, and what it was given beside them.
+    fn shown(&self) -> Map<String, Value> {
+        let Sent { kind, given } = self;
+        // What SDKs know to be there may be there by its default.
+        let complete = kind.given(given).map(|complete| complete.settings);
+        let settings = complete.unwrap_or_else(|_| given.settings.clone());
+        let mut config: Map<String, Value> = kind.shown(&settings).into_iter().collect();
+        config.insert("fields".to_owned(), given.fields.clone());
+        config.insert("onMissing".to_owned(), given.on_missing.as_str().into());
+        config
     }
 }

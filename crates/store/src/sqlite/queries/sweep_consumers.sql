@@ -1,0 +1,2 @@
+DELETE FROM consumer
+WHERE (endpoint, name) IN (SELECT endpoint, name FROM consumer WHERE seen_at <= ?1 LIMIT ?2)
