@@ -15,10 +15,11 @@ use ringback_store::Content;
 use tokio::time::{Instant, timeout};
 
 use super::{
+    control::Control,
     destination::{Destination, Unsent},
     handshake::Handshake,
-    prepare::{Control, Http, Route},
     render::Rendered,
+    route::{Http, Route},
     services::Services,
 };
 use crate::{

@@ -23,12 +23,18 @@ mod worker;
 
 mod lane;
 
-mod convert;
-mod destination;
-mod fixed;
-mod handshake;
 mod prepare;
+mod sealed;
+
+mod convert;
+mod fixed;
 mod render;
+
+mod control;
+mod destination;
+mod handshake;
+mod route;
+mod signed;
 mod style;
 
 mod attempt;

@@ -11,7 +11,7 @@ use ringback_domain::{
 use ringback_store::{Content, Notice};
 use serde_json::{Value, json};
 
-use super::{attempt::Made, prepare::Control, prepare::Prepared, services::Services};
+use super::{attempt::Made, control::Control, prepare::Prepared, services::Services};
 
 /// The failure of which "failing" is told, and the success after which "recovered" is.
 const NOTABLE_FAILURE: u32 = 4;

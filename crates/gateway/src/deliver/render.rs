@@ -17,7 +17,8 @@ use ringback_store::{Content, Due};
 use super::{
     convert::{Unconverted, convert},
     fixed::Fixed,
-    prepare::{Http, Prepared, Route},
+    prepare::Prepared,
+    route::{Http, Route},
     services::Services,
 };
 use crate::transform::{Call, Entry, Failure, Made, Transformation, Webhook};
