@@ -8,7 +8,6 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header, request};
-use hyper::body::Incoming;
 use ringback_domain::{
     callback::{Act, By, Callback, Kind, Mode, Presented, Purpose, Turn, state},
     time::Timestamp,
@@ -23,7 +22,7 @@ use super::{
     limits::Limits,
     page, reply,
 };
-use crate::{api, receive};
+use crate::{api, http::Upload, receive};
 
 /// Where callbacks are answered.
 pub const PREFIX: &str = "/cb/";
@@ -178,7 +177,7 @@ impl Door {
         &self,
         route: Route,
         parts: &request::Parts,
-        body: Incoming,
+        body: Upload,
         peer: SocketAddr,
     ) -> Response {
         let now = self.now();
@@ -218,7 +217,7 @@ impl Door {
         Ok(found.filter(|_| opens).map(|found| found.at(self.now())))
     }
 
-    async fn hit(&self, hit: Hit<'_>, body: Incoming) -> Response {
+    async fn hit(&self, hit: Hit<'_>, body: Upload) -> Response {
         if let Err(after) = self.0.limits.to(hit.callback.id.key(), hit.now) {
             return reply::too_often(after);
         }
@@ -229,7 +228,7 @@ impl Door {
     }
 
     /// A request to a callback that a machine answers, or a person who confirms.
-    async fn result(&self, hit: Hit<'_>, body: Incoming) -> Response {
+    async fn result(&self, hit: Hit<'_>, body: Upload) -> Response {
         let method = &hit.parts.method;
         let allow = allowed(&hit.terms, hit.verb);
         let takes = match hit.verb {

@@ -15,7 +15,10 @@ use tokio::{
 use tower::ServiceExt;
 use tracing::{Instrument, Span};
 
-use super::Dealt;
+use super::{
+    Dealt,
+    upload::{Left, Upload, discard},
+};
 use crate::{
     api::Origin,
     callback,
@@ -84,14 +87,17 @@ async fn connection(front: Rc<Front>, (accepted, peer): Dealt, _guard: Guard) {
     };
     let mut phase = front.phase.clone();
     let header_timeout = front.header_timeout;
-    let service = service_fn(move |request| {
-        let begun = begin(&front, peer, request);
-        let front = Rc::clone(&front);
+    let left = Left::default();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let begun = begin(&front, peer, Upload::of(request, &left));
+        let (front, left) = (Rc::clone(&front), left.clone());
         async move {
-            Ok::<_, Infallible>(match begun {
+            let answer = match begun {
                 Begun::Carried(answer) => answer.await.unwrap_or_else(|_| failed()),
                 Begun::Asked(request) => respond(&front, peer, request).await,
-            })
+            };
+            linger(&left, &answer);
+            Ok::<_, Infallible>(answer)
         }
     });
     let connection = http1::Builder::new()
@@ -117,12 +123,12 @@ async fn connection(front: Rc<Front>, (accepted, peer): Dealt, _guard: Guard) {
 #[expect(clippy::large_enum_variant, reason = "it lives for a moment, on the hot route")]
 enum Begun {
     Carried(JoinHandle<Response>),
-    Asked(Request<Incoming>),
+    Asked(Request<Upload>),
 }
 
 /// Whoever tells something and goes away at once has told it: it is carried through. That begins
 /// before an answer is asked for, as a connection that was closed meanwhile asks for none.
-fn begin(front: &Rc<Front>, peer: SocketAddr, request: Request<Incoming>) -> Begun {
+fn begin(front: &Rc<Front>, peer: SocketAddr, request: Request<Upload>) -> Begun {
     if let Some(token) = receive::route(&request).map(str::to_owned) {
         return Begun::Carried(spawn_local(received(Rc::clone(front), token, peer, request)));
     }
@@ -134,13 +140,24 @@ fn begin(front: &Rc<Front>, peer: SocketAddr, request: Request<Incoming>) -> Beg
     }
 }
 
+/// Discards what is left of a request's body, beside its answer. That is over soon, and as soon as the
+/// connection is.
+fn linger(left: &Left, answer: &Response) {
+    // Whoever was too slow has had the time for it.
+    if let Some(rest) = left.take()
+        && answer.status() != StatusCode::REQUEST_TIMEOUT
+    {
+        spawn_local(discard(rest));
+    }
+}
+
 /// A provider calls: answered on this core, as events come in numbers. The path is a secret: it is
 /// in no span.
 async fn received(
     front: Rc<Front>,
     token: String,
     peer: SocketAddr,
-    request: Request<Incoming>,
+    request: Request<Upload>,
 ) -> Response {
     let (parts, body) = request.into_parts();
     front.sources.accept(&token, &parts, body, peer).await
@@ -151,13 +168,13 @@ async fn called_back(
     front: Rc<Front>,
     route: callback::Route,
     peer: SocketAddr,
-    request: Request<Incoming>,
+    request: Request<Upload>,
 ) -> Response {
     let (parts, body) = request.into_parts();
     front.callbacks.accept(route, &parts, body, peer).await
 }
 
-async fn respond(front: &Rc<Front>, peer: SocketAddr, request: Request<Incoming>) -> Response {
+async fn respond(front: &Rc<Front>, peer: SocketAddr, request: Request<Upload>) -> Response {
     if let Some(route) = callback::route(&request) {
         return Box::pin(called_back(Rc::clone(front), route, peer, request)).await;
     }
@@ -182,7 +199,7 @@ async fn respond(front: &Rc<Front>, peer: SocketAddr, request: Request<Incoming>
 
 /// A browser begins a flow, or comes back, or somebody follows a source. It is carried through: a code
 /// comes once.
-async fn unseen(front: &Front, request: Request<Incoming>) -> Response {
+async fn unseen(front: &Front, request: Request<Upload>) -> Response {
     let answer = front.api.clone().oneshot(request.map(Body::new));
     match front.shared.spawn(answer).await {
         Ok(Ok(response)) => response,
@@ -192,7 +209,7 @@ async fn unseen(front: &Front, request: Request<Incoming>) -> Response {
 }
 
 /// The shared runtime answers, so that a slow list never holds up the hot route's core.
-async fn shared(front: &Front, peer: SocketAddr, mut request: Request<Incoming>) -> Response {
+async fn shared(front: &Front, peer: SocketAddr, mut request: Request<Upload>) -> Response {
     let trace = match given_trace(&request) {
         Some(given) => given.child(front.entropy.bytes()),
         None => TraceContext::start(front.entropy.bytes()),
@@ -222,12 +239,12 @@ impl Drop for Abandoned {
 }
 
 /// The caller's trace (W3C Trace Context).
-fn given_trace(request: &Request<Incoming>) -> Option<TraceContext> {
+fn given_trace(request: &Request<Upload>) -> Option<TraceContext> {
     TraceContext::parse(request.headers().get("traceparent")?.to_str().ok()?)
 }
 
 /// What log lines about a request carry.
-fn span(request: &Request<Incoming>, trace: TraceContext) -> Span {
+fn span(request: &Request<Upload>, trace: TraceContext) -> Span {
     tracing::info_span!(
         "request",
         method = %request.method(),

@@ -8,7 +8,6 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc};
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request};
-use hyper::body::Incoming;
 use ringback_domain::{
     id::MessageId,
     provider::{Reply, Request},
@@ -27,7 +26,7 @@ use super::{
     read::{self, Unread},
     reply::Awaited,
 };
-use crate::{core::Random, log::Batch};
+use crate::{core::Random, http::Upload, log::Batch};
 
 /// Where sources are called.
 pub const PREFIX: &str = "/in/";
@@ -64,7 +63,7 @@ impl OnCore {
         &self,
         token: &str,
         parts: &request::Parts,
-        body: Incoming,
+        body: Upload,
         peer: SocketAddr,
     ) -> Response {
         let door = &self.door.parts;
@@ -103,7 +102,7 @@ impl OnCore {
         &self,
         call: &Call<'_>,
         headers: &HeaderMap,
-        body: Incoming,
+        body: Upload,
     ) -> Result<Reply, Busy> {
         let door = &self.door;
         let config = &call.ready.config;

@@ -12,7 +12,6 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{StatusCode, header, request};
-use hyper::body::Incoming;
 use ringback_domain::{
     access::Right,
     id::{Key, Kind},
@@ -29,6 +28,7 @@ use crate::{
     auth::{Authenticator, Wish},
     contract,
     core::Random,
+    http::Upload,
     log::{Batch, Log, Pressure},
     quota::Quotas,
     seam::World,
@@ -146,7 +146,7 @@ impl OnCore {
         &self,
         application: &str,
         parts: &request::Parts,
-        body: Incoming,
+        body: Upload,
     ) -> Response {
         self.door.accept(application, parts, body, &self.way).await
     }

@@ -15,6 +15,7 @@ mod contract;
 mod cookbook;
 mod crash;
 mod delivery;
+mod early_answer;
 mod fairness;
 mod held;
 mod listen;

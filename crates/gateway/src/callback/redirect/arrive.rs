@@ -6,7 +6,6 @@ use std::time::Duration;
 use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use hyper::body::Incoming;
 use ringback_domain::{
     callback::{
         Act, By, Callback, Purpose,
@@ -27,6 +26,7 @@ use crate::{
         errand::Work,
         page, reply,
     },
+    http::Upload,
 };
 
 /// The largest form that a browser brings, in bytes.
@@ -42,7 +42,7 @@ const REFRESH: HeaderName = HeaderName::from_static("refresh");
 
 impl Door {
     /// A browser that comes back.
-    pub(in crate::callback) async fn redirect(&self, hit: Hit<'_>, body: Incoming) -> Response {
+    pub(in crate::callback) async fn redirect(&self, hit: Hit<'_>, body: Upload) -> Response {
         let Some(options) = hit.terms.redirect.clone() else { return reply::unknown() };
         match (hit.verb, &hit.parts.method) {
             (Verb::Answer, method) if *method == Method::OPTIONS => reply::options(METHODS),
