@@ -18,6 +18,7 @@ const ENDLESS: usize = 256 * 1024 * 1024;
 /// Less than the time for which the server discards.
 const SOON: Duration = Duration::from_secs(3);
 const MESSAGES: &str = "/api/v1/app/a/msg";
+const NOBODY: &str = "made-up-token-of-nobody";
 
 /// A client that writes bytes.
 struct Client(TcpStream);
@@ -46,7 +47,7 @@ impl Client {
         (0..length / PIECE.len()).try_for_each(|_| self.0.write_all(&PIECE))
     }
 
-    /// As [`Client::send`], each piece with its length before it, and the end.
+    /// As [`Client::send`], each piece with its length before it.
     fn send_chunked(&mut self, length: usize) {
         for _ in 0..length / PIECE.len() {
             write!(self.0, "{:x}\r\n", PIECE.len()).unwrap();
@@ -82,9 +83,9 @@ async fn who_is_still_sending_gets_the_answer() {
     let server = server().await;
     for (path, token, expect) in [
         (MESSAGES, TOKEN, "413"),
-        (MESSAGES, "made-up-token-of-nobody", "401"),
+        (MESSAGES, NOBODY, "401"),
         ("/api/v1/app", TOKEN, "413"),
-        ("/api/v1/app", "made-up-token-of-nobody", "401"),
+        ("/api/v1/app", NOBODY, "401"),
         ("/api/v1/nothing", TOKEN, "404"),
         ("/health/live", TOKEN, "405"),
         ("/in/madeuptokenofnobody", TOKEN, "404"),
@@ -118,14 +119,14 @@ async fn who_does_not_say_how_much_comes_gets_the_answer() {
 async fn the_connection_is_kept_for_the_next_request() {
     let server = server().await;
     let lines = format!("content-length: {LENGTH}\r\n");
-    let mut client = Client::post(&server, MESSAGES, TOKEN, &lines);
+    let mut client = Client::post(&server, MESSAGES, NOBODY, &lines);
     client.wait_for_answer();
     client.send(LENGTH).unwrap();
     let next = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     client.0.write_all(next).unwrap();
     let answers = client.rest();
     let (first, second) = answers.split_at(answers.rfind("HTTP/1.1 ").unwrap());
-    assert_eq!((status(first), status(second)), ("413", "200"));
+    assert_eq!((status(first), status(second)), ("401", "200"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -164,7 +165,7 @@ async fn who_asks_first_is_not_told_to_go_on() {
     let server = server().await;
     for (path, token, expect) in [
         (MESSAGES, TOKEN, "413"),
-        (MESSAGES, "made-up-token-of-nobody", "401"),
+        (MESSAGES, NOBODY, "401"),
         ("/api/v1/app", TOKEN, "413"),
         ("/in/madeuptokenofnobody", TOKEN, "404"),
     ] {
