@@ -3,10 +3,11 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::support::{PATIENCE, Server, Settings, TOKEN};
 
