@@ -13,7 +13,7 @@ use crate::support::{PATIENCE, Server, Settings, TOKEN};
 
 /// Of a body that is sent whole.
 const LENGTH: usize = 5 * 1024 * 1024;
-const PIECE: [u8; 64 * 1024] = [b' '; 64 * 1024];
+static PIECE: [u8; 64 * 1024] = [b' '; 64 * 1024];
 /// More than the server lets be sent after its answer.
 const ENDLESS: usize = 256 * 1024 * 1024;
 /// Less than the time for which the server discards.
