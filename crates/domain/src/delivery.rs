@@ -5,6 +5,7 @@ mod form;
 mod format;
 pub mod handshake;
 mod method;
+mod plain;
 mod retry;
 
 use std::collections::BTreeMap;
@@ -12,8 +13,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    format::{Format, Plain, Shape, Shaped, Unfit},
+    form::Unfit,
+    format::{Format, Shape, Shaped},
     method::Method,
+    plain::Plain,
     retry::Retry,
 };
 pub use crate::mistake::Mistake;
@@ -113,7 +116,7 @@ impl Delivery {
                 return wrong("only the format raw has one of its own");
             }
             let (essence, visible) =
-                (format::essence_of(content_type), |byte| matches!(byte, b' '..=b'~'));
+                (plain::essence_of(content_type), |byte| matches!(byte, b' '..=b'~'));
             if content_type.len() > LONGEST
                 || !essence
                     .split_once('/')

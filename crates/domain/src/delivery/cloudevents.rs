@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use data_encoding::BASE64;
 use serde_json::value::RawValue;
 
-use super::format::{Plain, essence_of};
+use super::plain::{Plain, essence_of};
 
 /// The content type of an event in structured mode.
 pub(super) const STRUCTURED: &str = "application/cloudevents+json";
@@ -123,16 +123,7 @@ fn encoded(value: &str) -> String {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::*;
-
-    const PLAIN: Plain<'_> = Plain {
-        id: "msg_1",
-        kind: "order.paid",
-        at: "2026-11-21T09:30:00.000Z",
-        source: "/app/app_1",
-        content_type: None,
-        body: b"",
-    };
+    use super::{super::plain::PLAIN, *};
 
     fn data(content_type: &str, body: &[u8]) -> Value {
         let event = structured(&Plain { body, ..PLAIN }, content_type);

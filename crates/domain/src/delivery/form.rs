@@ -11,12 +11,21 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 use url::form_urlencoded::Serializer;
 
-use super::format::Unfit;
-
 /// The content type of what is made here.
 pub(super) const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
 /// How deep a payload may be nested.
 pub(super) const DEPTH: usize = 32;
+
+/// Why a message cannot be a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// A form has fields, and only an object has them.
+    #[error("only a JSON object becomes a form, and the payload is none")]
+    NoObject,
+    /// More than can be a name.
+    #[error("the payload is nested deeper than {} levels, which no form is", DEPTH)]
+    Deep,
+}
 
 /// Makes a form of a JSON object.
 ///

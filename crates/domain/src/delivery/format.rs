@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{cloudevents, form};
+use super::{
+    cloudevents,
+    form::{self, Unfit},
+    plain::{Plain, essence_of},
+};
 
 /// The content type of a message that names none.
 const JSON: &str = "application/json";
@@ -37,23 +41,6 @@ pub struct Shape {
     pub source: Option<String>,
 }
 
-/// A message before it has a shape.
-#[derive(Clone, Copy, Debug)]
-pub struct Plain<'a> {
-    /// Its id.
-    pub id: &'a str,
-    /// Its event type.
-    pub kind: &'a str,
-    /// When it was accepted, as RFC 3339.
-    pub at: &'a str,
-    /// What the event's source is unless the endpoint names another.
-    pub source: &'a str,
-    /// The content type that it came with, if it is not plain JSON.
-    pub content_type: Option<&'a str>,
-    /// The payload.
-    pub body: &'a [u8],
-}
-
 /// A message in its shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shaped {
@@ -63,17 +50,6 @@ pub struct Shaped {
     pub content_type: String,
     /// Headers that belong to the shape.
     pub headers: Vec<(&'static str, String)>,
-}
-
-/// Why a message cannot have a shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
-    /// A form has fields, and only an object has them.
-    #[error("only a JSON object becomes a form, and the payload is none")]
-    NoObject,
-    /// More than can be a name.
-    #[error("the payload is nested deeper than {} levels, which no form is", form::DEPTH)]
-    Deep,
 }
 
 impl Shape {
@@ -113,23 +89,9 @@ fn is(content_type: &str, essence: &str) -> bool {
     essence_of(content_type).eq_ignore_ascii_case(essence)
 }
 
-/// A content type without its parameters.
-pub(super) fn essence_of(content_type: &str) -> &str {
-    content_type.split(';').next().unwrap_or_default().trim()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    const PLAIN: Plain<'_> = Plain {
-        id: "msg_1",
-        kind: "order.paid",
-        at: "2026-11-21T09:30:00.000Z",
-        source: "/app/app_1",
-        content_type: None,
-        body: br#"{"a": 1.50}"#,
-    };
+    use super::{super::plain::PLAIN, *};
 
     fn shaped(format: Format) -> Shaped {
         Shape { format, ..Shape::default() }.of(&PLAIN).unwrap()
