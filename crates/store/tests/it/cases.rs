@@ -68,7 +68,7 @@ macro_rules! conformance_tests {
             one_of_many_changes_settings
             one_of_many_arrivals_is_a_message
             one_of_many_releases_a_request
-            one_of_many_puts_a_version
+            one_of_many_changes_a_contract
             an_order_is_kept_by_many
             an_import_creates_and_replaces
             an_import_archives_what_it_does_not_name
@@ -143,9 +143,9 @@ macro_rules! conformance_tests {
             source_tokens_rotate
             source_tokens_are_limited
             an_answer_is_kept_with_the_source
-            versions_are_kept
-            conversions_are_kept
+            a_contract_is_kept
             contracts_are_listed
+            a_contract_is_changed_as_a_whole
             an_accepted_request_comes_with_its_message
             a_repeated_arrival_is_a_duplicate
             a_duplicate_may_outlive_its_message

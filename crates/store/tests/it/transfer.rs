@@ -39,7 +39,7 @@ const FILLING: &[&str] = &[
     "authorizations_are_kept",
     "listeners_are_kept",
     "event_streams_are_kept",
-    "conversions_are_kept",
+    "a_contract_is_kept",
     "what_a_message_carries_is_kept",
     "what_was_sent_is_kept",
     "consumers_are_kept",
