@@ -11,7 +11,7 @@ use std::{
 
 use http::Method;
 use ringback::api_client::ApiClient;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     sync::{RwLock, Semaphore},
     task::JoinSet,
@@ -55,6 +55,14 @@ struct Shared {
     done: AtomicBool,
 }
 
+/// How the endpoint wants its deliveries. Every key comes to a halt at what is refused, so refusals come
+/// in a row: that is no reason to leave the endpoint alone for half a minute.
+fn wanted(on_exhausted: &str) -> Value {
+    let mut delivery = order(on_exhausted);
+    delivery["breaker"] = json!(false);
+    delivery
+}
+
 /// Whether the receiver does not take this message now: every fifth is refused once.
 fn is_refused(receipt: &Receipt, before: usize) -> bool {
     let (key, number) = place(receipt);
@@ -84,7 +92,8 @@ impl Traffic {
             taking.room[index(&place(receipt).0)].add_permits(1);
             Answer::status(204)
         });
-        let endpoint = bench.ordered(&receiver.url(), "block").await;
+        let wanted = json!({ "url": receiver.url(), "delivery": wanted("block") });
+        let endpoint = bench.endpoint_with(wanted).await;
         let mut clients = JoinSet::new();
         for key in 0..KEYS {
             clients.spawn(post(key, Arc::clone(&shared)));
@@ -97,7 +106,7 @@ impl Traffic {
         self.shared.address.lock().unwrap().clone_from(&self.bench.server.url);
     }
 
-    async fn patch(&self, change: serde_json::Value) {
+    async fn patch(&self, change: Value) {
         self.bench.patch(&self.endpoint, change).await;
     }
 
@@ -179,7 +188,7 @@ async fn post(key: usize, shared: Arc<Shared>) {
         // A request that the crash cut off was not acknowledged: it may or may not have happened.
         match api.call(Method::POST, &shared.path, Some(body.into())).await {
             Ok(answer) if answer.status == 202 => {
-                let message: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+                let message: Value = serde_json::from_slice(&answer.body).unwrap();
                 let id = message["id"].as_str().unwrap().to_owned();
                 shared.ledger.lock().unwrap().insert(id);
             }
@@ -238,7 +247,7 @@ async fn whatever_moves_a_lane_keeps_the_order() {
             }
             2 => traffic.call("secret/rotate").await,
             3 => {
-                let mut delivery = order(["block", "skip"][dice.roll(2) as usize]);
+                let mut delivery = wanted(["block", "skip"][dice.roll(2) as usize]);
                 delivery["concurrency"] = json!(1 + dice.roll(8));
                 traffic.patch(json!({ "delivery": delivery })).await;
             }
