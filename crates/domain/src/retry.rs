@@ -6,6 +6,9 @@
 //!     pending --> delivered: 2xx
 //!     pending --> pending: failed, attempts left (next at schedule + jitter, or Retry-After)
 //!     pending --> exhausted: failed, no attempts left; or never to be taken; or the filter costs too much
+//!     pending --> blocked: the same, at an endpoint whose order waits then
+//!     blocked --> delivered: sent by hand
+//!     blocked --> exhausted: skipped by hand, or the order waits no longer
 //!     pending --> filtered: the endpoint's filter does not want it
 //!     pending --> held: endpoint disabled (410, failing for days, by hand) or paused
 //!     held --> pending: endpoint enabled again

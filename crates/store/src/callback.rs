@@ -474,6 +474,8 @@ impl Keeping {
             event_type: told.event_type.to_owned(),
             tags: (!callback.tags.is_empty()).then(|| callback.tags.clone()),
             payload: told.payload.into(),
+            // Endpoints that keep an order hear of one callback in the order in which it happened.
+            ordering_key: Some(callback.id.to_string()),
             ..NewMessage::default()
         };
         let append = |message| Append {

@@ -92,6 +92,8 @@ cases! {
         what_blocks_an_order_stays
         what_blocks_an_order_is_skipped
         whatever_goes_lets_the_next_one_go
+        what_blocks_is_what_the_endpoint_wants_now
+        an_order_that_is_given_up_lets_all_go
         an_order_can_be_given_up;
     explain:
         every_endpoint_has_a_verdict
@@ -123,7 +125,8 @@ cases! {
         one_of_many_arrivals_is_a_message
         one_of_many_releases_a_request
         one_of_many_changes_a_contract
-        an_order_is_kept_by_many;
+        an_order_is_kept_by_many
+        nobody_waits_for_an_order_in_a_circle;
     import:
         an_import_creates_and_replaces
         an_import_archives_what_it_does_not_name

@@ -451,6 +451,7 @@ pub(crate) fn message(
         origin: Origin::Connection,
         event_type: told.event_type.to_owned(),
         payload: told.payload.into(),
+        ordering_key: Some(connection.id.to_string()),
         ..NewMessage::default()
     };
     Append {

@@ -138,6 +138,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// The same where nothing keeps the rest of its order waiting any more.
+    pub(crate) fn unblocked(&self) -> Record {
+        Record { outcome: Outcome::Exhausted, ..self.clone() }
+    }
+
     /// Whether the delivery stays: it is tried again, or blocks its order.
     pub(crate) fn moves(&self) -> bool {
         let stays = self.next_at.is_some() || self.outcome == Outcome::Blocked;

@@ -54,9 +54,9 @@ pub(crate) fn planned(due_at: i64) -> Option<Timestamp> {
     }
 }
 
-/// The most deliveries that are let go at once when an endpoint no longer keeps an order. What is behind
-/// them goes on in its order.
-pub(crate) const RELEASED: i64 = 10_000;
+/// The most deliveries that a transaction lets go when an endpoint no longer keeps an order. Others follow;
+/// should none, what is behind them goes on in its order.
+pub(crate) const RELEASED: i64 = 1_000;
 
 /// A delivery that was skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,10 +83,9 @@ pub(crate) enum Turned {
 impl Turned {
     /// From what the endpoint wanted to what it wants.
     pub(crate) fn between(before: Option<&str>, after: Option<&str>) -> Turned {
-        let blocks = |order: &Order| order.on_exhausted == OnExhausted::Block;
-        match (order(before), order(after)) {
-            (Some(_), None) => Turned::Off,
-            (Some(before), Some(after)) if blocks(&before) && !blocks(&after) => Turned::Unblocked,
+        match (is_kept(before), is_kept(after)) {
+            (true, false) => Turned::Off,
+            (true, true) if blocks(before) && !blocks(after) => Turned::Unblocked,
             _ => Turned::Same,
         }
     }
@@ -95,6 +94,11 @@ impl Turned {
 /// Whether an endpoint that wants its deliveries like this keeps an order.
 pub(crate) fn is_kept(delivery: Option<&str>) -> bool {
     order(delivery).is_some()
+}
+
+/// Whether one without attempts left keeps those after it waiting at such an endpoint.
+pub(crate) fn blocks(delivery: Option<&str>) -> bool {
+    order(delivery).is_some_and(|order| order.on_exhausted == OnExhausted::Block)
 }
 
 fn order(delivery: Option<&str>) -> Option<Order> {

@@ -78,6 +78,9 @@ pub trait Store:
 
     /// Records how attempts ended and what follows. Returns what each took effect on.
     ///
+    /// Whether a delivery without attempts left blocks its order is what its endpoint wants at that
+    /// moment: whoever made the attempt may have known the endpoint as it was before.
+    ///
     /// It waits for space when the disk is full, and may wait a few milliseconds for company.
     fn record(&self, batch: Vec<Record>) -> BoxFuture<'_, Result<Vec<Recorded>, Unavailable>>;
 
@@ -85,12 +88,13 @@ pub trait Store:
     fn resend(&self, resend: Resend) -> BoxFuture<'_, Result<Due, ResendError>>;
 
     /// Gives up the delivery that blocks an order, so that the next one goes; "blocked delivery" if
-    /// none does.
+    /// none does, or not that of the message that is named.
     fn skip(
         &self,
         scope: Scope,
         endpoint: Reference,
         ordering_key: String,
+        message: Option<MessageId>,
     ) -> BoxFuture<'_, Result<crate::Skipped, WriteError>>;
 
     // ── the due-index ──────────────────────────────────────────────────────────────────────────

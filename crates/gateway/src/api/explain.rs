@@ -146,6 +146,8 @@ enum Reason {
     OrderWaits,
     /// The last attempt failed, and the order waits until somebody sends or skips the message.
     OrderBlocked,
+    /// The last attempt failed, and somebody gave the message up so that its order goes on.
+    OrderSkipped,
     /// The endpoint is paused.
     EndpointPaused,
     /// The endpoint was deleted.
@@ -252,6 +254,7 @@ fn judge(explained: &Explained) -> (Progress, Reason) {
             Some((Outcome::Filtered, _)) => (Progress::NotSent, Reason::Filter),
             Some((_, Some(Phase::Filter))) => (Progress::Failed, Reason::FilterOverrun),
             Some((Outcome::Exhausted, _)) => (Progress::Failed, Reason::Exhausted),
+            Some((Outcome::Blocked, _)) => (Progress::Failed, Reason::OrderSkipped),
             _ if now == endpoint::State::Deleted => (Progress::Canceled, Reason::EndpointDeleted),
             Some(_) => (Progress::Failed, Reason::Exhausted),
             None => (Progress::Failed, Reason::Settled),

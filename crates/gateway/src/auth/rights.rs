@@ -47,6 +47,7 @@ fn inside_application(reads: bool, path: &[&str]) -> Right {
         ["endpoint" | "destination"]
         | ["endpoint" | "destination", _]
         | ["endpoint", _, "headers" | "pause" | "resume"]
+        | ["endpoint", _, "order", "skip"]
         | ["destination", _, "dry-run"] => Right::Configure,
         _ => Right::Own,
     }

@@ -1,13 +1,13 @@
 //! A message is accepted: which version it has, and whether its payload is what that version says.
 
-use ringback_domain::{contract::version::Validation, id::Key, schema::Violation, time::Timestamp};
+use ringback_domain::{
+    contract::version::Validation, id::Key, message::check_ordering_key, schema::Violation,
+    time::Timestamp,
+};
 use ringback_store::{NewMessage, Unavailable};
 use serde_json::Value;
 
 use super::{Directory, Known};
-
-/// The longest ordering key that is read out of a payload, in characters.
-const KEY_LENGTH: usize = 256;
 
 /// What a message is, as far as its event type's contract says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -122,7 +122,7 @@ fn ordering_key(payload: &[u8], pointer: &str) -> Option<String> {
         Value::Number(number) => number.to_string(),
         _ => return None,
     };
-    let usable = !key.is_empty() && !key.contains('\0') && key.chars().count() <= KEY_LENGTH;
+    let usable = !key.is_empty() && check_ordering_key(&key).is_ok();
     usable.then_some(key)
 }
 

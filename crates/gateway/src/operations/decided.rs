@@ -216,6 +216,7 @@ pub(super) static TABLE: &[Decided] = &[
     destroy("endpoint.rotate_secret").absent(&REVEALS),
     change("endpoint.send_example"),
     change("endpoint.set_headers").routes(),
+    destroy("endpoint.skip"),
     change("endpoint.upsert").routes(),
     change("environment.create").command("environment create"),
     read("environment.list").command("environment list"),

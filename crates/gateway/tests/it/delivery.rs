@@ -18,6 +18,7 @@ mod handover;
 mod handshake;
 mod kinds;
 mod notices;
+mod order;
 mod pace;
 mod replay;
 mod request;

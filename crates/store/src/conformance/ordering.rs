@@ -14,7 +14,12 @@ const SKIP: &str = r#"{"order":{"onExhausted":"skip"}}"#;
 
 /// An application with an endpoint that keeps an order.
 pub(super) async fn ordered(bench: &Bench<'_>) -> (Scope, Endpoint) {
-    let scope = bench.application("one").await;
+    ordered_in(bench, "one").await
+}
+
+/// The same in an application with this uid.
+pub(super) async fn ordered_in(bench: &Bench<'_>, uid: &str) -> (Scope, Endpoint) {
+    let scope = bench.application(uid).await;
     let mut new = bench.new_endpoint(scope);
     new.endpoint.delivery = Some(BLOCK.to_owned());
     (scope, bench.store.create_endpoint(new).await.unwrap())
@@ -146,7 +151,7 @@ pub(super) async fn what_blocks_an_order_stays(mut bench: Bench<'_>) {
 pub(super) async fn what_blocks_an_order_is_skipped(bench: Bench<'_>) {
     let (scope, endpoint) = ordered(&bench).await;
     let skip = async |key: &str| {
-        bench.store.skip(scope, reference(&endpoint), key.to_owned()).await
+        bench.store.skip(scope, reference(&endpoint), key.to_owned(), None).await
     };
     let missing = Err(WriteError::NotFound("blocked delivery"));
     let (first, second) = (send(&bench, scope, "k").await, send(&bench, scope, "k").await);
@@ -158,9 +163,17 @@ pub(super) async fn what_blocks_an_order_is_skipped(bench: Bench<'_>) {
     let expect = Skipped { endpoint: endpoint_key, delivery: one.delivery, message };
     assert_eq!(skip("k").await, Ok(expect));
     assert_eq!(due(&bench, &endpoint).await, [second]);
+    // Whoever names the message skips no other one by asking twice.
+    let two = due_of(&bench, &endpoint, second).await;
+    bench.record(blocked(&bench, &two)).await;
+    let named = async |message| {
+        bench.store.skip(scope, reference(&endpoint), "k".to_owned(), Some(message)).await
+    };
+    assert_eq!(named(message).await, missing);
+    assert_eq!(named(two.content.id).await.map(|it| it.message), Ok(two.content.id));
     assert_eq!(skip("k").await, missing);
     let elsewhere = Scope { application: scope.application + 1, ..scope };
-    let foreign = bench.store.skip(elsewhere, reference(&endpoint), "k".to_owned()).await;
+    let foreign = bench.store.skip(elsewhere, reference(&endpoint), "k".to_owned(), None).await;
     assert_eq!(foreign, Err(WriteError::NotFound("endpoint")));
 }
 
@@ -192,6 +205,45 @@ pub(super) async fn whatever_goes_lets_the_next_one_go(bench: Bench<'_>) {
     assert!(bench.record(bench.attempt(&one, 200)).await.applied);
     assert!(due(&bench, &endpoint).await.is_empty());
     assert_eq!(bench.store.backlog().await.unwrap().pending, 0);
+}
+
+/// Whoever made an attempt knew the endpoint as it was when it began.
+pub(super) async fn what_blocks_is_what_the_endpoint_wants_now(bench: Bench<'_>) {
+    for wanted in [Some(SKIP), None] {
+        let (scope, endpoint) = ordered_in(&bench, wanted.unwrap_or("none")).await;
+        let (first, second) = (send(&bench, scope, "k").await, send(&bench, scope, "k").await);
+        let one = due_of(&bench, &endpoint, first).await;
+        let delivery = Some(wanted.map(str::to_owned));
+        let change = EndpointChange { delivery, ..EndpointChange::default() };
+        bench.store.change_endpoint(scope, reference(&endpoint), change, at(1)).await.unwrap();
+        assert!(bench.record(blocked(&bench, &one)).await.applied);
+        assert_eq!(due(&bench, &endpoint).await, [second], "{wanted:?}");
+        let told = bench.store.explain(scope, Reference::Id(one.content.id.0)).await.unwrap();
+        let last = told.endpoints[0].last.as_ref().unwrap();
+        assert_eq!(last.outcome, Outcome::Exhausted, "{wanted:?}");
+    }
+}
+
+/// More than one transaction lets go.
+pub(super) async fn an_order_that_is_given_up_lets_all_go(bench: Bench<'_>) {
+    let (scope, endpoint) = ordered(&bench).await;
+    let count = crate::ordering::RELEASED as usize * 2 + 10;
+    let message = || {
+        let ordering_key = Some("k".to_owned());
+        bench.to(scope, NewMessage { ordering_key, ..bench.message() })
+    };
+    let mut left = count;
+    while left > 0 {
+        let batch: Vec<_> = (0..left.min(500)).map(|_| message()).collect();
+        left -= batch.len();
+        for appended in bench.store.append(batch).await {
+            appended.unwrap();
+        }
+    }
+    assert_eq!(due(&bench, &endpoint).await.len(), 1);
+    let change = EndpointChange { delivery: Some(None), ..EndpointChange::default() };
+    bench.store.change_endpoint(scope, reference(&endpoint), change, at(1)).await.unwrap();
+    assert_eq!(due(&bench, &endpoint).await.len(), count);
 }
 
 pub(super) async fn an_order_can_be_given_up(bench: Bench<'_>) {

@@ -4,11 +4,13 @@
 use std::{collections::BTreeMap, fmt::Debug, future::Future, sync::Arc};
 
 use bytes::Bytes;
-use ringback_domain::{id::Key, source::Fate};
+use ringback_domain::{
+    application::OPERATIONAL_UID, id::Key, message::Origin, scope::Scope, source::Fate,
+};
 use tokio::task::JoinSet;
 
 use super::{
-    bench::{Bench, NOW, at, reference},
+    bench::{Bench, EXPIRY, NOW, at, reference, uid},
     contract, ordering,
     request::{release, all, arrived, refused, requests},
     source::{named, scope_of},
@@ -268,4 +270,70 @@ pub(super) async fn an_order_is_kept_by_many(bench: Bench<'_>) {
         assert!(sequences.is_sorted_by(|one, next| one < next), "{sequences:?}");
     }
     assert_eq!(bench.store.backlog().await.unwrap().pending, 0);
+}
+
+/// Deliveries of an order end and are canceled, and messages come into several orders, at the same
+/// moment: nobody waits in a circle, or else whoever was sent away comes again.
+pub(super) async fn nobody_waits_for_an_order_in_a_circle(bench: Bench<'_>) {
+    let hidden = bench.store.application(bench.environment, uid(OPERATIONAL_UID)).await.unwrap();
+    let operational = Scope { environment: bench.environment, application: hidden.id.key() };
+    let mut watcher = bench.new_endpoint(operational);
+    watcher.endpoint.delivery = Some(ordering::BLOCK.to_owned());
+    let watcher = bench.store.create_endpoint(watcher).await.unwrap();
+    let told = |nonce| NewMessage { nonce, origin: Origin::Operational, ..bench.message() };
+    for round in 0..5 {
+        let (scope, endpoint) = ordering::ordered_in(&bench, &format!("round {round}")).await;
+        let keyed = |number: u64| {
+            let ordering_key = Some(number.to_string());
+            bench.to(scope, NewMessage { ordering_key, ..bench.message() })
+        };
+        for appended in bench.store.append((0..TWINS).map(keyed).collect()).await {
+            appended.unwrap();
+        }
+        let due = bench.due_all(&endpoint, NOW).await;
+        assert_eq!(due.len() as u64, TWINS);
+        let mut under_way = JoinSet::new();
+        let store = || Arc::clone(&bench.store);
+        for (number, one) in due.iter().enumerate() {
+            // Each holds both orders: one by what ended, the other by what is told of it.
+            let notice = Notice {
+                event_type: "message.attempt.exhausted",
+                nonce: bench.number(),
+                payload: Bytes::from_static(b"{}"),
+                at: NOW,
+                expires_at: EXPIRY,
+            };
+            let record = Record { notices: vec![notice], ..bench.attempt(one, 500) };
+            let recording = store();
+            under_way.spawn(async move { drop(recording.record(vec![record]).await.unwrap()) });
+            let operational = Append {
+                environment: bench.environment,
+                application: uid(OPERATIONAL_UID),
+                message: told(bench.number()),
+                claim: None,
+            };
+            let batch = vec![keyed(number as u64), operational];
+            let appending = store();
+            under_way.spawn(async move {
+                for appended in appending.append(batch).await {
+                    // The endpoint's application is there as long as the test is.
+                    appended.unwrap();
+                }
+            });
+        }
+        let (deleting, gone) = (store(), reference(&endpoint));
+        under_way.spawn(async move {
+            deleting.delete_endpoint(scope, gone, NOW).await.unwrap();
+            while deleting.sweep(NOW).await.unwrap() {}
+        });
+        under_way.join_all().await;
+        bench.sweep(NOW).await;
+        assert!(bench.due_all(&endpoint, NOW).await.is_empty(), "all of it is canceled");
+    }
+    let mut settled = 0;
+    while let Some(one) = bench.due_all(&watcher, NOW).await.pop() {
+        settled += 1;
+        assert!(bench.record(bench.attempt(&one, 200)).await.applied);
+    }
+    assert!(settled >= 5 * TWINS, "{settled}: what was told comes out one by one");
 }

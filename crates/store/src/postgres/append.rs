@@ -81,15 +81,32 @@ pub(super) async fn all_within(
     Ok(answers.into_iter().map(Result::ok).collect())
 }
 
-/// Appends a message to the hidden application of the environment, if it has one.
-pub(super) async fn operational(
-    transaction: &Transaction<'_>,
-    environment: Key,
-    message: NewMessage,
-) -> Result<Option<Appended>, Error> {
+/// A message to the hidden application of the environment, which it may not have.
+pub(super) fn operational(environment: Key, message: NewMessage) -> Append {
     let uid = ringback_domain::application::OPERATIONAL_UID.to_owned();
     let application = Reference::Uid(uid);
-    within(transaction, Append { environment, application, message, claim: None }).await
+    Append { environment, application, message, claim: None }
+}
+
+/// The endpoints in whose orders these messages will come, as far as it is known before they are
+/// appended.
+///
+/// Whoever appends in several statements, or changes orders beside it, holds all of them first
+/// ([`order::hold`](super::order::hold)). If an endpoint begins to keep an order at the same moment, one
+/// more is held later; then a circle is possible, and PostgreSQL ends it after a second.
+pub(super) async fn orders(
+    transaction: &Transaction<'_>,
+    batch: &[Append],
+) -> Result<Vec<Key>, Error> {
+    let way = Way::inside(transaction);
+    let names = batch.iter().map(|new| (new.environment, &new.application));
+    routes::load(way.node, way.client, names).await?;
+    let mut orders = Vec::new();
+    for new in batch {
+        let route = way.route(new).await?;
+        orders.extend(route.iter().flat_map(|route| route.ordered.iter().copied()));
+    }
+    Ok(orders)
 }
 
 /// How statements reach the database.
@@ -200,9 +217,18 @@ impl<'a> Way<'a> {
         let columns = Columns::of(ready, self.kept);
         let parameters = columns.parameters(&self.node.epoch);
         let sql = include_str!("queries/append.sql");
-        let write = self.client.query_typed(sql, &parameters);
-        // If no transaction is open, a statement is one, and commits.
-        let rows = if self.alone { self.held.settle(write).await? } else { write.await? };
+        let mut tries = 0;
+        let rows = loop {
+            let write = self.client.query_typed(sql, &parameters);
+            // If no transaction is open, a statement is one, and commits.
+            let written = if self.alone { self.held.settle(write).await } else { write.await };
+            tries += 1;
+            match written {
+                // It was chosen to end a circle of those who wait for each other: nothing is written.
+                Err(error) if self.alone && fault::is_deadlock(&error) && tries < TRIES => {}
+                written => break written?,
+            }
+        };
         if rows.is_empty() {
             return Ok(ready.iter().map(|_| Verdict::Written).collect());
         }

@@ -98,7 +98,8 @@ async fn empty(
     shard: i32,
     messages: &Vec<Key>,
 ) -> Result<Vec<Canceled>, Error> {
-    order::hold_of(transaction, shard, messages).await?;
+    let orders = order::of(transaction, shard, messages).await?;
+    order::hold(transaction, &orders).await?;
     let parameters = [int4(&shard), (messages as _, Type::INT8_ARRAY)];
     let gone = transaction.rows(include_str!("queries/expunge.sql"), &parameters).await?;
     Ok(gone.iter().map(|row| Canceled { delivery: row.get(0), endpoint: row.get(1) }).collect())

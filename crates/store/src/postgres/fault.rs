@@ -50,6 +50,11 @@ pub(super) fn is_duplicate(error: &Error) -> bool {
     error.code() == Some(&SqlState::UNIQUE_VIOLATION)
 }
 
+/// Whether it was given up so that others who waited for each other can go on.
+pub(super) fn is_deadlock(error: &Error) -> bool {
+    error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED)
+}
+
 /// What an insert or update of something with a name or an id means that failed: if somebody else was
 /// quicker with the same, looking for it first did not show that.
 pub(super) fn conflict(error: Error) -> Stop<WriteError> {

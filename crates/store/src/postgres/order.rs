@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Skipped, WriteError,
-    ordering::{RELEASED, Turned},
+    ordering::{self, RELEASED, Turned},
 };
 
 /// Deletes the delivery that blocks an order; the next one goes.
@@ -26,13 +26,15 @@ pub(super) async fn skip(
     scope: Scope,
     reference: &Reference,
     ordering_key: &str,
+    message: Option<MessageId>,
 ) -> Result<Skipped, Stop<WriteError>> {
     let missing = |what| Stop::Refused(WriteError::NotFound(what));
     let endpoint =
         endpoint::key(transaction, scope, reference).await?.ok_or_else(|| missing("endpoint"))?;
-    hold(transaction, endpoint).await?;
+    hold(transaction, &vec![endpoint]).await?;
     let shard = rows::shard(scope);
-    let parameters = [int4(&shard), int8(&endpoint), text(&ordering_key)];
+    let named = message.map(MessageId::key);
+    let parameters = [int4(&shard), int8(&endpoint), text(&ordering_key), int8(&named)];
     let row = transaction.row(include_str!("queries/order_skip.sql"), &parameters).await?;
     let row = row.ok_or_else(|| missing("blocked delivery"))?;
     let (delivery, message): (Key, Key) = (row.get(0), row.get(1));
@@ -52,30 +54,62 @@ pub(super) async fn turn(
     if turned == Turned::Same {
         return Ok(());
     }
-    hold(transaction, endpoint).await?;
+    hold(transaction, &vec![endpoint]).await?;
     let shard = rows::shard_of(application);
     let parameters = [int4(&shard), int8(&endpoint)];
     transaction.execute(include_str!("queries/order_unblock.sql"), &parameters).await?;
     if turned == Turned::Off {
-        let parameters = [int4(&shard), int8(&endpoint), int8(&RELEASED)];
-        transaction.execute(include_str!("queries/order_release.sql"), &parameters).await?;
+        release(transaction, application, endpoint).await?;
     }
     Ok(())
 }
 
-/// Holds an endpoint's orders.
-async fn hold(transaction: &Transaction<'_>, endpoint: Key) -> Result<(), Error> {
-    transaction.row("SELECT order_hold(ARRAY[$1::int8])", &[int8(&endpoint)]).await?;
+/// Lets deliveries to an endpoint go that keeps no order any more. Returns whether there may be more.
+pub(super) async fn release(
+    transaction: &Transaction<'_>,
+    application: Key,
+    endpoint: Key,
+) -> Result<bool, Error> {
+    hold(transaction, &vec![endpoint]).await?;
+    if ordering::is_kept(wanted(transaction, endpoint).await?.as_deref()) {
+        return Ok(false);
+    }
+    let shard = rows::shard_of(application);
+    let parameters = [int4(&shard), int8(&endpoint), int8(&RELEASED)];
+    let released =
+        transaction.execute(include_str!("queries/order_release.sql"), &parameters).await?;
+    Ok(released as i64 == RELEASED)
+}
+
+/// Whether one without attempts left keeps those after it waiting. It stays so as long as whoever asks
+/// holds the endpoint's orders.
+pub(super) async fn blocks(transaction: &Transaction<'_>, endpoint: Key) -> Result<bool, Error> {
+    Ok(ordering::blocks(wanted(transaction, endpoint).await?.as_deref()))
+}
+
+/// How an endpoint wants its deliveries.
+async fn wanted(transaction: &Transaction<'_>, endpoint: Key) -> Result<Option<String>, Error> {
+    let sql = "SELECT delivery FROM endpoint WHERE key = $1";
+    let row = transaction.row(sql, &[int8(&endpoint)]).await?;
+    Ok(row.and_then(|row| row.get(0)))
+}
+
+/// Holds the orders of these endpoints. All that a transaction needs are held at once, by growing key:
+/// so nobody waits in a circle.
+pub(super) async fn hold(transaction: &Transaction<'_>, endpoints: &Vec<Key>) -> Result<(), Error> {
+    if !endpoints.is_empty() {
+        transaction.row("SELECT order_hold($1)", &[int8s(endpoints)]).await?;
+    }
     Ok(())
 }
 
-/// Holds the orders that the deliveries of these messages are in.
-pub(super) async fn hold_of(
+/// The endpoints in whose orders the deliveries of these messages are.
+pub(super) async fn of(
     transaction: &Transaction<'_>,
     shard: i32,
     messages: &Vec<Key>,
-) -> Result<(), Error> {
-    let sql = include_str!("queries/order_hold_messages.sql");
-    transaction.row(sql, &[int4(&shard), int8s(messages)]).await?;
-    Ok(())
+) -> Result<Vec<Key>, Error> {
+    let sql = include_str!("queries/order_of_messages.sql");
+    let rows = transaction.rows(sql, &[int4(&shard), int8s(messages)]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }

@@ -12,7 +12,7 @@ use std::{
 use ringback_domain::{
     attempt::{Outcome, Trigger},
     endpoint::State,
-    id::{Key, MessageId},
+    id::Key,
     message::Origin,
     scope::Scope,
     time::Timestamp,
@@ -25,7 +25,7 @@ use super::{
     order, rows,
     transaction::{self, Parameter, Transaction, int4, int8},
 };
-use crate::{Act, NewMessage, Record, Recorded, Unavailable, timings};
+use crate::{Act, Append, NewMessage, Notice, Record, Recorded, Unavailable, timings};
 
 /// How long a result waits before it is tried again while the database is away.
 const RETRY: Duration = Duration::from_millis(250);
@@ -104,9 +104,10 @@ async fn work(
 
 /// Whether a result changes nothing but its delivery and since when its endpoint fails.
 fn is_plain(record: &Record) -> bool {
-    let settles = record.trigger == Trigger::Manual && record.outcome == Outcome::Delivered;
     let disables = record.health.is_some_and(|health| health.disable.is_some());
-    !disables && record.notices.is_empty() && !settles
+    // What blocks an order is held against the endpoint as it is now.
+    let blocks = record.outcome == Outcome::Blocked;
+    !disables && record.notices.is_empty() && !settles(record) && !blocks
 }
 
 async fn in_full(
@@ -118,6 +119,12 @@ async fn in_full(
         // Before the endpoint, as everybody does who changes one.
         application::lock(transaction, record.scope).await?;
     }
+    let notices = notices(record);
+    hold_orders(transaction, record, &notices).await?;
+    let lapsed =
+        record.outcome == Outcome::Blocked && !order::blocks(transaction, record.endpoint).await?;
+    let unblocked = lapsed.then(|| record.unblocked());
+    let record = unblocked.as_ref().unwrap_or(record);
     let columns = Columns::of(&[record]);
     let applied = columns.write(transaction.client(), &transaction.epoch()).await?;
     if !applied.holds(record.delivery) {
@@ -127,8 +134,32 @@ async fn in_full(
     if let Some(state) = disables {
         disable(transaction, record, state).await?;
     }
-    let notified = append_notices(transaction, record).await?;
+    let notified = append::all_within(transaction, &notices).await?.into_iter().flatten();
+    let notified = notified.map(|appended| (appended.id, appended.endpoints)).collect();
     Ok(Recorded { applied: true, notified, settled })
+}
+
+/// Holds every order that the record touches: the one that its delivery is in, those that a success by
+/// hand settles something of, and those that its notices come into.
+async fn hold_orders(
+    transaction: &Transaction<'_>,
+    record: &Record,
+    notices: &[Append],
+) -> Result<(), Error> {
+    let mut orders = append::orders(transaction, notices).await?;
+    if record.ordered {
+        orders.push(record.endpoint);
+    }
+    if settles(record) {
+        let shard = rows::shard(record.scope);
+        orders.extend(order::of(transaction, shard, &vec![record.message]).await?);
+    }
+    order::hold(transaction, &orders).await
+}
+
+/// Whether it is a success by hand, after which nothing need be tried again.
+fn settles(record: &Record) -> bool {
+    record.trigger == Trigger::Manual && record.outcome == Outcome::Delivered
 }
 
 /// A message that was resent with success need not be tried again.
@@ -136,12 +167,11 @@ async fn settle_scheduled(
     transaction: &Transaction<'_>,
     record: &Record,
 ) -> Result<Option<Key>, Error> {
-    if record.trigger != Trigger::Manual || record.outcome != Outcome::Delivered {
+    if !settles(record) {
         return Ok(None);
     }
     let Scope { environment, application } = record.scope;
     let shard = rows::shard(record.scope);
-    order::hold_of(transaction, shard, &vec![record.message]).await?;
     let parameters = [
         int4(&shard),
         int8(&record.message),
@@ -185,12 +215,9 @@ async fn disable(
     Ok(())
 }
 
-async fn append_notices(
-    transaction: &Transaction<'_>,
-    record: &Record,
-) -> Result<Vec<(MessageId, Arc<[Key]>)>, Error> {
-    let mut notified = Vec::new();
-    for notice in &record.notices {
+/// What Ringback tells about it, as messages.
+fn notices(record: &Record) -> Vec<Append> {
+    let notice = |notice: &Notice| {
         let message = NewMessage {
             nonce: notice.nonce,
             accepted_at: notice.at,
@@ -200,11 +227,9 @@ async fn append_notices(
             payload: notice.payload.clone(),
             ..NewMessage::default()
         };
-        let environment = record.scope.environment;
-        let appended = append::operational(transaction, environment, message).await?;
-        notified.extend(appended.map(|appended| (appended.id, appended.endpoints)));
-    }
-    Ok(notified)
+        append::operational(record.scope.environment, message)
+    };
+    record.notices.iter().map(notice).collect()
 }
 
 /// On which deliveries a statement took effect.

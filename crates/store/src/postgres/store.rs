@@ -7,7 +7,7 @@ use ringback_domain::{
     attempt::Attempt,
     endpoint::Endpoint,
     event_type::EventType,
-    id::{AttemptId, Key, TokenId},
+    id::{AttemptId, Key, MessageId, TokenId},
     idempotency::Claim,
     message::Message,
     scope::{Reference, Scope},
@@ -46,9 +46,12 @@ impl Store for Postgres {
         scope: Scope,
         endpoint: Reference,
         ordering_key: String,
+        message: Option<MessageId>,
     ) -> BoxFuture<'_, Result<Skipped, WriteError>> {
         self.change(move |transaction| {
-            Box::pin(async move { order::skip(transaction, scope, &endpoint, &ordering_key).await })
+            Box::pin(async move {
+                order::skip(transaction, scope, &endpoint, &ordering_key, message).await
+            })
         })
     }
 
@@ -189,10 +192,18 @@ impl Store for Postgres {
         change: EndpointChange,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Endpoint, WriteError>> {
-        self.change(move |transaction| {
+        let concerns_order = change.delivery.is_some();
+        let changed = self.change(move |transaction| {
             Box::pin(
                 async move { endpoint::change(transaction, scope, &endpoint, change, now).await },
             )
+        });
+        Box::pin(async move {
+            let endpoint = changed.await?;
+            if concerns_order {
+                self.release(scope.application, endpoint.id.key()).await;
+            }
+            Ok(endpoint)
         })
     }
 
@@ -445,5 +456,28 @@ impl Store for Postgres {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.finish())
+    }
+}
+
+impl Postgres {
+    /// Lets everything go that waits at an endpoint without an order, so much at a time that nobody
+    /// else waits for long.
+    async fn release(&self, application: Key, endpoint: Key) {
+        loop {
+            let released: Result<bool, Unavailable> = self
+                .transact(move |transaction| {
+                    Box::pin(async move {
+                        Ok(order::release(transaction, application, endpoint).await?)
+                    })
+                })
+                .await;
+            match released {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(reason) => {
+                    return tracing::warn!(%reason, "what waited goes on in the order that it had");
+                }
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::{endpoint, fault::Stop, rows, writer::Transaction};
 use crate::{
     Skipped, WriteError,
-    ordering::{RELEASED, Turned},
+    ordering::{self, RELEASED, Turned},
 };
 
 /// Deletes the delivery that blocks an order; the next one goes.
@@ -18,6 +18,7 @@ pub(super) fn skip(
     scope: Scope,
     reference: &Reference,
     ordering_key: &str,
+    message: Option<MessageId>,
 ) -> Result<Skipped, Stop<WriteError>> {
     let connection = transaction.connection;
     let missing = |what| Stop::Refused(WriteError::NotFound(what));
@@ -25,7 +26,9 @@ pub(super) fn skip(
         endpoint::key(connection, scope, reference)?.ok_or_else(|| missing("endpoint"))?;
     let skipped: Option<(Key, Key)> = connection
         .prepare_cached(include_str!("queries/order_skip.sql"))?
-        .query_row((endpoint, ordering_key), |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row((endpoint, ordering_key, message.map(MessageId::key)), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .optional()?;
     let (delivery, message) = skipped.ok_or_else(|| missing("blocked delivery"))?;
     let message = connection
@@ -41,9 +44,27 @@ pub(super) fn turn(connection: &Connection, endpoint: Key, turned: Turned) -> ru
     }
     connection.prepare_cached(include_str!("queries/order_unblock.sql"))?.execute([endpoint])?;
     if turned == Turned::Off {
-        connection
-            .prepare_cached(include_str!("queries/order_release.sql"))?
-            .execute((endpoint, RELEASED))?;
+        release(connection, endpoint)?;
     }
     Ok(())
+}
+
+/// Lets deliveries to an endpoint go that keeps no order any more. Returns whether there may be more.
+pub(super) fn release(connection: &Connection, endpoint: Key) -> rusqlite::Result<bool> {
+    if ordering::is_kept(wanted(connection, endpoint)?.as_deref()) {
+        return Ok(false);
+    }
+    let mut release = connection.prepare_cached(include_str!("queries/order_release.sql"))?;
+    Ok(release.execute((endpoint, RELEASED))? as i64 == RELEASED)
+}
+
+/// Whether one without attempts left keeps those after it waiting.
+pub(super) fn blocks(connection: &Connection, endpoint: Key) -> rusqlite::Result<bool> {
+    Ok(ordering::blocks(wanted(connection, endpoint)?.as_deref()))
+}
+
+/// How an endpoint wants its deliveries.
+fn wanted(connection: &Connection, endpoint: Key) -> rusqlite::Result<Option<String>> {
+    let mut select = connection.prepare_cached("SELECT delivery FROM endpoint WHERE key = ?1")?;
+    select.query_row([endpoint], |row| row.get(0))
 }

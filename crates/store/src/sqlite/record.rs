@@ -12,7 +12,7 @@ use ringback_domain::{
 };
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{append, audit, endpoint, message, writer::Transaction};
+use super::{append, audit, endpoint, message, order, writer::Transaction};
 use crate::{Act, HealthChange, NewMessage, Record, Recorded, timings};
 
 /// Records one attempt. If it was recorded before, or its delivery moved on or belongs to a later
@@ -22,6 +22,9 @@ pub(super) fn record(
     record: &Record,
 ) -> rusqlite::Result<Recorded> {
     let connection = transaction.connection;
+    let lapsed = record.outcome == Outcome::Blocked && !order::blocks(connection, record.endpoint)?;
+    let unblocked = lapsed.then(|| record.unblocked());
+    let record = unblocked.as_ref().unwrap_or(record);
     // Every delivery belongs to the process that is running.
     let current = record.epoch >= transaction.memory.epoch;
     let applied = current && advance(connection, record)?;

@@ -7,7 +7,7 @@ use ringback_domain::{
     attempt::Attempt,
     endpoint::Endpoint,
     event_type::EventType,
-    id::{AttemptId, Key, TokenId},
+    id::{AttemptId, Key, MessageId, TokenId},
     idempotency::Claim,
     message::Message,
     scope::{Reference, Scope},
@@ -53,8 +53,11 @@ impl Store for Sqlite {
         scope: Scope,
         endpoint: Reference,
         ordering_key: String,
+        message: Option<MessageId>,
     ) -> BoxFuture<'_, Result<Skipped, WriteError>> {
-        self.change(move |transaction| order::skip(transaction, scope, &endpoint, &ordering_key))
+        self.change(move |transaction| {
+            order::skip(transaction, scope, &endpoint, &ordering_key, message)
+        })
     }
 
     fn due(&self, query: DueQuery) -> BoxFuture<'_, Result<DuePage, Unavailable>> {
@@ -178,7 +181,17 @@ impl Store for Sqlite {
         change: EndpointChange,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Endpoint, WriteError>> {
-        self.change(move |transaction| endpoint::change(transaction, scope, &endpoint, change, now))
+        let concerns_order = change.delivery.is_some();
+        let changed = self.change(move |transaction| {
+            endpoint::change(transaction, scope, &endpoint, change, now)
+        });
+        Box::pin(async move {
+            let endpoint = changed.await?;
+            if concerns_order {
+                self.release(endpoint.id.key()).await;
+            }
+            Ok(endpoint)
+        })
     }
 
     fn delete_endpoint(
@@ -404,5 +417,24 @@ impl Store for Sqlite {
                 let _ = closed.await;
             }
         })
+    }
+}
+
+impl Sqlite {
+    /// Lets everything go that waits at an endpoint without an order, so much at a time that nobody
+    /// else waits for long.
+    async fn release(&self, endpoint: Key) {
+        loop {
+            let released: Result<bool, Unavailable> = self
+                .write(move |transaction| Ok(order::release(transaction.connection, endpoint)?))
+                .await;
+            match released {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(reason) => {
+                    return tracing::warn!(%reason, "what waited goes on in the order that it had");
+                }
+            }
+        }
     }
 }

@@ -41,6 +41,8 @@ macro_rules! conformance_tests {
             what_blocks_an_order_stays
             what_blocks_an_order_is_skipped
             whatever_goes_lets_the_next_one_go
+            what_blocks_is_what_the_endpoint_wants_now
+            an_order_that_is_given_up_lets_all_go
             an_order_can_be_given_up
             every_endpoint_has_a_verdict
             changes_count_for_later_messages_only
@@ -70,6 +72,7 @@ macro_rules! conformance_tests {
             one_of_many_releases_a_request
             one_of_many_changes_a_contract
             an_order_is_kept_by_many
+            nobody_waits_for_an_order_in_a_circle
             an_import_creates_and_replaces
             an_import_archives_what_it_does_not_name
             what_is_imported_again_is_not_touched

@@ -27,6 +27,10 @@ struct SkipIn {
     /// The ordering key of its messages; empty for those without one.
     #[schema(required, nullable = false, example = "customer-42")]
     ordering_key: Option<String>,
+    /// The id of the message that is given up. If another one blocks the order, nothing happens: so the
+    /// request can be repeated.
+    #[schema(nullable = false)]
+    msg_id: Option<String>,
 }
 
 /// What was skipped.
@@ -55,11 +59,11 @@ async fn skip(
     if let Some(key) = problems.required("orderingKey", body.ordering_key.as_ref()) {
         problems.check("orderingKey", message::check_ordering_key(key));
     }
+    let named = body.msg_id.and_then(|id| problems.check("msgId", id.parse::<MessageId>()));
     problems.done().map_err(Answered::from)?;
-    // What is done twice here finds nothing the second time, so there is nothing to remember for the
-    // claim.
     let key = body.ordering_key.unwrap_or_default();
-    let Skipped { endpoint, delivery, message } = api.store.skip(scope, endpoint, key).await?;
+    let Skipped { endpoint, delivery, message } =
+        api.store.skip(scope, endpoint, key, named).await?;
     api.lanes.canceled(vec![Canceled { endpoint, delivery }]);
     Ok(json(StatusCode::OK, &SkippedOut { msg_id: message }))
 }

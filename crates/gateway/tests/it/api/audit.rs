@@ -8,10 +8,10 @@ use ringback::seam::Clock;
 use ringback_domain::{
     access::{Capabilities, Grant, Role},
     attempt::{Outcome, Timings, Trigger},
-    id::{AttemptId, Id},
+    id::{AttemptId, EndpointId, Id},
     source::Fate,
 };
-use ringback_store::Record;
+use ringback_store::{Due, DueQuery, Record};
 use serde_json::{Value, json};
 
 use super::{Bench, PAGE, arrived};
@@ -97,6 +97,7 @@ fn calls(
         ("endpoint.recover", ep("/recover"), span()),
         ("endpoint.replay_missing", ep("/replay-missing"), span()),
         ("endpoint.bulk_replay", ep("/bulk-replay"), span()),
+        ("endpoint.skip", app("/endpoint/blocked/order/skip"), json!({"orderingKey": ""})),
         ("destination.create", app("/destination"), slack()),
         ("destination.upsert", app("/destination/put"), slack()),
         ("destination.patch", app("/destination/put"), json!({"description": "d"})),
@@ -240,18 +241,40 @@ async fn things(bench: &Bench) -> Things {
     let app = bench.post("/api/v1/app", json!({"name": "n", "uid": "mine"})).await.expect(201);
     let endpoint = json!({"url": "https://example.com/hook", "uid": "mine"});
     let endpoint = bench.post("/api/v1/app/mine/endpoint", endpoint).await.expect(201);
+    let ordered = json!({"url": "https://example.com/hook", "uid": "blocked",
+        "delivery": {"order": {"onExhausted": "block"}}});
+    let ordered = bench.post("/api/v1/app/mine/endpoint", ordered).await.expect(201);
     let message = json!({"eventType": "a", "payload": {"secret": "made-up"}});
     let message = bench.post("/api/v1/app/mine/msg", message).await.expect(202);
     let due = bench.lanes.delivered.lock().unwrap().remove(0);
     let attempt = AttemptId(Id { key: 1, shard: 0, nonce: 1 });
-    let record = Record {
+    let retry = failed(bench, due, attempt, Outcome::Retry);
+    let endpoint_key = ordered["id"].as_str().unwrap().parse::<EndpointId>().unwrap().key();
+    let until = bench.clock.now();
+    let query = DueQuery { endpoint: endpoint_key, until, limit: 10, bytes: 1_000 };
+    let due = bench.store.due(query).await.unwrap().due.remove(0);
+    let blocked = AttemptId(Id { key: 2, ..attempt.0 });
+    let blocked = failed(bench, due, blocked, Outcome::Blocked);
+    let recorded = bench.store.record(vec![retry, blocked]).await.unwrap();
+    assert!(recorded.iter().all(|one| one.applied));
+    Things {
+        application: text(&app),
+        endpoint: text(&endpoint),
+        message: text(&message),
+        attempt: attempt.to_string(),
+    }
+}
+
+/// The first attempt of this delivery, which failed.
+fn failed(bench: &Bench, due: Due, id: AttemptId, outcome: Outcome) -> Record {
+    Record {
         scope: due.scope,
         epoch: bench.store.epoch(),
         delivery: due.delivery,
         message: due.content.id.key(),
         endpoint: due.endpoint,
         revision: 0,
-        id: attempt,
+        id,
         number: 1,
         trigger: Trigger::Scheduled,
         status_code: 500,
@@ -259,20 +282,13 @@ async fn things(bench: &Bench) -> Things {
         failed: None,
         reason: None,
         timings: Timings::default(),
-        outcome: Outcome::Retry,
-        next_at: Some(bench.clock.now()),
+        outcome,
+        next_at: (outcome == Outcome::Retry).then(|| bench.clock.now()),
         health: None,
         rendering: None,
         fix: None,
-        ordered: false,
+        ordered: due.sequence.is_some(),
         notices: Vec::new(),
-    };
-    assert!(bench.store.record(vec![record]).await.unwrap()[0].applied);
-    Things {
-        application: text(&app),
-        endpoint: text(&endpoint),
-        message: text(&message),
-        attempt: attempt.to_string(),
     }
 }
 

@@ -230,6 +230,7 @@ fn body(path: &str) -> &'static str {
             r#"{"after":"2020-01-01T00:00:00Z"}"#
         }
         path if path.ends_with("/seek") => r#"{"to":"start"}"#,
+        path if path.ends_with("/order/skip") => r#"{"orderingKey":""}"#,
         path if path.ends_with("/commit") => r#"{"iterator":"AQAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#,
         path if path.contains("/listener") => "{}",
         path if path.ends_with("/confirm") => r#"{"userRef":"intruder","confirmation":"made-up"}"#,

@@ -148,6 +148,12 @@ impl Server {
         self.url = url;
     }
 
+    /// Starts it again on the same directory, on another port, through another command.
+    pub(crate) fn restart_through(&mut self, through: Vec<String>) {
+        self.settings.through = through;
+        self.restart();
+    }
+
     /// Starts it again on the same directory and the same port.
     pub(crate) fn restart_in_place(&mut self) {
         let address = self.url.trim_start_matches("http://").to_owned();

@@ -10,7 +10,7 @@ use super::{
     super::{
         Postgres, fault,
         fault::Stop,
-        rows,
+        order, rows,
         transaction::{Transaction, int4, int8, text},
     },
     TRIES, Way,
@@ -74,6 +74,8 @@ async fn within(
         let nonce = row.get::<_, Option<i64>>(1).unwrap_or_default() as u64;
         return Ok(Released::Before(MessageId(Id { key, shard: 0, nonce })));
     }
+    let orders = super::orders(transaction, messages).await?;
+    order::hold(transaction, &orders).await?;
     let way = Way::inside(transaction);
     let kept = Way { kept: true, ..Way::inside(transaction) };
     let mut released = taken(kept.append(std::slice::from_ref(first)).await?)?;

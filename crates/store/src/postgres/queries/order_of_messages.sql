@@ -1,5 +1,5 @@
--- Holds the orders that the deliveries of these messages are in.
-SELECT order_hold(array_agg(DISTINCT d.endpoint))
+-- The endpoints in whose orders the deliveries of these messages are.
+SELECT DISTINCT d.endpoint
 FROM message AS m
   JOIN delivery AS d
     ON d.shard = m.shard AND d.key > m.key AND d.key <= m.key + m.fanout AND d.message = m.key
