@@ -315,6 +315,7 @@ fn services(given: Given<'_>) -> Result<Services, Error> {
         replies: Arc::default(),
         taps,
         consents: deliver::Consents::default(),
+        tokens: deliver::Tokens::default(),
         origin: origin(config, address),
         attempt_keys: Mutex::new(KeySequence::after(store.last_attempt_key())),
     })

@@ -107,15 +107,32 @@ impl Connector {
         target: &Target,
         deadline: Instant,
     ) -> Result<Opened, ConnectFailure> {
+        self.connect_with(target, None, deadline).await
+    }
+
+    /// The same with TLS of the target's own, which is made of [`tls`](Self::tls).
+    pub async fn connect_with(
+        &self,
+        target: &Target,
+        own: Option<&Tls>,
+        deadline: Instant,
+    ) -> Result<Opened, ConnectFailure> {
         let mut timings = Timings::default();
-        self.open(target, deadline, &mut timings)
+        let tls = own.unwrap_or(&self.tls);
+        self.open(target, tls, deadline, &mut timings)
             .await
             .map_err(|Failed(phase, reason)| ConnectFailure { phase, reason, timings })
+    }
+
+    /// The TLS of targets that have none of their own.
+    pub fn tls(&self) -> &Tls {
+        &self.tls
     }
 
     async fn open(
         &self,
         target: &Target,
+        tls: &Tls,
         deadline: Instant,
         timings: &mut Timings,
     ) -> Result<Opened, Failed> {
@@ -124,7 +141,7 @@ impl Connector {
             Scheme::Http => Transport::Plain(stream),
             Scheme::Https => {
                 let limit = self.limit(deadline);
-                timed(&mut timings.tls, self.secure(&target.host, stream, limit)).await?
+                timed(&mut timings.tls, secure(tls, &target.host, stream, limit)).await?
             }
         };
         let meter = Arc::new(Meter::new());
@@ -211,20 +228,6 @@ impl Connector {
         }
     }
 
-    async fn secure(
-        &self,
-        host: &Host,
-        stream: BoxStream,
-        limit: Instant,
-    ) -> Result<Transport, Failed> {
-        let name = server_name(host).ok_or(Failed(Phase::Tls, Reason::TlsFailed))?;
-        match timeout_at(limit, self.tls.handshake(name, stream)).await {
-            Ok(Ok(stream)) => Ok(Transport::Tls(Box::new(stream))),
-            Ok(Err(reason)) => Err(Failed(Phase::Tls, reason)),
-            Err(_) => Err(Failed(Phase::Tls, Reason::TlsTimeout)),
-        }
-    }
-
     /// Until when a step that begins now may take.
     fn limit(&self, deadline: Instant) -> Instant {
         deadline.min(Instant::now() + self.connect_limit)
@@ -265,6 +268,20 @@ impl Future for Connection {
 }
 
 struct Failed(Phase, Reason);
+
+async fn secure(
+    tls: &Tls,
+    host: &Host,
+    stream: BoxStream,
+    limit: Instant,
+) -> Result<Transport, Failed> {
+    let name = server_name(host).ok_or(Failed(Phase::Tls, Reason::TlsFailed))?;
+    match timeout_at(limit, tls.handshake(name, stream)).await {
+        Ok(Ok(stream)) => Ok(Transport::Tls(Box::new(stream))),
+        Ok(Err(reason)) => Err(Failed(Phase::Tls, reason)),
+        Err(_) => Err(Failed(Phase::Tls, Reason::TlsTimeout)),
+    }
+}
 
 /// Adds the time that `step` takes to `spent`.
 async fn timed<T>(spent: &mut Duration, step: impl Future<Output = T>) -> T {

@@ -33,4 +33,4 @@ pub use hosts::Hosts;
 pub use network::{ResolverError, SystemNetwork};
 pub use once::Once;
 pub use reason::Reason;
-pub use tls::{Tls, TlsError};
+pub use tls::{Identity, IdentityError, Own, Tls, TlsError, roots};
