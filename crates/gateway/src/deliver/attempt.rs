@@ -345,6 +345,7 @@ impl Made {
             },
             failed: Some(phase),
             reason: Some(reason.as_str()),
+            sign: sign(reason),
             timings,
             ..Made::nothing()
         }
@@ -361,6 +362,7 @@ impl Made {
             response: why.to_string().into(),
             failed: Some(Phase::Access),
             reason: Some(why.reason()),
+            sign: why.unreached().map_or(Sign::Silence, sign),
             timings: Timings { total, ..Timings::default() },
             ..Made::nothing()
         }
@@ -457,6 +459,11 @@ impl Made {
             sender: None,
         }
     }
+}
+
+/// What an attempt without an answer tells about the endpoint: nothing, where our own way out failed.
+fn sign(reason: Reason) -> Sign {
+    if reason.is_our_own() { Sign::Nothing } else { Sign::Silence }
 }
 
 /// Why an answer is no success.

@@ -98,6 +98,14 @@ pub(super) enum NoToken {
 }
 
 impl NoToken {
+    /// Why the token URL could not be asked, if it could not.
+    pub(super) fn unreached(&self) -> Option<Reason> {
+        match self {
+            NoToken::Unreached(reason) => Some(*reason),
+            _ => None,
+        }
+    }
+
     /// Why, in a word that stays the same.
     pub(super) fn reason(&self) -> &'static str {
         match self {
@@ -204,11 +212,7 @@ impl Held {
 }
 
 /// Asks for a token, through the guard as everything else.
-async fn fetch(
-    services: &Services,
-    oauth2: &Oauth2,
-    deadline: Instant,
-) -> Result<Token, NoToken> {
+async fn fetch(services: &Services, oauth2: &Oauth2, deadline: Instant) -> Result<Token, NoToken> {
     let Ask { method, url, mut headers, body } = oauth2.ask();
     let rules = Rules { require_https: services.require_https };
     let refused = NoToken::Unreached(Reason::RefusedByPolicy);

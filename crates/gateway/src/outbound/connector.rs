@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use super::{
-    Guard, Reason, Tls,
+    Guard, Proxy, Reason, Tls,
     meter::{Meter, Metered, Transport},
 };
 use crate::seam::{BoxStream, Network, ResolveError};
@@ -42,6 +42,7 @@ pub struct Connector {
     network: Arc<dyn Network>,
     guard: Guard,
     tls: Tls,
+    proxy: Option<Proxy>,
     connect_limit: Duration,
     http: http1::Builder,
 }
@@ -98,7 +99,13 @@ impl Connector {
         http.max_buf_size(BUFFER);
         // Head and payload are small: one buffer is cheaper than a list of two.
         http.writev(false);
-        Self { network, guard, tls, connect_limit, http }
+        Self { network, guard, tls, proxy: None, connect_limit, http }
+    }
+
+    /// The same, through this proxy.
+    #[must_use]
+    pub fn through(self, proxy: Proxy) -> Self {
+        Self { proxy: Some(proxy), ..self }
     }
 
     /// Opens a connection to `target` before `deadline`, the whole attempt's.
@@ -218,9 +225,14 @@ impl Connector {
         Err(last)
     }
 
-    /// The only place that opens a socket to the outside: the guard is asked on the line before.
+    /// The only place that opens a socket to the outside, or a tunnel: the guard is asked on the line
+    /// before.
     async fn dial(&self, address: SocketAddr, limit: Instant) -> Result<BoxStream, Failed> {
         self.guard.check(address).map_err(|_| Failed(Phase::Guard, Reason::RefusedByPolicy))?;
+        if let Some(proxy) = self.proxy.as_ref().filter(|proxy| proxy.is_for(address.ip())) {
+            let dialled = proxy.dial(&*self.network, address, limit).await;
+            return dialled.map_err(|reason| Failed(Phase::Connect, reason));
+        }
         match timeout_at(limit, self.network.connect(address)).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => Err(Failed(Phase::Connect, dial_reason(&error))),

@@ -1,11 +1,8 @@
 //! What opens an endpoint, and the SDKs' two routes to parts of it.
 
-use std::collections::BTreeMap;
-
 use axum::{extract::State, response::Response};
-use http::StatusCode;
 use ringback_domain::{
-    delivery::access::{Access, AuthMethod, ClientCertificate, Credentials, Oauth2, Secret},
+    delivery::access::{Access, ClientCertificate, Credentials, Oauth2, Secret},
     id::Key,
     scope::{Reference, Scope},
     target::Rules,

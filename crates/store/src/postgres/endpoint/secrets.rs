@@ -13,9 +13,7 @@ use super::super::{
     fault::Stop,
     transaction::{Transaction, bytea, int8, text},
 };
-use crate::{
-    EndpointSecrets, ReadError, RotateSecret, SECRETS_LIMIT, SealedAccess, WriteError,
-};
+use crate::{EndpointSecrets, ReadError, RotateSecret, SECRETS_LIMIT, SealedAccess, WriteError};
 
 /// The sealed parts of one endpoint.
 pub(in crate::postgres) async fn secrets(

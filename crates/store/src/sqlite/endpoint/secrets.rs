@@ -9,9 +9,7 @@ use ringback_domain::{
 use rusqlite::Connection;
 
 use super::super::{answer, fault::Stop, writer::Transaction};
-use crate::{
-    EndpointSecrets, ReadError, RotateSecret, SECRETS_LIMIT, SealedAccess, WriteError,
-};
+use crate::{EndpointSecrets, ReadError, RotateSecret, SECRETS_LIMIT, SealedAccess, WriteError};
 
 /// The sealed parts of one endpoint.
 pub(in crate::sqlite) fn secrets(
