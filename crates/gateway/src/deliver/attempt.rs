@@ -139,6 +139,9 @@ async fn send(
         // Boxed: it is rare, and every attempt would carry its state around.
         let asked = Box::pin(ask(services, route, handshake, pass.as_ref(), deadline, now)).await;
         if let Err(mut made) = asked {
+            if made.ending.status_code == StatusCode::UNAUTHORIZED {
+                spoiled(pass.as_ref());
+            }
             made.timings.total = started.elapsed();
             made.response.truncate(services.limits.answer.keep);
             return Made { sender: kept, ..made };

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
 };
 
@@ -12,7 +13,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Bench, schedule};
+use super::{Bench, eventually, schedule};
 use crate::support::Receiver;
 
 /// A proxy that opens a tunnel to whatever it is asked for, and remembers that.
@@ -89,6 +90,85 @@ async fn every_delivery_goes_through_it() {
     };
     assert_eq!(proxy.asked(), [expect(tokens.address), expect(receiver.address)]);
     assert!(!bench.server.log().contains("made-up-password"));
+}
+
+/// `tinyproxy`, which ends with the test.
+struct Tinyproxy {
+    child: Child,
+    port: u16,
+    directory: tempfile::TempDir,
+}
+
+impl Tinyproxy {
+    async fn start() -> Tinyproxy {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("log");
+        let settings = directory.path().join("conf");
+        let text = format!(
+            "Port {port}\nListen 127.0.0.1\nTimeout 60\nMaxClients 50\nLogLevel Connect\n\
+             LogFile \"{}\"\nBasicAuth made-up-user made-up-password\n",
+            log.display()
+        );
+        std::fs::write(&settings, text).unwrap();
+        let child = Command::new("tinyproxy")
+            .args(["-d", "-c"])
+            .arg(&settings)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("tinyproxy is needed: cargo xtask test installs it");
+        eventually("tinyproxy", async || {
+            let open = TcpStream::connect(("127.0.0.1", port)).await;
+            open.map(drop).map_err(|error| json!(error.to_string()))
+        })
+        .await;
+        Tinyproxy { child, port, directory }
+    }
+
+    fn url(&self, password: &str) -> String {
+        format!("http://made-up-user:{password}@127.0.0.1:{}", self.port)
+    }
+
+    /// The addresses that it was asked for.
+    fn asked(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.directory.path().join("log")).unwrap();
+        let asked = log.lines().filter_map(|line| line.split_once("CONNECT "));
+        asked.map(|(_, rest)| rest.split(' ').next().unwrap().to_owned()).collect()
+    }
+}
+
+impl Drop for Tinyproxy {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_that_is_not_ours_lets_it_through_and_refuses() {
+    let (proxy, receiver) = (Tinyproxy::start().await, Receiver::ok());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = format!("http://{}/hook", free.local_addr().unwrap());
+    drop(free);
+    for (password, url, expect) in [
+        ("made-up-password", receiver.url(), json!([204, null, null])),
+        ("made-up-password", closed, json!([0, "connect", "connect_failed"])),
+        ("another", receiver.url(), json!([0, "connect", "proxy_refused"])),
+    ] {
+        let settings = schedule("3600").env("RINGBACK_DELIVERY_PROXY", &proxy.url(password));
+        let bench = Bench::new(settings).await;
+        bench.endpoint(&url).await;
+        let message = bench.send("through").await;
+        let attempt = bench.attempts(&message, 1).await.remove(0);
+        let told =
+            json!([attempt["responseStatusCode"], attempt["failedPhase"], attempt["reason"]]);
+        assert_eq!(told, expect, "{attempt}");
+    }
+    assert_eq!(receiver.count(), 1);
+    assert_eq!(proxy.asked()[0], receiver.address.to_string());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
