@@ -135,7 +135,7 @@ impl Tinyproxy {
     /// The addresses that it was asked for.
     fn asked(&self) -> Vec<String> {
         let log = std::fs::read_to_string(self.directory.path().join("log")).unwrap();
-        let asked = log.lines().filter_map(|line| line.split_once("CONNECT "));
+        let asked = log.lines().filter_map(|line| line.split_once("): CONNECT "));
         asked.map(|(_, rest)| rest.split(' ').next().unwrap().to_owned()).collect()
     }
 }
