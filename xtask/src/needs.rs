@@ -104,6 +104,12 @@ const NEEDS: &[Need] = &[
         why: "the recipes of the cookbook look into a database with it",
     },
     Need {
+        name: "tinyproxy",
+        probe: Probe::Command(&["tinyproxy", "-v"]),
+        packages: &["tinyproxy-bin"],
+        why: "deliveries go through a real proxy",
+    },
+    Need {
         name: "redis-server",
         probe: Probe::Command(&["redis-server", "--version"]),
         packages: &["redis-server"],

@@ -49,11 +49,13 @@ pub enum Phase {
     Convert,
     /// Before anything was sent: the endpoint's transformation failed, or wants nothing sent. (13)
     Transform,
+    /// Before anything was sent: what opens the endpoint was not to be had. (14)
+    Access,
 }
 
 impl Phase {
     /// Every phase, at the index of its stored number.
-    pub const ALL: [Phase; 14] = [
+    pub const ALL: [Phase; 15] = [
         Phase::Prepare,
         Phase::Dns,
         Phase::Guard,
@@ -68,6 +70,7 @@ impl Phase {
         Phase::Handover,
         Phase::Convert,
         Phase::Transform,
+        Phase::Access,
     ];
 
     /// The stored number.
@@ -97,6 +100,7 @@ impl Phase {
             Phase::Handover => "handover",
             Phase::Convert => "convert",
             Phase::Transform => "transform",
+            Phase::Access => "access",
         }
     }
 }

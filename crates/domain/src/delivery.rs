@@ -1,5 +1,6 @@
 //! How an endpoint wants its deliveries, and what a message was made into for one of them.
 
+pub mod access;
 mod cloudevents;
 mod form;
 mod format;

@@ -24,6 +24,9 @@ pub struct Endpoint {
     /// How it wants its deliveries: [`Delivery`](crate::delivery::Delivery) as JSON text; as usual
     /// when absent.
     pub delivery: Option<String>,
+    /// What opens it, without the secrets: [`Shown`](crate::delivery::access::Shown) as JSON text;
+    /// nothing when absent.
+    pub access: Option<String>,
     /// The caller's own labels.
     pub metadata: Metadata,
     /// Requests a second; stored for the SDKs.

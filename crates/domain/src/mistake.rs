@@ -27,7 +27,7 @@ impl Mistake {
 pub(crate) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Mistake> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        let place: Vec<&str> = path.split('.').filter(|part| *part != ".").collect();
+        let place: Vec<&str> = path.split('.').filter(|part| !part.is_empty()).collect();
         Mistake::at(&place, error.inner())
     })
 }

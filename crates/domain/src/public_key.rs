@@ -205,23 +205,25 @@ pub(crate) struct JwkSet {
 /// The little of DER that is needed: reading a certificate's key and dates, writing an RSA key.
 pub(crate) mod der {
     const INTEGER: u8 = 0x02;
-    const SEQUENCE: u8 = 0x30;
+    pub(crate) const SEQUENCE: u8 = 0x30;
     const VERSION: u8 = 0xA0;
     const UTC_TIME: u8 = 0x17;
     const GENERALIZED_TIME: u8 = 0x18;
 
     /// What a certificate says that matters here.
-    pub(super) struct Certificate<'a> {
+    pub(crate) struct Certificate<'a> {
+        /// Whom it names: what is in its `RDNSequence`.
+        pub(crate) subject: &'a [u8],
         /// The `SubjectPublicKeyInfo`, tag and length included.
         pub(super) public_key: &'a [u8],
         /// Seconds since 1970.
         pub(super) not_before: i64,
-        pub(super) not_after: i64,
+        pub(crate) not_after: i64,
     }
 
     /// Reads an X.509 certificate (RFC 5280, 4.1). Its signature is not checked: who may serve it
     /// is decided by the host it was fetched from, over TLS.
-    pub(super) fn certificate(bytes: &[u8]) -> Option<Certificate<'_>> {
+    pub(crate) fn certificate(bytes: &[u8]) -> Option<Certificate<'_>> {
         let (_, whole, _) = read(bytes, SEQUENCE)?;
         let (_, signed, _) = read(whole, SEQUENCE)?;
         let rest = read(signed, VERSION).map_or(signed, |(_, _, rest)| rest);
@@ -229,15 +231,15 @@ pub(crate) mod der {
         let (_, _, rest) = read(rest, SEQUENCE)?; // signature algorithm
         let (_, _, rest) = read(rest, SEQUENCE)?; // issuer
         let (_, validity, rest) = read(rest, SEQUENCE)?;
-        let (_, _, rest) = read(rest, SEQUENCE)?; // subject
+        let (_, subject, rest) = read(rest, SEQUENCE)?;
         let (public_key, _, _) = read(rest, SEQUENCE)?;
         let (not_before, dates) = time(validity)?;
         let (not_after, _) = time(dates)?;
-        Some(Certificate { public_key, not_before, not_after })
+        Some(Certificate { subject, public_key, not_before, not_after })
     }
 
     /// One value with this tag: itself with tag and length, its content, and what follows.
-    fn read(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8], &[u8])> {
+    pub(crate) fn read(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8], &[u8])> {
         if *bytes.first()? != tag {
             return None;
         }

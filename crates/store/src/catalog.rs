@@ -48,6 +48,8 @@ pub struct NewEndpoint {
     pub headers: Option<Vec<u8>>,
     /// The sealed credentials of its URL.
     pub credentials: Option<Vec<u8>>,
+    /// What opens the endpoint beside them, sealed; what of it is shown is part of the endpoint.
+    pub access: Option<Vec<u8>>,
     /// The most endpoints that the application may have with it.
     pub most: Option<u64>,
     /// That it happens once, and its answer.
@@ -74,12 +76,23 @@ pub struct EndpointChange {
     /// How it wants its deliveries: JSON text that is known to be a
     /// [`Delivery`](ringback_domain::delivery::Delivery).
     pub delivery: Option<Option<String>>,
+    /// What opens it.
+    pub access: Option<Option<SealedAccess>>,
     /// The caller's labels.
     pub metadata: Option<Metadata>,
     /// Requests a second.
     pub throttle_rate: Option<Option<u32>>,
     /// Switch on, off, pause. Enabling clears `failing_since`.
     pub state: Option<State>,
+}
+
+/// What opens an endpoint: an [`Access`](ringback_domain::delivery::access::Access).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedAccess {
+    /// All of it, sealed.
+    pub sealed: Vec<u8>,
+    /// What of it is no secret, as JSON text.
+    pub shown: String,
 }
 
 /// A new signing secret.

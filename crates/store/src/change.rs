@@ -19,6 +19,7 @@ impl EndpointChange {
             filter,
             sign_as,
             delivery,
+            access,
             metadata,
             throttle_rate,
             state,
@@ -31,6 +32,7 @@ impl EndpointChange {
         set(&mut endpoint.filter, filter);
         set(&mut endpoint.sign_as, sign_as);
         set(&mut endpoint.delivery, delivery);
+        set(&mut endpoint.access, access.map(|access| access.map(|access| access.shown)));
         set(&mut endpoint.metadata, metadata);
         set(&mut endpoint.throttle_rate, throttle_rate);
         set(&mut endpoint.state, state);

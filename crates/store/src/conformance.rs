@@ -112,6 +112,7 @@ cases! {
         secrets_rotate
         headers_change_only_from_what_was_expected
         a_transformation_changes_only_from_what_was_expected
+        what_opens_an_endpoint_is_kept
         event_types_are_kept
         event_types_are_archived_and_come_back
         environments_are_made_once

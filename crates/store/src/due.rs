@@ -118,6 +118,8 @@ pub struct EndpointSecrets {
     pub credentials: Option<Vec<u8>>,
     /// What is made of its messages: a sealed transformation.
     pub transformation: Option<Vec<u8>>,
+    /// What opens it: a sealed [`Access`](ringback_domain::delivery::access::Access).
+    pub access: Option<Vec<u8>>,
 }
 
 /// The size of the backlog.

@@ -46,6 +46,8 @@ pub enum SealedKind {
     EndpointCredentials,
     /// What is made of an endpoint's messages.
     EndpointTransformation,
+    /// What opens an endpoint.
+    EndpointAccess,
     /// The settings of a source.
     SourceSettings,
     /// The token of a source's URL.
@@ -68,12 +70,13 @@ pub enum SealedKind {
 
 impl SealedKind {
     /// Every kind.
-    pub const ALL: [SealedKind; 14] = [
+    pub const ALL: [SealedKind; 15] = [
         SealedKind::Canary,
         SealedKind::EndpointSecret,
         SealedKind::EndpointHeaders,
         SealedKind::EndpointCredentials,
         SealedKind::EndpointTransformation,
+        SealedKind::EndpointAccess,
         SealedKind::SourceSettings,
         SealedKind::SourceToken,
         SealedKind::SourceStream,
@@ -169,6 +172,7 @@ impl Column {
             SealedKind::EndpointHeaders => own("endpoint", "headers"),
             SealedKind::EndpointCredentials => own("endpoint", "credentials"),
             SealedKind::EndpointTransformation => own("endpoint", "transformation"),
+            SealedKind::EndpointAccess => own("endpoint", "access"),
             SealedKind::SourceSettings => own("source", "settings"),
             SealedKind::SourceToken => own("source", "token"),
             SealedKind::SourceStream => Column {

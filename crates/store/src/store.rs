@@ -18,7 +18,7 @@ use crate::{
     Append, Appended, ApplicationChange, AttemptQuery, Backlog, Claimed, Due, DuePage, DueQuery,
     EndpointChange, EndpointSecrets, EventTypeChange, EventTypeQuery, Explanation, Lane, Listed,
     MessageQuery, NewApplication, NewEndpoint, NewEventType, NewToken, Page, Record, Recorded,
-    Resend, RotateSecret, Targets, TokenRow, Waiting,
+    Resend, RotateSecret, SealedAccess, Targets, TokenRow, Waiting,
 };
 
 /// A boxed future that can move between threads.
@@ -225,6 +225,17 @@ pub trait Store:
         endpoint: Reference,
         expected: Option<Vec<u8>>,
         sealed: Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Key, WriteError>>;
+
+    /// Replaces what opens an endpoint if the sealed part of it still is what `expected` says.
+    /// Returns the endpoint's key.
+    fn set_access(
+        &self,
+        scope: Scope,
+        endpoint: Reference,
+        expected: Option<Vec<u8>>,
+        access: Option<SealedAccess>,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Key, WriteError>>;
 

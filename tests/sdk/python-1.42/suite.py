@@ -15,6 +15,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import standardwebhooks
 import svix
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from svix.api import (
     ApplicationIn,
     ApplicationPatch,
@@ -35,8 +39,18 @@ from svix.api import (
     PostOptions,
 )
 from svix.exceptions import HTTPValidationError, HttpError
+from svix.internal.openapi_client.api.endpoint import (
+    v1_endpoint_delete_mtls_config,
+    v1_endpoint_delete_oauth_config,
+    v1_endpoint_update_mtls_config,
+    v1_endpoint_update_oauth_config,
+)
 from svix.internal.openapi_client.api.health import v1_health_get
+from svix.internal.openapi_client.models.endpoint_mtls_config_in import EndpointMtlsConfigIn
+from svix.internal.openapi_client.models.endpoint_oauth_config_in import EndpointOauthConfigIn
 from svix.internal.openapi_client.models.message_status import MessageStatus
+from svix.internal.openapi_client.models.oauth_2_auth_method_in import Oauth2AuthMethodIn
+from svix.internal.openapi_client.models.oauth_2_grant_type_in import Oauth2GrantTypeIn
 
 from harness.cases import case, equal, eventually, raises, run, true
 from harness.receiver import Receiver
@@ -197,6 +211,60 @@ def attempts_and_resend():
     by_endpoint = lambda: api.message_attempt.list_by_endpoint(app, made.id)
     page = eventually(by_endpoint, lambda page: len(page.data) == 3)
     equal([int(item.trigger_type) for item in page.data], [1, 0, 0])
+
+
+@case
+def what_opens_an_endpoint():
+    app = application()
+    place = receiver.place()
+    made = api.endpoint.create(app, EndpointIn(url=place.url))
+    # The client has no methods for it yet, but the generated code below it is there.
+    named = {"app_id": app, "endpoint_id": made.id, "client": api._client}
+    client = EndpointOauthConfigIn(
+        auth_method=Oauth2AuthMethodIn.CLIENTSECRETBASIC,
+        client_id="shop",
+        client_secret="made-up-secret",
+        grant_type=Oauth2GrantTypeIn.CLIENTCREDENTIALS,
+        token_url="http://127.0.0.1:9/not-allowed",
+    )
+    equal(v1_endpoint_update_oauth_config.request_sync(**named, json_body=client), None)
+    message = send(app)
+    attempts = lambda: api.message_attempt.list_by_msg(app, message.id)
+    failed = eventually(attempts, lambda page: len(page.data) > 0).data[-1]
+    equal((failed.response_status_code, failed.response), (0, "the token URL could not be asked: refused_by_policy"))
+    equal(v1_endpoint_delete_oauth_config.request_sync(**named), None)
+    shown = EndpointMtlsConfigIn(identity=identity())
+    equal(v1_endpoint_update_mtls_config.request_sync(**named, json_body=shown), None)
+    equal(api.message_attempt.resend(app, message.id, made.id), None)
+    equal(place.wait()[0].id, message.id)
+    broken = EndpointMtlsConfigIn(identity="made up")
+    raises(
+        HTTPValidationError,
+        lambda: v1_endpoint_update_mtls_config.request_sync(**named, json_body=broken),
+        status_code=422,
+    )
+    equal(v1_endpoint_delete_mtls_config.request_sync(**named), None)
+
+
+def identity():
+    """A certificate and its key, in one text."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "shop")])
+    now = datetime.now(timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    encoding = serialization.Encoding.PEM
+    plain = serialization.NoEncryption()
+    text = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain)
+    return (text + certificate.public_bytes(encoding)).decode()
 
 
 @case

@@ -307,6 +307,7 @@ mod tests {
             filter: None,
             sign_as: None,
             delivery: None,
+            access: None,
             metadata: Default::default(),
             throttle_rate: None,
             state,

@@ -80,7 +80,7 @@ pub use idempotency::key as idempotency_key;
 pub use message::{MessageIn, MessageOut, Posted as PostedMessage, WithContent, not_admitted};
 pub use openapi::document;
 pub use reply::json;
-pub(crate) use vault::{CREDENTIALS, HEADERS, SECRET, TRANSFORMATION};
+pub(crate) use vault::{ACCESS, CREDENTIALS, HEADERS, SECRET, TRANSFORMATION};
 
 /// What the API works with. Clones share it.
 #[derive(Clone)]

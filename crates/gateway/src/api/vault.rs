@@ -19,6 +19,8 @@ pub(crate) const HEADERS: &str = "endpoint-headers";
 pub(crate) const CREDENTIALS: &str = "endpoint-credentials";
 /// What an endpoint's transformation is sealed as: its JSON.
 pub(crate) use crate::transform::PURPOSE as TRANSFORMATION;
+/// What opens an endpoint is sealed as: its JSON.
+pub(crate) use ringback_domain::delivery::access::PURPOSE as ACCESS;
 
 /// Seals with fresh nonces, and opens.
 #[derive(Clone)]

@@ -9,13 +9,9 @@ use std::io;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use url::{Host, Position, Url};
 
-use crate::seam::BoxStream;
-
-/// Longest head of a proxy's answer, in bytes.
-const LONGEST_HEAD: usize = 16 * 1024;
+use crate::{outbound::tunnel, seam::BoxStream};
 
 /// A proxy that tunnels.
 #[derive(Clone, Debug)]
@@ -67,7 +63,7 @@ impl Proxy {
     pub(super) async fn ask(&self, stream: &mut BoxStream, server: &Url) -> io::Result<()> {
         let host = server.host_str().unwrap_or_default();
         let port = server.port_or_known_default().unwrap_or_default();
-        let mut head = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n");
+        let mut authorization = None;
         if !self.url.username().is_empty() || self.url.password().is_some() {
             let decoded = |text: &str| {
                 url::form_urlencoded::parse(format!("a={}", text.replace('+', "%2B")).as_bytes())
@@ -78,24 +74,12 @@ impl Proxy {
             let (user, password) = (self.url.username(), self.url.password().unwrap_or_default());
             let pair = format!("{}:{}", decoded(user), decoded(password));
             let pair = data_encoding::BASE64.encode(pair.as_bytes());
-            head.push_str(&format!("Proxy-Authorization: Basic {pair}\r\n"));
+            authorization = Some(format!("Basic {pair}"));
         }
-        head.push_str("\r\n");
-        stream.write_all(head.as_bytes()).await?;
-        stream.flush().await?;
-        let mut answer = Vec::new();
-        // Byte by byte: what follows the head belongs to the tunnel.
-        while !answer.ends_with(b"\r\n\r\n") {
-            if answer.len() == LONGEST_HEAD {
-                return Err(io::Error::other("its answer does not end"));
-            }
-            answer.push(stream.read_u8().await?);
-        }
-        let line = String::from_utf8_lossy(&answer);
-        let line = line.lines().next().unwrap_or_default();
-        let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1));
+        let place = format!("{host}:{port}");
+        let (status, line) = tunnel::ask(stream, &place, authorization.as_deref()).await?;
         match status {
-            Some(status) if status.starts_with('2') => Ok(()),
+            200..=299 => Ok(()),
             _ => Err(io::Error::other(format!("it answers {line:?}"))),
         }
     }
@@ -140,6 +124,8 @@ fn excepts(entry: &str, url: &Url) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     fn proxy(url: &str, environment: &[(&str, &str)]) -> Result<Option<String>, ProxyError> {

@@ -30,7 +30,7 @@ use crate::{
     listen::{self, Listeners, Streams},
     log::{Ears, Lanes, Log, Pressure, Taps},
     oauth::{self, Oauth},
-    outbound::{self, Connector, Guard, Hosts, Ports, Tls},
+    outbound::{self, Connector, Guard, Hosts, Ports, Proxy, Tls},
     quota::Quotas,
     receive::{self, Accounts, Catalog, Directory},
     seam::World,
@@ -315,6 +315,7 @@ fn services(given: Given<'_>) -> Result<Services, Error> {
         replies: Arc::default(),
         taps,
         consents: deliver::Consents::default(),
+        tokens: deliver::Tokens::default(),
         origin: origin(config, address),
         attempt_keys: Mutex::new(KeySequence::after(store.last_attempt_key())),
     })
@@ -368,7 +369,11 @@ fn connector(config: &Config, world: &World, address: SocketAddr) -> Result<Conn
     };
     let tls = Tls::new(roots.iter().map(Vec::as_slice)).map_err(|error| setting(&error))?;
     let guard = Guard::new(policy, ports, vec![address]);
-    Ok(Connector::new(Arc::clone(&world.network), guard, tls, delivery.connect_timeout))
+    let network = Arc::clone(&world.network);
+    let connector = Connector::new(network, guard, tls, delivery.connect_timeout);
+    let Some(url) = &delivery.proxy else { return Ok(connector) };
+    let proxy = Proxy::parse(url.expose(), delivery.proxy_except_cidrs.clone());
+    Ok(connector.through(proxy.map_err(|error| setting(&error))?))
 }
 
 /// How long circuits stay open; none if they never open.

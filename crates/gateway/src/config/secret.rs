@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
+use ringback_domain::target::{Rules, Scheme, Target};
 
 /// Text that is shown as `[secret]` wherever it is formatted.
 #[derive(Clone, PartialEq, Eq)]
@@ -146,6 +147,17 @@ pub(super) fn token_shape(token: &Option<Secret>) -> Result<(), String> {
         return Ok(());
     }
     Err("must be 16 to 256 visible ASCII characters".to_owned())
+}
+
+/// Whether a proxy's URL is one; the message does not repeat its password.
+pub(super) fn proxy_shape(url: &Option<Secret>) -> Result<(), String> {
+    let Some(url) = url else { return Ok(()) };
+    let target = Target::parse(url.expose(), Rules { require_https: false });
+    let fits = |target: Target| target.scheme == Scheme::Http && target.path_and_query == "/";
+    if target.is_ok_and(fits) {
+        return Ok(());
+    }
+    Err("must be a URL such as http://USER:PASSWORD@HOST:PORT".to_owned())
 }
 
 /// Whether a database's URL is one. The rest is left to whoever connects: hosts may be lists and

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use ipnet::{IpNet, Ipv6Net};
 
-use super::secret::{Secret, SecretKey, SecretKeys, UrlKeys, database_shape, token_shape};
+use super::secret::{
+    Secret, SecretKey, SecretKeys, UrlKeys, database_shape, proxy_shape, token_shape,
+};
 use super::setting::settings;
 use super::value::{
     HostPort, Ports, at_least, between, bytes, list_of, nat64_length, origin_shape,
@@ -108,6 +110,11 @@ settings! {
         name_servers: Vec<SocketAddr> = Vec::new(), list_of(10, |_| Ok(()));
         /// PEM file of certificate authorities trusted beside the system's. Default: none.
         extra_roots: Option<PathBuf> = None;
+        /// HTTP proxy through which targets are reached, as http://USER:PASSWORD@HOST:PORT. Names are
+        /// looked up and judged here all the same. Default: none.
+        proxy: Option<Secret> = None, proxy_shape;
+        /// Networks whose addresses are dialled without it. Default: none.
+        proxy_except_cidrs: Vec<IpNet> = Vec::new(), list_of(1_000, |_| Ok(()));
         /// Bytes of an answer that are kept with the attempt. Default 16384.
         response_kept: usize = bytes(16 * 1024), between(0, bytes(1024 * 1024));
         /// Bytes of an answer that are read at most before the connection is given up.

@@ -1,9 +1,9 @@
 //! One attempt: over a kept connection if there is one, else over a new one, under one deadline.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::header;
+use http::{StatusCode, header};
 use ringback_connect::Refused;
 use ringback_domain::{
     attempt::{Phase, Timings},
@@ -15,12 +15,14 @@ use ringback_store::Content;
 use tokio::time::{Instant, timeout};
 
 use super::{
+    access::{Access, Pass},
     control::Control,
     destination::{Destination, Unsent},
     handshake::Handshake,
     render::Rendered,
     route::{Http, Route},
     services::Services,
+    token::NoToken,
 };
 use crate::{
     log::replies,
@@ -129,17 +131,25 @@ async fn send(
     let limits = limits(services, content);
     let mut timings = Timings::default();
     let mut kept = kept.filter(|sender| !sender.is_closed());
+    let mut pass = match pass(services, route, deadline).await {
+        Ok(pass) => pass,
+        Err(why) => return Made { sender: kept, ..Made::locked_out(why, started.elapsed()) },
+    };
     if let Some(handshake) = &route.handshake {
         // Boxed: it is rare, and every attempt would carry its state around.
-        let asked = Box::pin(ask(services, route, handshake, deadline, now)).await;
+        let asked = Box::pin(ask(services, route, handshake, pass.as_ref(), deadline, now)).await;
         if let Err(mut made) = asked {
+            if made.ending.status_code == StatusCode::UNAUTHORIZED {
+                spoiled(pass.as_ref());
+            }
             made.timings.total = started.elapsed();
             made.response.truncate(services.limits.answer.keep);
             return Made { sender: kept, ..made };
         }
     }
+    let mut repeated = false;
     let result = loop {
-        let request = match route.request(content, sequence, now) {
+        let request = match route.request(content, sequence, pass.as_ref(), now) {
             Ok(request) => request,
             Err(unsent) => return Made::unsent(unsent, kept),
         };
@@ -153,6 +163,20 @@ async fn send(
             },
         };
         match exchange(&mut sender, request, &limits, deadline).await {
+            // A token that was kept may be one that is not good any more: a new one is tried at once.
+            Ok(answer)
+                if answer.status == StatusCode::UNAUTHORIZED
+                    && spoiled(pass.as_ref())
+                    && !mem::replace(&mut repeated, true) =>
+            {
+                kept = answer.reusable.then_some(sender);
+                pass = match self::pass(services, route, deadline).await {
+                    Ok(pass) => pass,
+                    Err(why) => {
+                        return Made { sender: kept, ..Made::locked_out(why, started.elapsed()) };
+                    }
+                };
+            }
             Ok(answer) => break Ok((answer, sender)),
             // The receiver closed the kept connection before it saw the request: not its failure.
             Err(failure) if reused && failure.ended_unanswered() => {}
@@ -173,6 +197,21 @@ async fn send(
     made
 }
 
+/// What opens the endpoint.
+async fn pass(
+    services: &Services,
+    route: &Http,
+    deadline: Instant,
+) -> Result<Option<Pass>, NoToken> {
+    let Some(access) = &route.access else { return Ok(None) };
+    access.pass(services, deadline).await
+}
+
+/// Lets go of the token that was shown; whether a new one may do better.
+fn spoiled(pass: Option<&Pass>) -> bool {
+    pass.is_some_and(Pass::spoil)
+}
+
 /// Asks whether the endpoint wants to be sent to, unless that is known.
 ///
 /// # Errors
@@ -181,12 +220,13 @@ async fn ask(
     services: &Services,
     route: &Http,
     handshake: &Handshake,
+    pass: Option<&Pass>,
     deadline: Instant,
     now: Timestamp,
 ) -> Result<(), Made> {
     let mut timings = Timings::default();
     let ask = async |question| {
-        let request = route.question(question);
+        let request = route.question(question, pass);
         let opened = open(services, route, deadline, &mut timings).await;
         let mut sender =
             opened.map_err(|failure| Made::failed(Failure::Connect(failure), timings))?;
@@ -239,8 +279,9 @@ async fn open(
     deadline: Instant,
     timings: &mut Timings,
 ) -> Result<Sender, ConnectFailure> {
+    let own = route.access.as_deref().and_then(Access::tls);
     let outbound::Opened { sender, connection, timings: spent, .. } =
-        services.connector.connect(&route.target, deadline).await?;
+        services.connector.connect_with(&route.target, own, deadline).await?;
     *timings = spent;
     // It ends with the connection; the core's task set drops it at the latest.
     tokio::task::spawn_local(connection);
@@ -307,6 +348,7 @@ impl Made {
             },
             failed: Some(phase),
             reason: Some(reason.as_str()),
+            sign: sign(reason),
             timings,
             ..Made::nothing()
         }
@@ -315,6 +357,18 @@ impl Made {
     /// An attempt that could not even begin, for this reason.
     pub(super) fn unprepared(reason: &'static str) -> Made {
         Made { failed: Some(Phase::Prepare), reason: Some(reason), ..Made::nothing() }
+    }
+
+    /// Nothing was sent, as what opens the endpoint was not to be had.
+    fn locked_out(why: NoToken, total: Duration) -> Made {
+        Made {
+            response: why.to_string().into(),
+            failed: Some(Phase::Access),
+            reason: Some(why.reason()),
+            sign: why.unreached().map_or(Sign::Silence, sign),
+            timings: Timings { total, ..Timings::default() },
+            ..Made::nothing()
+        }
     }
 
     /// Nothing was sent, as the endpoint was asked and does not want it.
@@ -408,6 +462,11 @@ impl Made {
             sender: None,
         }
     }
+}
+
+/// What an attempt without an answer tells about the endpoint: nothing, where our own way out failed.
+fn sign(reason: Reason) -> Sign {
+    if reason.is_our_own() { Sign::Nothing } else { Sign::Silence }
 }
 
 /// Why an answer is no success.

@@ -37,6 +37,9 @@ mod route;
 mod signed;
 mod style;
 
+mod access;
+mod token;
+
 mod attempt;
 
 mod conclude;
@@ -51,4 +54,5 @@ pub use engine::{Engine, Post};
 pub use handshake::Consents;
 pub use services::{Limits, Services};
 pub use style::Providers;
+pub use token::Tokens;
 pub use worker::work;

@@ -15,6 +15,7 @@ use ringback_domain::{
 use ringback_store::{Content, Lane};
 
 use super::{
+    access::{Access, Pass},
     control::Control,
     destination::{Destination, Unsent},
     fixed::Fixed,
@@ -47,6 +48,8 @@ pub(super) struct Http {
     method: Method,
     way: Arc<Way>,
     headers: HeaderMap,
+    /// What opens the endpoint: at its own place only, wherever a transformation leads.
+    pub(super) access: Option<Arc<Access>>,
     /// The total time of an attempt.
     pub(super) timeout: Duration,
     /// Asked before anything is sent.
@@ -70,11 +73,12 @@ impl Route {
         let rules = Rules { require_https: services.require_https };
         let sealed = Sealed::of(lane, services);
         let url = &lane.endpoint.url;
-        let (target, way) = match kind_of(url) {
+        let (target, way, access) = match kind_of(url) {
             None => {
                 let target = Target::parse(url, rules).map_err(|_| "url_refused")?;
                 let signed = Signed::new(lane, delivery, &sealed, services)?;
-                (target, Way::Endpoint(Box::new(signed)))
+                let access = Access::of(lane, sealed.access(rules)?, services)?;
+                (target, Way::Endpoint(Box::new(signed)), access)
             }
             Some(kind) => {
                 let given = sealed.credentials()?.ok_or("destination_unreadable")?;
@@ -82,7 +86,7 @@ impl Route {
                 if destination.client().is_some() {
                     return Ok(Route::Handover(Arc::new(destination)));
                 }
-                (destination.target(rules)?, Way::Destination(destination))
+                (destination.target(rules)?, Way::Destination(destination), None)
             }
         };
         let mut headers = sealed.headers()?;
@@ -100,6 +104,7 @@ impl Route {
                 .map_err(|_| "delivery_unreadable")?,
             way: Arc::new(way),
             headers,
+            access: access.map(Arc::new),
             timeout,
             handshake: delivery.handshake.then(|| Arc::new(Handshake::new(lane, services))),
         })))
@@ -135,6 +140,9 @@ impl Http {
                 let host = HeaderValue::from_str(&target.host_header);
                 http.host = host.map_err(|error| unfit(&error))?;
                 http.target = target;
+                if !http.goes_where(self) {
+                    http.access = None;
+                }
             }
             if by.puts {
                 http.method = Method::PUT;
@@ -154,7 +162,7 @@ impl Http {
         place(self) == place(other)
     }
 
-    /// The request for one attempt, made and signed at `now`.
+    /// The request for one attempt, with what opens the endpoint, made and signed at `now`.
     ///
     /// # Errors
     /// [`Unsent`]: there is no such request.
@@ -162,6 +170,7 @@ impl Http {
         &self,
         content: &Content,
         sequence: Option<i64>,
+        pass: Option<&Pass>,
         now: Timestamp,
     ) -> Result<Request<Full<Bytes>>, Unsent> {
         let mut request = match &*self.way {
@@ -174,7 +183,7 @@ impl Http {
             }
             Way::Destination(destination) => destination.request(&self.target, content, now)?,
         };
-        self.address(request.headers_mut());
+        self.address(request.headers_mut(), pass);
         if let (Some(sequence), Way::Endpoint(_)) = (sequence, &*self.way) {
             request.headers_mut().insert(SEQUENCE, in_order(sequence));
         }
@@ -182,23 +191,26 @@ impl Http {
     }
 
     /// The request that asks whether the endpoint wants to be sent to.
-    pub(super) fn question(&self, asked: HeaderMap) -> Request<Full<Bytes>> {
+    pub(super) fn question(&self, asked: HeaderMap, pass: Option<&Pass>) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::default());
         *request.method_mut() = Method::OPTIONS;
         if let Ok(uri) = self.target.path_and_query.parse() {
             *request.uri_mut() = uri;
         }
         *request.headers_mut() = asked;
-        self.address(request.headers_mut());
+        self.address(request.headers_mut(), pass);
         request
     }
 
     /// Adds what every request to the endpoint has.
-    fn address(&self, headers: &mut HeaderMap) {
+    fn address(&self, headers: &mut HeaderMap, pass: Option<&Pass>) {
         headers.insert(header::HOST, self.host.clone());
         headers.insert(header::USER_AGENT, USER_AGENT);
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
+        }
+        if let Some(pass) = pass {
+            headers.insert(pass.name.clone(), pass.value.clone());
         }
     }
 

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ringback_domain::{
+    delivery::access::{self, Access},
     scope::Scope,
     seal::{Context, Keyring},
     signature::SigningKey,
+    target::Rules,
     time::Timestamp,
 };
 use ringback_store::{EndpointSecrets, Lane};
@@ -58,6 +60,14 @@ impl<'a> Sealed<'a> {
         sealed
             .map(|sealed| self.open("endpoint-credentials", sealed).map(Zeroizing::new))
             .transpose()
+    }
+
+    /// What opens the endpoint beside that.
+    pub(super) fn access(&self, rules: Rules) -> Result<Option<Access>, &'static str> {
+        let Some(sealed) = &self.secrets.access else { return Ok(None) };
+        let json = Zeroizing::new(self.open(access::PURPOSE, sealed)?);
+        let value = serde_json::from_str(&json).map_err(|_| "access_unreadable")?;
+        Access::read(&value, rules).map(Some).map_err(|_| "access_unreadable")
     }
 
     pub(super) fn headers(&self) -> Result<HeaderMap, &'static str> {

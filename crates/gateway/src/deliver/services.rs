@@ -13,7 +13,7 @@ use ringback_domain::{
 };
 use ringback_store::Store;
 
-use super::{Breakers, Engine, Providers, handshake::Consents};
+use super::{Breakers, Engine, Providers, handshake::Consents, token::Tokens};
 use crate::{
     contract,
     log::{Pressure, Replies, Taps},
@@ -64,6 +64,8 @@ pub struct Services {
     pub taps: Taps,
     /// What receivers allowed that were asked first.
     pub consents: Consents,
+    /// Tokens that open endpoints.
+    pub tokens: Tokens,
     /// The name under which they are asked: this installation's in DNS.
     pub origin: String,
     /// The keys of attempts, shared by all cores.

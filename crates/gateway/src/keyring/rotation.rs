@@ -364,6 +364,7 @@ fn purposes(kind: SealedKind) -> &'static [&'static str] {
         SealedKind::EndpointHeaders => &[api::HEADERS],
         SealedKind::EndpointCredentials => &[api::CREDENTIALS],
         SealedKind::EndpointTransformation => &[api::TRANSFORMATION],
+        SealedKind::EndpointAccess => &[api::ACCESS],
         SealedKind::SourceSettings => &[receive::SETTINGS],
         SealedKind::SourceToken => &[receive::TOKEN],
         SealedKind::SourceStream => &[receive::STREAM],

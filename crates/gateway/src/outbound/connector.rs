@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use super::{
-    Guard, Reason, Tls,
+    Guard, Proxy, Reason, Tls,
     meter::{Meter, Metered, Transport},
 };
 use crate::seam::{BoxStream, Network, ResolveError};
@@ -42,6 +42,7 @@ pub struct Connector {
     network: Arc<dyn Network>,
     guard: Guard,
     tls: Tls,
+    proxy: Option<Proxy>,
     connect_limit: Duration,
     http: http1::Builder,
 }
@@ -98,7 +99,13 @@ impl Connector {
         http.max_buf_size(BUFFER);
         // Head and payload are small: one buffer is cheaper than a list of two.
         http.writev(false);
-        Self { network, guard, tls, connect_limit, http }
+        Self { network, guard, tls, proxy: None, connect_limit, http }
+    }
+
+    /// The same, through this proxy.
+    #[must_use]
+    pub fn through(self, proxy: Proxy) -> Self {
+        Self { proxy: Some(proxy), ..self }
     }
 
     /// Opens a connection to `target` before `deadline`, the whole attempt's.
@@ -107,15 +114,32 @@ impl Connector {
         target: &Target,
         deadline: Instant,
     ) -> Result<Opened, ConnectFailure> {
+        self.connect_with(target, None, deadline).await
+    }
+
+    /// The same with TLS of the target's own, which is made of [`tls`](Self::tls).
+    pub async fn connect_with(
+        &self,
+        target: &Target,
+        own: Option<&Tls>,
+        deadline: Instant,
+    ) -> Result<Opened, ConnectFailure> {
         let mut timings = Timings::default();
-        self.open(target, deadline, &mut timings)
+        let tls = own.unwrap_or(&self.tls);
+        self.open(target, tls, deadline, &mut timings)
             .await
             .map_err(|Failed(phase, reason)| ConnectFailure { phase, reason, timings })
+    }
+
+    /// The TLS of targets that have none of their own.
+    pub fn tls(&self) -> &Tls {
+        &self.tls
     }
 
     async fn open(
         &self,
         target: &Target,
+        tls: &Tls,
         deadline: Instant,
         timings: &mut Timings,
     ) -> Result<Opened, Failed> {
@@ -124,7 +148,7 @@ impl Connector {
             Scheme::Http => Transport::Plain(stream),
             Scheme::Https => {
                 let limit = self.limit(deadline);
-                timed(&mut timings.tls, self.secure(&target.host, stream, limit)).await?
+                timed(&mut timings.tls, secure(tls, &target.host, stream, limit)).await?
             }
         };
         let meter = Arc::new(Meter::new());
@@ -201,27 +225,18 @@ impl Connector {
         Err(last)
     }
 
-    /// The only place that opens a socket to the outside: the guard is asked on the line before.
+    /// The only place that opens a socket to the outside, or a tunnel: the guard is asked on the line
+    /// before.
     async fn dial(&self, address: SocketAddr, limit: Instant) -> Result<BoxStream, Failed> {
         self.guard.check(address).map_err(|_| Failed(Phase::Guard, Reason::RefusedByPolicy))?;
+        if let Some(proxy) = self.proxy.as_ref().filter(|proxy| proxy.is_for(address.ip())) {
+            let dialled = proxy.dial(&*self.network, address, limit).await;
+            return dialled.map_err(|reason| Failed(Phase::Connect, reason));
+        }
         match timeout_at(limit, self.network.connect(address)).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => Err(Failed(Phase::Connect, dial_reason(&error))),
             Err(_) => Err(Failed(Phase::Connect, Reason::ConnectTimeout)),
-        }
-    }
-
-    async fn secure(
-        &self,
-        host: &Host,
-        stream: BoxStream,
-        limit: Instant,
-    ) -> Result<Transport, Failed> {
-        let name = server_name(host).ok_or(Failed(Phase::Tls, Reason::TlsFailed))?;
-        match timeout_at(limit, self.tls.handshake(name, stream)).await {
-            Ok(Ok(stream)) => Ok(Transport::Tls(Box::new(stream))),
-            Ok(Err(reason)) => Err(Failed(Phase::Tls, reason)),
-            Err(_) => Err(Failed(Phase::Tls, Reason::TlsTimeout)),
         }
     }
 
@@ -265,6 +280,20 @@ impl Future for Connection {
 }
 
 struct Failed(Phase, Reason);
+
+async fn secure(
+    tls: &Tls,
+    host: &Host,
+    stream: BoxStream,
+    limit: Instant,
+) -> Result<Transport, Failed> {
+    let name = server_name(host).ok_or(Failed(Phase::Tls, Reason::TlsFailed))?;
+    match timeout_at(limit, tls.handshake(name, stream)).await {
+        Ok(Ok(stream)) => Ok(Transport::Tls(Box::new(stream))),
+        Ok(Err(reason)) => Err(Failed(Phase::Tls, reason)),
+        Err(_) => Err(Failed(Phase::Tls, Reason::TlsTimeout)),
+    }
+}
 
 /// Adds the time that `step` takes to `spent`.
 async fn timed<T>(spent: &mut Duration, step: impl Future<Output = T>) -> T {

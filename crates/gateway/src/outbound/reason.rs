@@ -25,6 +25,10 @@ pub enum Reason {
     ConnectTimeout,
     /// The connection could not be established.
     ConnectFailed,
+    /// The operator's proxy cannot be reached, or is none.
+    ProxyUnreachable,
+    /// The operator's proxy refuses the tunnel.
+    ProxyRefused,
     /// The TLS handshake did not end in time.
     TlsTimeout,
     /// The certificate's time is over.
@@ -62,6 +66,8 @@ impl Reason {
             Self::ConnectionRefused => "connection_refused",
             Self::ConnectTimeout => "connect_timeout",
             Self::ConnectFailed => "connect_failed",
+            Self::ProxyUnreachable => "proxy_unreachable",
+            Self::ProxyRefused => "proxy_refused",
             Self::TlsTimeout => "tls_timeout",
             Self::TlsCertificateExpired => "tls_certificate_expired",
             Self::TlsCertificateNotYetValid => "tls_certificate_not_yet_valid",
@@ -75,6 +81,11 @@ impl Reason {
             Self::Malformed => "malformed",
             Self::TooLarge => "too_large",
         }
+    }
+
+    /// Whether our own way out failed: that says nothing about the other side.
+    pub fn is_our_own(self) -> bool {
+        matches!(self, Self::ProxyUnreachable | Self::ProxyRefused)
     }
 
     /// Whether time ran out, in whichever phase.

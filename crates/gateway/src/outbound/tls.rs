@@ -1,7 +1,8 @@
 //! TLS towards receivers: who is trusted, and why somebody is not.
 //!
 //! TLS 1.2 and 1.3, HTTP/1.1 only. Trusted are the system's roots (where there are none, as in an
-//! empty container: Mozilla's list of the time of the build) and those that the operator adds.
+//! empty container: Mozilla's list of the time of the build) and those that the operator adds. A
+//! receiver may have authorities of its own instead, and be shown a certificate ([`Own`]).
 
 use std::{fmt, io, sync::Arc};
 
@@ -12,8 +13,9 @@ use rustls::{
         Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    sign::CertifiedKey,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -22,11 +24,43 @@ use crate::seam::BoxStream;
 
 /// Sessions remembered for resumption, over all receivers.
 const REMEMBERED_SESSIONS: usize = 4096;
+/// Those of one that has TLS of its own: more tickets than it has connections are of no use.
+const REMEMBERED_OWN_SESSIONS: usize = 8;
 
 /// The client side of TLS; cheap to clone.
 #[derive(Clone)]
 pub struct Tls {
     connector: TlsConnector,
+    verifier: Arc<dyn ServerCertVerifier>,
+}
+
+/// What one receiver has of its own: whom it is believed to be by, and what it is shown.
+#[derive(Debug, Default)]
+pub struct Own {
+    /// The only authorities that are believed; as usual if there are none.
+    pub roots: Option<RootCertStore>,
+    /// What the receiver is shown.
+    pub identity: Option<Identity>,
+}
+
+/// A certificate with those up to its authority, and its key.
+pub struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+/// Why a certificate and a key cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// There is no certificate, or one that cannot be read.
+    #[error("it holds no certificate in PEM that can be read")]
+    Certificate,
+    /// There is no key, or one that cannot be used.
+    #[error("it holds no private key in PEM that can be used, such as PKCS #8 without a password")]
+    Key,
+    /// The key is another one's.
+    #[error("it is not the key of the first certificate")]
+    Mismatch,
 }
 
 /// Why TLS cannot be set up.
@@ -54,14 +88,29 @@ impl Tls {
         for pem in extra_roots {
             add_roots(&mut roots, pem)?;
         }
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-                .build()
-                .map_err(|error| TlsError::Setup(error.to_string()))?;
-        let config = config(provider, Arc::new(Explaining { verifier }))
+        Self::made(verifier(roots)?, None, REMEMBERED_SESSIONS)
+    }
+
+    /// The same towards one receiver.
+    ///
+    /// # Errors
+    /// [`TlsError::Setup`]
+    pub fn towards(&self, own: Own) -> Result<Self, TlsError> {
+        let verifier = match own.roots {
+            Some(roots) => verifier(roots)?,
+            None => Arc::clone(&self.verifier),
+        };
+        Self::made(verifier, own.identity, REMEMBERED_OWN_SESSIONS)
+    }
+
+    fn made(
+        verifier: Arc<dyn ServerCertVerifier>,
+        identity: Option<Identity>,
+        sessions: usize,
+    ) -> Result<Self, TlsError> {
+        let config = config(Arc::clone(&verifier), identity, sessions)
             .map_err(|error| TlsError::Setup(error.to_string()))?;
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), verifier })
     }
 
     /// Shakes hands with the server named `name` over `stream`.
@@ -78,6 +127,52 @@ impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Tls")
     }
+}
+
+/// The authorities in a PEM text.
+///
+/// # Errors
+/// [`TlsError`] of what is none, or none that can be used.
+pub fn roots(pem: &[u8]) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    add_roots(&mut roots, pem)?;
+    Ok(roots)
+}
+
+impl Identity {
+    /// Reads both from PEM texts, which may be one and the same.
+    ///
+    /// # Errors
+    /// [`IdentityError`]
+    pub fn read(certificates: &[u8], key: &[u8]) -> Result<Identity, IdentityError> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(certificates)
+            .collect::<Result<_, _>>()
+            .map_err(|_| IdentityError::Certificate)?;
+        let first = chain.first().ok_or(IdentityError::Certificate)?;
+        webpki::EndEntityCert::try_from(first).map_err(|_| IdentityError::Certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| IdentityError::Key)?;
+        let provider = aws_lc_rs::default_provider();
+        let pair = CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider);
+        pair.map_err(|error| match error {
+            Error::InconsistentKeys(_) => IdentityError::Mismatch,
+            _ => IdentityError::Key,
+        })?;
+        Ok(Identity { chain, key })
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity")
+    }
+}
+
+fn verifier(roots: RootCertStore) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|error| TlsError::Setup(error.to_string()))?;
+    Ok(Arc::new(Explaining { verifier }))
 }
 
 fn well_known_roots() -> RootCertStore {
@@ -99,17 +194,22 @@ fn add_roots(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), TlsError> {
 }
 
 fn config(
-    provider: Arc<CryptoProvider>,
     verifier: Arc<dyn ServerCertVerifier>,
+    identity: Option<Identity>,
+    sessions: usize,
 ) -> Result<ClientConfig, Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
     // "Dangerous" is what rustls calls a verifier other than its own; this one only asks its own.
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match identity {
+        Some(Identity { chain, key }) => builder.with_client_auth_cert(chain, key)?,
+        None => builder.with_no_client_auth(),
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config.resumption = Resumption::in_memory_sessions(REMEMBERED_SESSIONS);
+    config.resumption = Resumption::in_memory_sessions(sessions);
     Ok(config)
 }
 

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
 
+mod access;
 mod attempted;
 mod backlog;
 mod breaker;
@@ -20,6 +21,7 @@ mod kinds;
 mod notices;
 mod order;
 mod pace;
+mod proxy;
 mod replay;
 mod request;
 mod resend;

@@ -10,5 +10,6 @@ mod exchange;
 mod guard;
 mod name_server;
 mod names;
+mod proxy;
 mod tls;
 mod world;

@@ -139,6 +139,7 @@ pub(super) async fn every_change_is_noted(bench: Bench<'_>) {
         rotate_secret(rotation(one, reference(&endpoint)));
         set_headers(one, reference(&endpoint), None, Some(vec![1]), NOW);
         set_transformation(one, reference(&endpoint), None, Some(vec![1]), NOW);
+        set_access(one, reference(&endpoint), None, None, NOW);
         create_event_type(bench.new_event_type("new"));
         change_event_type(environment, name(), EventTypeChange::default(), NOW);
         change_contract(contract::change(&bench, "new").await);

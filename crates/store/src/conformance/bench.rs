@@ -104,6 +104,7 @@ impl<'a> Bench<'a> {
             filter: None,
             sign_as: None,
             delivery: None,
+            access: None,
             metadata: Metadata::default(),
             throttle_rate: None,
             state: State::Enabled,
@@ -119,6 +120,7 @@ impl<'a> Bench<'a> {
             secret,
             headers: None,
             credentials: None,
+            access: None,
             most: None,
             answer: None,
         }

@@ -149,6 +149,7 @@ pub(super) async fn endpoints_are_kept(mut bench: Bench<'_>) {
         filter: Some(Some(r#"{"path":"/"}"#.to_owned())),
         sign_as: Some(Some("github".to_owned())),
         delivery: Some(Some(r#"{"order":{"onExhausted":"block"}}"#.to_owned())),
+        access: None,
         metadata: Some(labels("team", "y")),
         throttle_rate: Some(None),
         state: Some(State::Paused),
@@ -337,6 +338,54 @@ pub(super) async fn a_transformation_changes_only_from_what_was_expected(bench: 
     bench.store.delete_endpoint(scope, reference(&endpoint), NOW).await.unwrap();
     let lane = bench.store.lane(endpoint.id.key()).await.unwrap().unwrap();
     assert_eq!(lane.secrets.transformation, None, "it is gone with the endpoint");
+}
+
+pub(super) async fn what_opens_an_endpoint_is_kept(bench: Bench<'_>) {
+    let scope = bench.application("one").await;
+    let access = |text: &str| {
+        Some(SealedAccess { sealed: text.into(), shown: format!("{{\"type\":\"{text}\"}}") })
+    };
+    let shown = |text: &str| access(text).map(|access| access.shown);
+    let mut new = bench.new_endpoint(scope);
+    (new.access, new.endpoint.access) = (Some(b"a".to_vec()), shown("a"));
+    let endpoint = bench.store.create_endpoint(new).await.unwrap();
+    let is = async |expect: Option<&str>| {
+        let read = bench.store.endpoint(scope, reference(&endpoint)).await.unwrap();
+        assert_eq!(read.access, expect.and_then(shown));
+        let sealed = expect.map(|text| text.as_bytes().to_vec());
+        let read = bench.store.endpoint_secrets(scope, reference(&endpoint)).await.unwrap();
+        assert_eq!((read.access, read.headers, read.transformation), (sealed.clone(), None, None));
+        let lane = bench.store.lane(endpoint.id.key()).await.unwrap().unwrap();
+        assert_eq!((lane.secrets.access, lane.endpoint.access), (sealed, expect.and_then(shown)));
+    };
+    is(Some("a")).await;
+
+    let change = async |change| {
+        let change = EndpointChange { access: change, ..EndpointChange::default() };
+        bench.store.change_endpoint(scope, reference(&endpoint), change, NOW).await.unwrap();
+    };
+    change(None).await;
+    is(Some("a")).await;
+    change(Some(access("b"))).await;
+    is(Some("b")).await;
+    change(Some(None)).await;
+    is(None).await;
+
+    let set = |expected: Option<&str>, to| {
+        let expected = expected.map(|text| text.as_bytes().to_vec());
+        bench.store.set_access(scope, reference(&endpoint), expected, to, NOW)
+    };
+    let conflict = Err(WriteError::Conflict("access change"));
+    assert_eq!(set(Some("x"), access("c")).await, conflict);
+    assert_eq!(set(None, access("c")).await, Ok(endpoint.id.key()));
+    assert_eq!(set(None, access("d")).await, conflict);
+    is(Some("c")).await;
+    assert_eq!(set(Some("c"), None).await, Ok(endpoint.id.key()));
+    is(None).await;
+    assert_eq!(set(None, access("e")).await, Ok(endpoint.id.key()));
+    bench.store.delete_endpoint(scope, reference(&endpoint), NOW).await.unwrap();
+    let lane = bench.store.lane(endpoint.id.key()).await.unwrap().unwrap();
+    assert_eq!((lane.secrets.access, lane.endpoint.access), (None, None), "it is gone, too");
 }
 
 pub(super) async fn event_types_are_kept(mut bench: Bench<'_>) {

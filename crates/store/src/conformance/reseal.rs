@@ -52,6 +52,7 @@ async fn one_of_each(bench: &Bench<'_>) -> BTreeMap<usize, (Key, Vec<u8>)> {
     let mut endpoint = bench.new_endpoint(scope);
     endpoint.headers = Some(b"sealed headers".to_vec());
     endpoint.credentials = Some(b"sealed credentials".to_vec());
+    endpoint.access = Some(b"sealed access".to_vec());
     let endpoint = bench.store.create_endpoint(endpoint).await.unwrap();
     let code = Some(b"sealed code".to_vec());
     bench.store.set_transformation(scope, reference(&endpoint), None, code, NOW).await.unwrap();
@@ -86,6 +87,7 @@ async fn one_of_each(bench: &Bench<'_>) -> BTreeMap<usize, (Key, Vec<u8>)> {
         SealedKind::EndpointHeaders => (endpoint, b"sealed headers".to_vec()),
         SealedKind::EndpointCredentials => (endpoint, b"sealed credentials".to_vec()),
         SealedKind::EndpointTransformation => (endpoint, b"sealed code".to_vec()),
+        SealedKind::EndpointAccess => (endpoint, b"sealed access".to_vec()),
         SealedKind::SourceSettings => (source, b"sealed settings".to_vec()),
         SealedKind::SourceToken => (source, b"sealed token".to_vec()),
         SealedKind::SourceStream => (source, b"sealed stream 7".to_vec()),

@@ -126,6 +126,8 @@ pub(super) async fn foreign_scopes_write_nothing(bench: Bench<'_>) {
         assert_eq!(headers.map(drop), missing);
         let code = store.set_transformation(scope, endpoint(), None, Some(vec![1]), NOW).await;
         assert_eq!(code.map(drop), missing);
+        let access = store.set_access(scope, endpoint(), None, None, NOW).await;
+        assert_eq!(access.map(drop), missing);
         let resend = store.resend(bench.resend(scope, mine.message, &mine.endpoint)).await;
         assert_eq!(resend.map(drop), Err(ResendError::NotFound("message")));
     }

@@ -16,7 +16,7 @@ use ringback_domain::{
 };
 use tokio_postgres::{Error, Row};
 
-pub(super) use self::secrets::{rotate, secrets, set_headers, set_transformation};
+pub(super) use self::secrets::{rotate, secrets, set_access, set_headers, set_transformation};
 use super::{
     Node, answer, application,
     fault::{self, Stop},
@@ -116,6 +116,11 @@ pub(super) async fn change(
         let sql = include_str!("queries/endpoint_set_credentials.sql");
         transaction.execute(sql, &[int8(&key), bytea(credentials)]).await?;
     }
+    if let Some(access) = &change.access {
+        let sql = include_str!("queries/endpoint_seal_access.sql");
+        let sealed = access.as_ref().map(|access| &access.sealed);
+        transaction.execute(sql, &[int8(&key), bytea(&sealed)]).await?;
+    }
     let before = endpoint.delivery.clone();
     change.apply(&mut endpoint);
     endpoint.revision = transaction.next_key(now);
@@ -177,14 +182,14 @@ pub(super) async fn lanes(
 /// A lane from its rows, one for each secret.
 fn lane(endpoint: Key, rows: &[Row]) -> Option<Lane> {
     let row = rows.first()?;
-    let scope = Scope { environment: row.get(22), application: row.get(23) };
-    let nonce = row.get::<_, i64>(24) as u64;
+    let scope = Scope { environment: row.get(24), application: row.get(25) };
+    let nonce = row.get::<_, i64>(26) as u64;
     Some(Lane {
         scope,
-        application_uid: row.get(25),
+        application_uid: row.get(27),
         application: ApplicationId(Id { key: scope.application, shard: 0, nonce }),
         endpoint: from_row(row),
-        secrets: secrets::from_rows(endpoint, rows, 17),
+        secrets: secrets::from_rows(endpoint, rows, 18),
     })
 }
 
@@ -242,6 +247,7 @@ pub(super) fn from_row(row: &Row) -> Endpoint {
         filter: row.get(14),
         sign_as: row.get(15),
         delivery: row.get(16),
+        access: row.get(17),
     }
 }
 
@@ -314,6 +320,8 @@ async fn insert(
                 text(&endpoint.filter),
                 text(&endpoint.sign_as),
                 text(&endpoint.delivery),
+                bytea(&new.access),
+                text(&endpoint.access),
             ],
         )
         .await?;
@@ -341,6 +349,7 @@ async fn update(transaction: &Transaction<'_>, endpoint: &Endpoint) -> Result<()
                 text(&endpoint.filter),
                 text(&endpoint.sign_as),
                 text(&endpoint.delivery),
+                text(&endpoint.access),
             ],
         )
         .await?;

@@ -73,13 +73,13 @@ async fn lines(
 }
 
 fn verdict(row: &Row, message: &Message) -> Verdict {
-    if row.get::<_, Option<i16>>(19).is_none() {
+    if row.get::<_, Option<i16>>(20).is_none() {
         return Verdict::Later;
     }
     let filter = Filter {
-        event_types: rows::optional(row, 17),
-        channels: rows::optional(row, 18),
-        state: rows::state(row, 19),
+        event_types: rows::optional(row, 18),
+        channels: rows::optional(row, 19),
+        state: rows::state(row, 20),
     };
     filter.verdict(&message.event_type, message.channels.as_deref())
 }

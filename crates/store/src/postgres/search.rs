@@ -309,7 +309,7 @@ async fn attempted_endpoints(
     let found = transaction.rows(&sql, &parameters).await?;
     let attempted = |row: &Row| {
         let endpoint = endpoint::from_row(row);
-        let (status, due_at) = standing(row, 17, endpoint.state == State::Deleted)?;
+        let (status, due_at) = standing(row, 18, endpoint.state == State::Deleted)?;
         Some(AttemptedEndpoint { endpoint, status, due_at })
     };
     Ok(walk.page(found.iter().filter_map(attempted).collect()))

@@ -265,6 +265,21 @@ impl Store for Postgres {
         })
     }
 
+    fn set_access(
+        &self,
+        scope: Scope,
+        endpoint: Reference,
+        expected: Option<Vec<u8>>,
+        access: Option<SealedAccess>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Key, WriteError>> {
+        self.change(move |transaction| {
+            Box::pin(async move {
+                endpoint::set_access(transaction, scope, &endpoint, (expected, access), now).await
+            })
+        })
+    }
+
     fn create_event_type(&self, new: NewEventType) -> BoxFuture<'_, Result<EventType, WriteError>> {
         self.change(move |transaction| {
             Box::pin(async move { event_type::create(transaction, &new).await })

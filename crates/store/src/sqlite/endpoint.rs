@@ -13,7 +13,7 @@ use ringback_domain::{
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
-pub(super) use self::secrets::{rotate, secrets, set_headers, set_transformation};
+pub(super) use self::secrets::{rotate, secrets, set_access, set_headers, set_transformation};
 use super::{answer, application, fault::Stop, order, rows, writer::Transaction};
 use crate::{
     EndpointChange, Lane, Listed, NewEndpoint, Page, ReadError, Targets, WriteError,
@@ -97,6 +97,11 @@ pub(super) fn change(
         connection
             .prepare_cached(include_str!("queries/endpoint_set_credentials.sql"))?
             .execute((key, credentials))?;
+    }
+    if let Some(access) = &change.access {
+        connection
+            .prepare_cached(include_str!("queries/endpoint_seal_access.sql"))?
+            .execute((key, access.as_ref().map(|access| &access.sealed)))?;
     }
     let before = endpoint.delivery.clone();
     change.apply(&mut endpoint);
@@ -199,6 +204,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Endpoint> {
         filter: row.get(14)?,
         sign_as: row.get(15)?,
         delivery: row.get(16)?,
+        access: row.get(17)?,
     })
 }
 
@@ -253,6 +259,8 @@ fn insert(connection: &Connection, new: &NewEndpoint, endpoint: &Endpoint) -> ru
         endpoint.filter,
         endpoint.sign_as,
         endpoint.delivery,
+        new.access,
+        endpoint.access,
     ])?;
     Ok(())
 }
@@ -275,6 +283,7 @@ fn update(connection: &Connection, endpoint: &Endpoint) -> rusqlite::Result<()> 
         endpoint.filter,
         endpoint.sign_as,
         endpoint.delivery,
+        endpoint.access,
     ])?;
     Ok(())
 }

@@ -67,13 +67,13 @@ fn lines(
 }
 
 fn verdict(row: &Row<'_>, message: &Message) -> rusqlite::Result<Verdict> {
-    if row.get::<_, Option<i64>>(19)?.is_none() {
+    if row.get::<_, Option<i64>>(20)?.is_none() {
         return Ok(Verdict::Later);
     }
     let filter = Filter {
-        event_types: rows::optional(row, 17)?,
-        channels: rows::optional(row, 18)?,
-        state: rows::state(row, 19)?,
+        event_types: rows::optional(row, 18)?,
+        channels: rows::optional(row, 19)?,
+        state: rows::state(row, 20)?,
     };
     Ok(filter.verdict(&message.event_type, message.channels.as_deref()))
 }

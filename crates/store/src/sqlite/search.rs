@@ -270,6 +270,6 @@ fn attempted_endpoint(row: &Row<'_>) -> rusqlite::Result<AttemptedEndpoint> {
     let endpoint = endpoint::from_row(row)?;
     let deleted = endpoint.state == State::Deleted;
     let (status, due_at) =
-        standing(row.get(17)?, row.get(18)?, deleted).unwrap_or((DeliveryStatus::Fail, None));
+        standing(row.get(18)?, row.get(19)?, deleted).unwrap_or((DeliveryStatus::Fail, None));
     Ok(AttemptedEndpoint { endpoint, status, due_at })
 }

@@ -241,6 +241,19 @@ impl Store for Sqlite {
         })
     }
 
+    fn set_access(
+        &self,
+        scope: Scope,
+        endpoint: Reference,
+        expected: Option<Vec<u8>>,
+        access: Option<SealedAccess>,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Key, WriteError>> {
+        self.change(move |transaction| {
+            endpoint::set_access(transaction, scope, &endpoint, (expected, access), now)
+        })
+    }
+
     fn create_event_type(&self, new: NewEventType) -> BoxFuture<'_, Result<EventType, WriteError>> {
         self.change(move |transaction| event_type::create(transaction, &new))
     }

@@ -1,5 +1,6 @@
 //! Endpoints: where an application's messages go.
 
+mod access;
 pub(super) mod destination;
 mod example;
 mod headers;
@@ -54,6 +55,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .merge(replay::routes())
         .merge(example::routes())
         .merge(transformation::routes())
+        .merge(access::routes())
         .merge(destination::routes())
 }
 
@@ -250,8 +252,10 @@ fn build(api: &Api, Scoped { scope, now }: Scoped, wanted: Wanted) -> Result<New
     let secret = secret::seal(api, scope, id.key(), wanted.secret.clone())?;
     let headers = headers::seal(&api.vault, scope, id.key(), &wanted.headers)?;
     let credentials = wanted.sealed_credentials(scope, id.key(), &api.vault)?;
+    let access = wanted.sealed_access(scope, id.key(), &api.vault)?;
     let endpoint = wanted.into_endpoint(id, now);
-    Ok(NewEndpoint { scope, endpoint, secret, headers, credentials, most: None, answer: None })
+    let (most, answer) = (None, None);
+    Ok(NewEndpoint { scope, endpoint, secret, headers, credentials, access, most, answer })
 }
 
 /// The uid of an endpoint that a PUT creates: the body's, else the path's.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use ringback_domain::{
     application::Metadata,
-    delivery::Delivery,
+    delivery::{Delivery, access::Access},
     endpoint::{Endpoint, State},
     filter::Expression,
     header,
@@ -21,6 +21,7 @@ use serde_json::{Value, value::RawValue};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
+use super::access;
 use crate::api::{
     error::Error,
     field::{Problems, none_if_empty},
@@ -73,6 +74,13 @@ pub(in crate::api) struct EndpointIn {
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Object>, example = json!({"concurrency": 4}))]
     pub(in crate::api) delivery: Option<Option<Value>>,
+    /// What opens it: a token, a user and a password, a key in a header, or OAuth 2.0 client
+    /// credentials; a client certificate (`tls`), authorities of its own (`ca`); nothing if null.
+    /// Answers leave out what is secret of it. The SDKs do not know it, so what replaces an endpoint
+    /// without naming it keeps it. `docs/access.md` describes it.
+    #[serde(default, deserialize_with = "patch::given")]
+    #[schema(value_type = Option<Object>, example = json!({"type": "bearer", "token": "made-up"}))]
+    pub(in crate::api) access: Option<Option<Value>>,
     /// Attempts a second, at most: in any second no more than 1.05 times as many, or one more.
     #[schema(minimum = 1)]
     pub(in crate::api) throttle_rate: Option<u32>,
@@ -136,6 +144,10 @@ pub(super) struct EndpointPatch {
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Object>)]
     delivery: Option<Option<Value>>,
+    /// What opens it, replaced as a whole.
+    #[serde(default, deserialize_with = "patch::given")]
+    #[schema(value_type = Option<Object>)]
+    access: Option<Option<Value>>,
     /// Attempts a second, at most: in any second no more than 1.05 times as many, or one more.
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<u32>)]
@@ -194,6 +206,9 @@ pub(in crate::api) struct EndpointOut {
     /// How it wants its deliveries; as usual if null.
     #[schema(value_type = Option<Object>)]
     pub(in crate::api) delivery: Option<Box<RawValue>>,
+    /// What opens it, without what is secret; nothing if null.
+    #[schema(value_type = Option<Object>)]
+    pub(in crate::api) access: Option<Box<RawValue>>,
     /// Attempts a second, at most: in any second no more than 1.05 times as many, or one more.
     pub(in crate::api) throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
@@ -229,6 +244,7 @@ impl From<Endpoint> for EndpointOut {
             filter: endpoint.filter.and_then(|filter| RawValue::from_string(filter).ok()),
             sign_as: endpoint.sign_as,
             delivery: endpoint.delivery.and_then(|text| RawValue::from_string(text).ok()),
+            access: endpoint.access.and_then(|text| RawValue::from_string(text).ok()),
             throttle_rate: endpoint.throttle_rate,
             rate_limit: endpoint.throttle_rate,
             metadata: endpoint.metadata,
@@ -274,6 +290,7 @@ pub(super) struct Wanted {
     pub(in crate::api) sign_as: Option<Option<String>>,
     /// JSON text.
     delivery: Option<Option<String>>,
+    access: Option<Option<Access>>,
     /// The total time of an attempt that `delivery` asks for, in seconds.
     pub(super) timeout: Option<f64>,
     pub(in crate::api) throttle_rate: Option<Option<u32>>,
@@ -318,6 +335,7 @@ impl EndpointIn {
         problems.unsupported("transformation", self.transformation.as_ref());
         let fields = Fields {
             place: place(&mut problems, self.url.as_deref(), rules),
+            access: access::checked(&mut problems, self.access, *rules),
             description: Some(self.description.unwrap_or_default()),
             uid: self.uid,
             disabled: self.disabled,
@@ -348,6 +366,7 @@ impl EndpointPatch {
         problems.unsupported("transformation", self.transformation.as_ref());
         let fields = Fields {
             place: place(&mut problems, self.url.as_deref(), rules),
+            access: access::checked(&mut problems, self.access, *rules),
             description: self.description,
             uid: self.uid,
             disabled: self.disabled,
@@ -381,6 +400,8 @@ pub(super) struct Fields {
     pub(super) filter: Option<Option<Value>>,
     pub(super) sign_as: Option<Option<String>>,
     pub(super) delivery: Option<Option<Value>>,
+    /// Checked already.
+    pub(super) access: Option<Option<Access>>,
     pub(super) throttle_rate: Option<Option<u32>>,
     pub(super) metadata: Option<Metadata>,
 }
@@ -411,6 +432,7 @@ impl Fields {
             filter: self.filter.map(|filter| filter.map(|filter| filter.to_string())),
             sign_as: self.sign_as,
             delivery: self.delivery.map(|delivery| delivery.map(|delivery| delivery.to_string())),
+            access: self.access,
             timeout: delivery.timeout,
             throttle_rate: self.throttle_rate,
             metadata: self.metadata,
@@ -470,6 +492,7 @@ impl Wanted {
             filter: self.filter.flatten(),
             sign_as: self.sign_as.flatten(),
             delivery: self.delivery.flatten(),
+            access: self.access.flatten().and_then(|access| access::shown(&access)),
             metadata: self.metadata.unwrap_or_default(),
             throttle_rate: self.throttle_rate.flatten(),
             state: if disabled { State::Disabled } else { enabled(&url) },
@@ -493,6 +516,9 @@ impl Wanted {
     ) -> Result<EndpointChange, Error> {
         let credentials = self.sealed_credentials(scope, current.id.key(), vault)?;
         let url = self.place.map(|place| (place.url, credentials));
+        let access = self.access.map(|access| {
+            access.map(|access| access::seal(vault, scope, current.id.key(), &access)).transpose()
+        });
         let is_pulled = |url: &str| url == poll::URL;
         if url.as_ref().is_some_and(|(url, _)| is_pulled(url) != is_pulled(&current.url)) {
             let what = "a polling endpoint stays one, and what is sent to is sent to: make another";
@@ -508,10 +534,25 @@ impl Wanted {
             filter: self.filter,
             sign_as: self.sign_as,
             delivery: self.delivery,
+            access: access.transpose()?,
             metadata: self.metadata,
             throttle_rate: self.throttle_rate,
             state: self.disabled.and_then(|disabled| switched(current, disabled)),
         })
+    }
+
+    /// What opens it, as it is stored.
+    ///
+    /// # Errors
+    /// See [`Vault::seal`].
+    pub(super) fn sealed_access(
+        &self,
+        scope: Scope,
+        endpoint: Key,
+        vault: &Vault,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let Some(Some(access)) = &self.access else { return Ok(None) };
+        Ok(Some(access::seal(vault, scope, endpoint, access)?.sealed))
     }
 
     /// The URL's credentials, as they are stored.

@@ -70,6 +70,10 @@ struct IngestEndpointIn {
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Object>, example = json!({"concurrency": 4}))]
     delivery: Option<Option<Value>>,
+    /// What opens it, as of other endpoints; nothing if null.
+    #[serde(default, deserialize_with = "patch::given")]
+    #[schema(value_type = Option<Object>, example = json!({"type": "bearer", "token": "made-up"}))]
+    access: Option<Option<Value>>,
     /// Attempts a second, at most: in any second no more than 1.05 times as many, or one more.
     #[schema(minimum = 1)]
     throttle_rate: Option<u32>,
@@ -97,6 +101,7 @@ impl From<IngestEndpointIn> for EndpointIn {
             filter: body.filter,
             sign_as: body.sign_as,
             delivery: body.delivery,
+            access: body.access,
             throttle_rate: body.throttle_rate,
             rate_limit: body.rate_limit,
             metadata: body.metadata,
@@ -138,6 +143,9 @@ struct IngestEndpointOut {
     /// How it wants its deliveries; as usual if null.
     #[schema(value_type = Option<Object>)]
     delivery: Option<Box<RawValue>>,
+    /// What opens it, without what is secret; nothing if null.
+    #[schema(value_type = Option<Object>)]
+    access: Option<Box<RawValue>>,
     /// Attempts a second, at most: in any second no more than 1.05 times as many, or one more.
     throttle_rate: Option<u32>,
     /// The old spelling of `throttleRate`.
@@ -169,6 +177,7 @@ impl From<Endpoint> for IngestEndpointOut {
             filter: all.filter,
             sign_as: all.sign_as,
             delivery: all.delivery,
+            access: all.access,
             throttle_rate: all.throttle_rate,
             rate_limit: all.rate_limit,
             metadata: all.metadata,

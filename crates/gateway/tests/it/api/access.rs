@@ -35,6 +35,8 @@ POST /app/{}/destination/{}/transformation/dry-run   a p
 GET POST /app/{}/endpoint                            GET:r a p  POST:a p
 GET PUT PATCH DELETE /app/{}/endpoint/{}             GET:r a p  PUT:a p  PATCH:a p  DELETE:a p
 GET PUT PATCH /app/{}/endpoint/{}/headers            GET:r a p  PUT:a p  PATCH:a p
+PUT DELETE /app/{}/endpoint/{}/mtls                  a p
+PUT DELETE /app/{}/endpoint/{}/oauth                 a p
 POST /app/{}/endpoint/{}/order/skip                  a p
 POST /app/{}/endpoint/{}/pause                       a p
 POST /app/{}/endpoint/{}/resume                      a p

@@ -83,6 +83,7 @@ fn services(bench: &Bench, engine: Engine) -> Services {
         replies: Arc::default(),
         taps: Default::default(),
         consents: Default::default(),
+        tokens: deliver::Tokens::default(),
         origin: "hooks.example.com".to_owned(),
         attempt_keys: Mutex::new(KeySequence::after(bench.store.last_attempt_key())),
     }

@@ -23,7 +23,7 @@ mod tokens;
 use std::{
     path::PathBuf,
     sync::{
-        Arc, Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
@@ -404,6 +404,16 @@ impl Bench {
 }
 
 /// The root of the repository.
+/// The body that gives an endpoint a client certificate.
+fn identity() -> &'static str {
+    static BODY: LazyLock<String> = LazyLock::new(|| {
+        let made = rcgen::generate_simple_self_signed(["client.example".to_owned()]).unwrap();
+        let identity = format!("{}{}", made.cert.pem(), made.signing_key.serialize_pem());
+        json!({ "identity": identity }).to_string()
+    });
+    &BODY
+}
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

@@ -217,6 +217,10 @@ fn body(path: &str) -> &'static str {
             r#"{"since":"2020-01-01T00:00:00Z"}"#
         }
         path if path.ends_with("/headers") => r#"{"headers":{"x-owner":"intruder"}}"#,
+        path if path.ends_with("/oauth") => {
+            r#"{"tokenUrl":"https://example.com/","clientId":"a","clientSecret":"made-up"}"#
+        }
+        path if path.ends_with("/mtls") => super::identity(),
         path if path.ends_with("/transformation") => {
             r#"{"code":"function handler(webhook) { return webhook }"}"#
         }

@@ -47,7 +47,9 @@ async fn endpoints(server: &Server, receiver: &Receiver, secret: &str) -> String
     let path = format!("/api/v1/app/{}/endpoint", app["id"].as_str().unwrap());
     let url = receiver.url().replace("//", "//made-up:made-up@");
     let headers = json!({ "x-made-up": "a value" });
-    server.post(&path, json!({ "url": url, "secret": secret, "headers": headers })).await;
+    let access = json!({ "type": "apiKey", "header": "x-open", "value": "made-up-key" });
+    let endpoint = json!({ "url": url, "secret": secret, "headers": headers, "access": access });
+    server.post(&path, endpoint).await;
     for _ in 0..QUIET {
         let quiet = json!({ "url": receiver.url(), "filterTypes": ["never.sent"] });
         server.post(&path, quiet).await;
@@ -72,12 +74,13 @@ fn sending(server: &Server, path: &str, mut done: watch::Receiver<bool>) -> Join
     sending
 }
 
-/// Everything that arrived is signed with the secret and has the header and the credentials.
+/// Everything that arrived is signed with the secret and has the header, the credentials and the key.
 fn check(receiver: &Receiver, secret: &str) {
     for receipt in receiver.receipts() {
         verify(secret, &receipt).unwrap();
         assert_eq!(receipt.header("x-made-up"), "a value");
         assert!(receipt.header("authorization").starts_with("Basic "));
+        assert_eq!(receipt.header("x-open"), "made-up-key");
     }
 }
 
@@ -101,8 +104,8 @@ async fn a_key_is_replaced_while_messages_go_out() {
     check(&receiver, &secret);
     assert_eq!((listed.len(), &listed[0]["id"]), (2, &rotated["id"]));
     assert_eq!(listed[0]["seals"], true);
-    // Each endpoint's secret, the headers, the credentials and the canary.
-    assert_eq!(listed[0]["values"], QUIET + 4);
+    // Each endpoint's secret, the headers, the credentials, what opens it and the canary.
+    assert_eq!(listed[0]["values"], QUIET + 5);
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(std::fs::read_to_string(&file).unwrap().ends_with(&first), "the old one is behind it");
@@ -146,7 +149,7 @@ async fn a_key_is_replaced_while_messages_go_out() {
     }
     rotated.unwrap();
     let listed = keys(&server, "list", &[]).unwrap();
-    assert_eq!((&listed[0]["values"], &listed[1]["values"]), (&json!(QUIET + 4), &json!(0)));
+    assert_eq!((&listed[0]["values"], &listed[1]["values"]), (&json!(QUIET + 5), &json!(0)));
     keys(&server, "retire", &[]).unwrap();
     server.restart();
     server.post(&path, json!({ "eventType": "a", "payload": {} })).await;

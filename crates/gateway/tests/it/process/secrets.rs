@@ -29,6 +29,16 @@ async fn no_secret_is_logged_or_stored_in_the_clear() {
         "headers": { "x-api-key": "made-up-header-value", "authorization": "Bearer made-up-bearer" },
     });
     let endpoint = server.post(&path, endpoint).await;
+    // Its token is given out, so it is sent: neither it nor the client's secret is shown.
+    let tokens = Receiver::with(|_, _| {
+        let token = json!({ "access_token": "made-up-access-token", "expires_in": 3_600 });
+        Answer::Body(token.to_string().into())
+    });
+    let access = json!({
+        "type": "oauth2", "tokenUrl": tokens.url(), "clientId": "shop",
+        "clientSecret": "made-up-client-secret", "extraParams": { "a": "made-up-parameter" },
+    });
+    server.post(&path, json!({ "url": receiver.url(), "access": access })).await;
     let id = endpoint["id"].as_str().unwrap();
     server.post(&path, json!({ "url": receiver.url(), "secret": *signing.to_secret() })).await;
     let generated = server.post(&format!("{path}/{id}/secret/rotate"), json!({})).await;
@@ -45,8 +55,8 @@ async fn no_secret_is_logged_or_stored_in_the_clear() {
             json!({ "eventType": "control.of.the.search", "payload": {} }),
         )
         .await;
-    // Three endpoints, two attempts each.
-    receiver.wait_for(6);
+    // Four endpoints, two attempts each.
+    receiver.wait_for(8);
     let live = Kept::by(server.store(), server.data());
     assert!(server.stop().success());
 
@@ -65,6 +75,10 @@ async fn no_secret_is_logged_or_stored_in_the_clear() {
         data_encoding::BASE64.encode(b"made-up-user:made-up-password"),
         "made-up-header-value".to_owned(),
         "made-up-bearer".to_owned(),
+        "made-up-access-token".to_owned(),
+        "made-up-client-secret".to_owned(),
+        data_encoding::BASE64.encode(b"shop:made-up-client-secret"),
+        "made-up-parameter".to_owned(),
     ];
     texts.extend(server.store().password());
     server.wait_for_log("ringback::app: stopped");

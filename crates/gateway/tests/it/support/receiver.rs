@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
 
 use super::PATIENCE;
 
@@ -101,6 +102,23 @@ impl Receiver {
         address: SocketAddr,
         decide: impl Fn(&Receipt, usize) -> Answer + Send + Sync + 'static,
     ) -> Receiver {
+        Receiver::start(address, None, decide)
+    }
+
+    /// The same over TLS.
+    pub(crate) fn secure(
+        config: rustls::ServerConfig,
+        decide: impl Fn(&Receipt, usize) -> Answer + Send + Sync + 'static,
+    ) -> Receiver {
+        let tls = TlsAcceptor::from(Arc::new(config));
+        Receiver::start(SocketAddr::from(([127, 0, 0, 1], 0)), Some(tls), decide)
+    }
+
+    fn start(
+        address: SocketAddr,
+        tls: Option<TlsAcceptor>,
+        decide: impl Fn(&Receipt, usize) -> Answer + Send + Sync + 'static,
+    ) -> Receiver {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -114,13 +132,18 @@ impl Receiver {
             seen: Mutex::default(),
             arrived: Condvar::new(),
         });
-        runtime.spawn(serve(listener, Arc::clone(&shared)));
+        runtime.spawn(serve(listener, tls, Arc::clone(&shared)));
         Receiver { address, shared, runtime: Some(runtime) }
     }
 
     /// Where it listens.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/hook", self.address)
+    }
+
+    /// Where it listens over TLS.
+    pub(crate) fn secure_url(&self) -> String {
+        format!("https://{}/hook", self.address)
     }
 
     /// Everything that arrived until now.
@@ -184,15 +207,22 @@ impl Drop for Receiver {
     }
 }
 
-async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>) {
+async fn serve(listener: std::net::TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
-        let shared = Arc::clone(&shared);
+        let (tls, shared) = (tls.clone(), Arc::clone(&shared));
         connections.spawn(async move {
             let service = service_fn(move |request| answer(Arc::clone(&shared), request));
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let http = http1::Builder::new();
+            match tls {
+                None => drop(http.serve_connection(TokioIo::new(stream), service).await),
+                Some(tls) => {
+                    let Ok(stream) = tls.accept(stream).await else { return };
+                    drop(http.serve_connection(TokioIo::new(stream), service).await);
+                }
+            }
         });
     }
 }

@@ -1,4 +1,4 @@
-//! The sealed parts of an endpoint: signing secrets, headers, credentials, its transformation.
+//! The sealed parts of an endpoint: signing secrets, headers, credentials, its transformation, what opens it.
 
 use ringback_domain::{
     endpoint::SealedSecret,
@@ -11,9 +11,9 @@ use tokio_postgres::{Error, Row};
 use super::super::{
     answer, application,
     fault::Stop,
-    transaction::{Transaction, bytea, int8},
+    transaction::{Transaction, bytea, int8, text},
 };
-use crate::{EndpointSecrets, ReadError, RotateSecret, SECRETS_LIMIT, WriteError};
+use crate::{EndpointSecrets, ReadError, RotateSecret, SECRETS_LIMIT, SealedAccess, WriteError};
 
 /// The sealed parts of one endpoint.
 pub(in crate::postgres) async fn secrets(
@@ -87,6 +87,24 @@ pub(in crate::postgres) async fn set_transformation(
     if changed == 1 { Ok(key) } else { Err(conflict()) }
 }
 
+/// Replaces what opens the endpoint, unless someone else did so in between. Returns its key.
+pub(in crate::postgres) async fn set_access(
+    transaction: &Transaction<'_>,
+    scope: Scope,
+    reference: &Reference,
+    (expected, access): (Option<Vec<u8>>, Option<SealedAccess>),
+    now: Timestamp,
+) -> Result<Key, Stop<WriteError>> {
+    application::lock(transaction, scope).await?;
+    let key = super::existing(transaction, scope, reference).await?;
+    let (sealed, shown) = access.map(|access| (access.sealed, access.shown)).unzip();
+    let sql = include_str!("../queries/endpoint_set_access.sql");
+    let now = now.millis();
+    let parameters = [int8(&key), bytea(&expected), bytea(&sealed), text(&shown), int8(&now)];
+    let changed = transaction.execute(sql, &parameters).await?;
+    if changed == 1 { Ok(key) } else { Err(Stop::Refused(WriteError::Conflict("access change"))) }
+}
+
 /// Adds a secret, in front of those that are there.
 pub(super) async fn insert(
     transaction: &Transaction<'_>,
@@ -116,5 +134,6 @@ pub(super) fn from_rows(endpoint: Key, rows: &[Row], first: usize) -> EndpointSe
         headers: common.and_then(|row| row.get(first + 2)),
         credentials: common.and_then(|row| row.get(first + 3)),
         transformation: common.and_then(|row| row.get(first + 4)),
+        access: common.and_then(|row| row.get(first + 5)),
     }
 }

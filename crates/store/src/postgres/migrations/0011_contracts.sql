@@ -3,6 +3,8 @@
 
 ALTER TABLE endpoint ADD COLUMN delivery text;             -- JSON, ringback_domain::delivery::Delivery
 ALTER TABLE endpoint ADD COLUMN transformation bytea;      -- sealed
+ALTER TABLE endpoint ADD COLUMN access bytea;              -- sealed
+ALTER TABLE endpoint ADD COLUMN access_shown text;         -- JSON, what of it is no secret
 
 ALTER TABLE message ADD COLUMN version int4;
 ALTER TABLE message ADD COLUMN fits_schema boolean;

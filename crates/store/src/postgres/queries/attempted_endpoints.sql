@@ -1,6 +1,6 @@
 SELECT e.key, e.nonce, e.uid, e.url, e.description, e.event_types, e.channels, e.metadata,
        e.throttle_rate, e.state, e.failing_since, e.revision, e.created_at, e.updated_at,
-       e.filter, e.sign_as, e.delivery, s.succeeded, s.due_at
+       e.filter, e.sign_as, e.delivery, e.access_shown, s.succeeded, s.due_at
 FROM (
   SELECT endpoint, bool_or(succeeded) AS succeeded, min(due_at) AS due_at FROM (
     SELECT endpoint, outcome IN (0, 5) AS succeeded, NULL::int8 AS due_at FROM attempt

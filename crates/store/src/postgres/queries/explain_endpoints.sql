@@ -1,6 +1,6 @@
 SELECT e.key, e.nonce, e.uid, e.url, e.description, e.event_types, e.channels, e.metadata,
        e.throttle_rate, e.state, e.failing_since, e.revision, e.created_at, e.updated_at,
-       e.filter, e.sign_as, e.delivery, r.event_types, r.channels, r.state
+       e.filter, e.sign_as, e.delivery, e.access_shown, r.event_types, r.channels, r.state
 FROM message AS m
   JOIN endpoint AS e ON e.application = m.application
   LEFT JOIN LATERAL (

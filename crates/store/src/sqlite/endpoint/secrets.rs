@@ -1,4 +1,4 @@
-//! The sealed parts of an endpoint: signing secrets, headers, credentials, its transformation.
+//! The sealed parts of an endpoint: signing secrets, headers, credentials, its transformation, what opens it.
 
 use ringback_domain::{
     endpoint::SealedSecret,
@@ -9,7 +9,7 @@ use ringback_domain::{
 use rusqlite::Connection;
 
 use super::super::{answer, fault::Stop, writer::Transaction};
-use crate::{EndpointSecrets, ReadError, RotateSecret, SECRETS_LIMIT, WriteError};
+use crate::{EndpointSecrets, ReadError, RotateSecret, SECRETS_LIMIT, SealedAccess, WriteError};
 
 /// The sealed parts of one endpoint.
 pub(in crate::sqlite) fn secrets(
@@ -83,6 +83,23 @@ pub(in crate::sqlite) fn set_transformation(
     if changed == 1 { Ok(key) } else { Err(conflict()) }
 }
 
+/// Replaces what opens the endpoint, unless someone else did so in between. Returns its key.
+pub(in crate::sqlite) fn set_access(
+    transaction: &mut Transaction<'_>,
+    scope: Scope,
+    reference: &Reference,
+    (expected, access): (Option<Vec<u8>>, Option<SealedAccess>),
+    now: Timestamp,
+) -> Result<Key, Stop<WriteError>> {
+    let connection = transaction.connection;
+    let key = super::existing(connection, scope, reference)?;
+    let (sealed, shown) = access.map(|access| (access.sealed, access.shown)).unzip();
+    let changed = connection
+        .prepare_cached(include_str!("../queries/endpoint_set_access.sql"))?
+        .execute((key, expected, sealed, shown, now.millis()))?;
+    if changed == 1 { Ok(key) } else { Err(Stop::Refused(WriteError::Conflict("access change"))) }
+}
+
 /// Adds a secret, in front of those that are there.
 pub(super) fn insert(
     transaction: &mut Transaction<'_>,
@@ -109,7 +126,13 @@ pub(super) fn of(connection: &Connection, endpoint: Key) -> rusqlite::Result<End
         .collect::<rusqlite::Result<_>>()?;
     let mut sealed = connection.prepare_cached(include_str!("../queries/endpoint_sealed.sql"))?;
     sealed.query_row([endpoint], |row| {
-        let (headers, credentials, transformation) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(EndpointSecrets { endpoint, secrets, headers, credentials, transformation })
+        Ok(EndpointSecrets {
+            endpoint,
+            secrets,
+            headers: row.get(0)?,
+            credentials: row.get(1)?,
+            transformation: row.get(2)?,
+            access: row.get(3)?,
+        })
     })
 }

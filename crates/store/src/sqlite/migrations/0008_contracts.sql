@@ -3,6 +3,8 @@
 
 ALTER TABLE endpoint ADD COLUMN delivery TEXT;             -- JSON, ringback_domain::delivery::Delivery
 ALTER TABLE endpoint ADD COLUMN transformation BLOB;       -- sealed
+ALTER TABLE endpoint ADD COLUMN access BLOB;               -- sealed
+ALTER TABLE endpoint ADD COLUMN access_shown TEXT;         -- JSON, what of it is no secret
 
 -- It was reserved and never written. A column behind the payload would be looked for at the end of all
 -- of a large one; whether the schema fits takes no room outside the row's head, so it may stand there.

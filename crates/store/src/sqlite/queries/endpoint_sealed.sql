@@ -1,1 +1,1 @@
-SELECT headers, credentials, transformation FROM endpoint WHERE key = ?1
+SELECT headers, credentials, transformation, access FROM endpoint WHERE key = ?1

@@ -210,6 +210,7 @@ impl DestinationIn {
             filter: self.filter,
             sign_as: None,
             delivery: None,
+            access: None,
             throttle_rate: self.throttle_rate,
             metadata: self.metadata,
         };

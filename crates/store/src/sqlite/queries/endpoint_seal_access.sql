@@ -1,0 +1,1 @@
+UPDATE endpoint SET access = ?2 WHERE key = ?1

@@ -1,0 +1,1 @@
+UPDATE endpoint SET access = ?3, access_shown = ?4, updated_at = ?5 WHERE key = ?1 AND access IS ?2
