@@ -55,6 +55,10 @@ pub struct Delivery {
     /// Whether it is asked first if it wants to be sent to: see [`handshake`].
     #[serde(skip_serializing_if = "is_usual")]
     pub handshake: bool,
+    /// Payloads with more bytes are not sent: the receiver is told where to fetch them. As the
+    /// installation has it when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub large_over: Option<u32>,
     /// The method of its requests.
     #[serde(skip_serializing_if = "is_usual")]
     pub method: Method,
@@ -76,6 +80,9 @@ const TIMEOUT: std::ops::RangeInclusive<f64> = 0.1..=300.0;
 /// The longest content type, and the longest source.
 const LONGEST: usize = 1_024;
 
+/// The largest payload that can be said to go with its request, in bytes.
+const LARGE: u32 = 64 * 1024 * 1024;
+
 /// The most requests that may be open at once, and the most types that may be pinned.
 const MOST: usize = 1_000;
 
@@ -93,6 +100,9 @@ impl Delivery {
             return Err(Mistake::at(&["versions", "types"], format!("there are at most {MOST}")));
         }
         delivery.check_format()?;
+        if delivery.large_over.is_some_and(|bytes| bytes > LARGE) {
+            return Err(Mistake::at(&["largeOver"], format!("it is at most {LARGE} bytes")));
+        }
         if let Some(retry) = &delivery.retry {
             retry.check()?;
         }
@@ -213,6 +223,7 @@ mod tests {
             "source": "https://example.com/orders",
             "gzip": true,
             "handshake": true,
+            "largeOver": 65_536,
             "method": "PUT",
             "retry": { "gaps": [5, 60], "jitter": 0.5 },
             "timeout": 2.5,
@@ -231,6 +242,7 @@ mod tests {
             (json!({ "format": "raw", "contentType": "text/csv\n" }), "contentType"),
             (json!({ "source": "/a" }), "source"),
             (json!({ "format": "cloudevents", "source": "a b" }), "source"),
+            (json!({ "largeOver": 67_108_865 }), "largeOver"),
             (json!({ "method": "GET" }), "method"),
             (json!({ "retry": {} }), "retry"),
             (json!({ "retry": { "gaps": [1, -1] } }), "retry/gaps[1]"),

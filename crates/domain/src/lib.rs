@@ -22,6 +22,7 @@ pub mod listener;
 pub mod message;
 pub mod mistake;
 pub mod oauth;
+pub mod payload;
 pub mod poll;
 pub mod scope;
 pub mod shard;

@@ -24,6 +24,7 @@ pub mod quota;
 
 pub mod deliver;
 pub mod outbound;
+pub mod payloads;
 pub mod transform;
 
 pub mod tasks;

@@ -53,6 +53,14 @@ pub struct Shaped {
 }
 
 impl Shape {
+    /// What this shape calls a payload that came with this content type.
+    pub fn content_type<'a>(&'a self, came_with: Option<&'a str>) -> &'a str {
+        match self.format {
+            Format::Raw => self.content_type.as_deref().unwrap_or(BYTES),
+            _ => came_with.unwrap_or(JSON),
+        }
+    }
+
     /// Gives a message this shape.
     ///
     /// # Errors
@@ -67,7 +75,7 @@ impl Shape {
         let plain = Plain { source: self.source.as_deref().unwrap_or(plain.source), ..*plain };
         Ok(match self.format {
             Format::Standard => as_is(content_type),
-            Format::Raw => as_is(self.content_type.as_deref().unwrap_or(BYTES)),
+            Format::Raw => as_is(self.content_type(None)),
             Format::Cloudevents => Shaped {
                 body: Some(cloudevents::structured(&plain, content_type)),
                 ..as_is(cloudevents::STRUCTURED)

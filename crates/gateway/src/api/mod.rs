@@ -149,6 +149,8 @@ pub struct Rules {
     pub retention: Duration,
     /// The longest total time of an attempt that an endpoint may ask for.
     pub longest_timeout: Duration,
+    /// Whether payloads that are too large for a request can be kept elsewhere.
+    pub keeps_payloads: bool,
 }
 
 /// What operators look at.

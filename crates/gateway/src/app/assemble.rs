@@ -8,8 +8,13 @@ use std::{
 };
 
 use ringback_domain::{
-    address::Policy, breaker::Waits, callback::redirect::Target, id::KeySequence, retry::Schedule,
-    seal::Keyring, target, token,
+    address::Policy,
+    breaker::Waits,
+    callback::{UrlKeys, redirect::Target},
+    id::KeySequence,
+    retry::Schedule,
+    seal::Keyring,
+    target, token,
 };
 use ringback_store::Store;
 use tokio::{runtime::Handle, sync::oneshot, sync::watch};
@@ -31,6 +36,7 @@ use crate::{
     log::{Ears, Lanes, Log, Pressure, Taps},
     oauth::{self, Oauth},
     outbound::{self, Connector, Guard, Hosts, Ports, Proxy, Tls},
+    payloads::{self, Payloads},
     quota::Quotas,
     receive::{self, Accounts, Catalog, Directory},
     seam::World,
@@ -61,6 +67,7 @@ pub(super) struct Assembled {
     pub(super) errands: Errands,
     pub(super) oauth: Oauth,
     pub(super) listeners: Listeners,
+    pub(super) payloads: Option<Payloads>,
     streams: Streams,
     services: Arc<Services>,
     door: Door,
@@ -116,7 +123,9 @@ pub(super) async fn assemble(
     let engine = Engine::new(wiring::cores());
     let lanes: Arc<dyn Lanes> = Arc::new(engine.clone());
     let ears = Ears::default();
+    let payloads = payloads(config, &world, &url_keys)?;
     let services = Arc::new(services(Given {
+        payloads: payloads.clone(),
         config,
         world: &world,
         store: &store,
@@ -137,6 +146,7 @@ pub(super) async fn assemble(
         read_timeout: config.limits.read_timeout,
         retention: config.retention(),
         longest_timeout: config.delivery.longest_timeout(),
+        keeps_payloads: payloads.is_some(),
     };
     let quotas = Arc::new(Quotas::new(config.quota()));
     quotas.read(&*store).await?;
@@ -263,6 +273,7 @@ pub(super) async fn assemble(
         errands,
         oauth,
         listeners,
+        payloads,
         streams,
         services,
         door,
@@ -273,6 +284,7 @@ pub(super) async fn assemble(
 }
 
 struct Given<'a> {
+    payloads: Option<Payloads>,
     config: &'a Config,
     world: &'a World,
     store: &'a Arc<dyn Store>,
@@ -286,8 +298,8 @@ struct Given<'a> {
 }
 
 fn services(given: Given<'_>) -> Result<Services, Error> {
-    let Given { config, world, store, keyring, metrics, engine, catalog, address, files, taps } =
-        given;
+    let Given { config, world, store, keyring, metrics, engine, catalog, address, .. } = given;
+    let Given { payloads, files, taps, .. } = given;
     let catalog = catalog.clone();
     let limits = limits(config, files, engine.mailboxes().len());
     let sandbox = sandbox(limits, engine.mailboxes().len(), metrics)?;
@@ -299,6 +311,7 @@ fn services(given: Given<'_>) -> Result<Services, Error> {
         store: Arc::clone(store),
         connector: Arc::new(connector(config, world, address)?),
         hosts: Arc::new(hosts(config)),
+        payloads,
         keyring: Arc::clone(keyring),
         schedule: Schedule {
             gaps: config.delivery.retry_schedule.clone(),
@@ -351,6 +364,22 @@ fn hosts(config: &Config) -> Hosts {
     Hosts::new(allowed.map(|HostPort { host, port }| (host.clone(), *port)))
 }
 
+/// What keeps large payloads, if the operator wants that. Its address is the operator's, so whatever it
+/// is may be dialled.
+fn payloads(config: &Config, world: &World, keys: &UrlKeys) -> Result<Option<Payloads>, Error> {
+    let network = Arc::clone(&world.network);
+    let limit = config.delivery.connect_timeout;
+    let parts = payloads::Parts {
+        settings: &config.payloads,
+        public_url: config.public_url.as_deref(),
+        keys: keys.clone(),
+        connector: Connector::new(network, Guard::open(), tls(config)?, limit),
+        world: world.clone(),
+        runtime: Handle::current(),
+    };
+    Payloads::open(parts).map_err(|error| Error::Setting(error.to_string()))
+}
+
 fn connector(config: &Config, world: &World, address: SocketAddr) -> Result<Connector, Error> {
     let delivery = &config.delivery;
     let setting = |error: &dyn std::fmt::Display| Error::Setting(error.to_string());
@@ -361,19 +390,23 @@ fn connector(config: &Config, world: &World, address: SocketAddr) -> Result<Conn
     );
     let policy = policy.map_err(|error| setting(&error))?;
     let ports = Ports::new(delivery.allowed_ports.ranges().to_vec());
-    let roots = match &delivery.extra_roots {
+    let guard = Guard::new(policy, ports, vec![address]);
+    let network = Arc::clone(&world.network);
+    let connector = Connector::new(network, guard, tls(config)?, delivery.connect_timeout);
+    let Some(url) = &delivery.proxy else { return Ok(connector) };
+    let proxy = Proxy::parse(url.expose(), delivery.proxy_except_cidrs.clone());
+    Ok(connector.through(proxy.map_err(|error| setting(&error))?))
+}
+
+/// Whom connections to the outside believe.
+fn tls(config: &Config) -> Result<Tls, Error> {
+    let roots = match &config.delivery.extra_roots {
         Some(path) => vec![std::fs::read(path).map_err(|error| {
             Error::Setting(format!("delivery.extra_roots: {}: {error}", path.display()))
         })?],
         None => Vec::new(),
     };
-    let tls = Tls::new(roots.iter().map(Vec::as_slice)).map_err(|error| setting(&error))?;
-    let guard = Guard::new(policy, ports, vec![address]);
-    let network = Arc::clone(&world.network);
-    let connector = Connector::new(network, guard, tls, delivery.connect_timeout);
-    let Some(url) = &delivery.proxy else { return Ok(connector) };
-    let proxy = Proxy::parse(url.expose(), delivery.proxy_except_cidrs.clone());
-    Ok(connector.through(proxy.map_err(|error| setting(&error))?))
+    Tls::new(roots.iter().map(Vec::as_slice)).map_err(|error| Error::Setting(error.to_string()))
 }
 
 /// How long circuits stay open; none if they never open.
@@ -416,8 +449,9 @@ impl Assembled {
     ) -> io::Result<(Vec<Running>, Dealt)> {
         let Assembled { services, door, sources, callback_door, api, engine, oauth, .. } =
             self.clone();
-        let Assembled { metrics, world, streams, .. } = self;
+        let Assembled { metrics, world, streams, payloads, .. } = self;
         let browsers = oauth::routes(oauth).merge(listen::routes(streams));
+        let browsers = browsers.merge(payloads::routes(payloads));
         let router = api::router(api, crate::send::routes(door.clone()), browsers);
         let mut running = Vec::new();
         let mut mailboxes = Vec::new();

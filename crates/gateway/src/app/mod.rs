@@ -160,7 +160,7 @@ async fn serve(
         assembled.clone();
     let (callbacks, errands) = (assembled.callbacks.clone(), assembled.errands.clone());
     let oauth = assembled.oauth.clone();
-    let listeners = assembled.listeners.clone();
+    let (listeners, payloads) = (assembled.listeners.clone(), assembled.payloads.clone());
     let rotation = assembled.rotation.clone();
     let (mut cores, mailboxes) = assembled.start_cores(&config, shared.handle(), phases)?;
 
@@ -177,6 +177,9 @@ async fn serve(
     let timer = callbacks.clone();
     tasks.spawn(async move { timer.keep_time().await });
     tasks.spawn(async move { errands.run().await });
+    if let Some(payloads) = payloads {
+        tasks.spawn(payloads.keep_tidy());
+    }
     let places = listeners.clone();
     tasks.spawn(async move { places.keep().await });
     tasks.spawn(catalog.keep());

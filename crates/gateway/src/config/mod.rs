@@ -28,7 +28,8 @@ pub use file::{File, ReadError};
 pub use layers::Origin;
 pub use secret::{Secret, SecretKey, SecretKeys, UrlKeys};
 pub use sections::{
-    Callback, Config, Delivery, Limits, Log, LogFormat, Oauth, Quota, Retention, Secrets, Store,
+    Callback, Config, Delivery, Limits, Log, LogFormat, Oauth, Payloads, Quota, Retention, Secrets,
+    Store,
 };
 pub use value::{HostPort, Ports};
 

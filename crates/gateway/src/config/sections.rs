@@ -12,7 +12,7 @@ use super::secret::{
 use super::setting::settings;
 use super::value::{
     HostPort, Ports, at_least, between, bytes, list_of, nat64_length, origin_shape,
-    public_url_shape, redirect_target_shape, secs, within,
+    payload_store_shape, public_url_shape, redirect_target_shape, secs, within,
 };
 
 settings! {
@@ -47,6 +47,8 @@ settings! {
         callback: Callback;
         /// Accounts elsewhere that applications connect.
         oauth: Oauth;
+        /// Payloads that are too large for a request.
+        payloads: Payloads;
         /// What is logged.
         log: Log;
         /// Where everything is kept.
@@ -248,6 +250,21 @@ settings! {
         /// Directory of providers of OAuth of your own, read beside those that are built in, and again
         /// when a file changes. Default: none.
         providers: Option<PathBuf> = None;
+    }
+}
+
+settings! {
+    /// Payloads that are too large for a request: where they are kept instead, for receivers to fetch.
+    pub struct Payloads in "payloads" {
+        /// Where they are kept: `file:///var/lib/ringback/payloads`, or
+        /// `s3://BUCKET/PREFIX?endpoint=URL&region=REGION` with the credentials in `AWS_ACCESS_KEY_ID`
+        /// and `AWS_SECRET_ACCESS_KEY`. Default: none, and every payload goes with its request.
+        store: Option<String> = None, payload_store_shape;
+        /// A payload with more bytes is kept there, unless its endpoint says otherwise.
+        /// Default: none, and only endpoints that ask for it.
+        inline_limit: Option<u32> = None, within(0, 64 * 1024 * 1024);
+        /// How long a URL opens it, in seconds. Default 900.
+        url_lifetime: Duration = secs(900), between(secs(1), secs(7 * 86_400));
     }
 }
 

@@ -12,6 +12,7 @@ use ringback_domain::callback::redirect::Target;
 use super::secret::{Secret, SecretKey, SecretKeys, UrlKeys};
 use super::sections::LogFormat;
 use super::setting::{Raw, Shown, Value};
+use crate::payloads::Place;
 
 /// The ports a target may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -436,6 +437,11 @@ pub(super) fn public_url_shape(url: &Option<String>) -> Result<(), String> {
         return Ok(());
     }
     Err("must be a URL such as https://hooks.example.com, without a slash at its end".to_owned())
+}
+
+/// Whether a text says where payloads can be kept.
+pub(super) fn payload_store_shape(store: &Option<String>) -> Result<(), String> {
+    store.as_deref().map_or(Ok(()), |text| Place::parse(text).map(drop))
 }
 
 /// The items of a list: those of an array, or what stands between commas.

@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     access::{Access, Pass},
+    claim::claim,
     control::Control,
     destination::{Destination, Unsent},
     handshake::Handshake,
@@ -58,7 +59,25 @@ pub(super) async fn make_rendered(
     kept: Option<Sender>,
     now: Timestamp,
 ) -> Made {
-    let sent = Sent { content: &rendered.content, sequence };
+    let claimed = match (route, &rendered.way) {
+        (Route::Http(usual), way) => {
+            let way = way.as_ref().unwrap_or(usual);
+            let is_large = way.is_too_large(&rendered.content);
+            // Boxed: it is rare, and every attempt would carry its state around.
+            if is_large {
+                Some(Box::pin(claim(services, way, &rendered.content)).await)
+            } else {
+                None
+            }
+        }
+        (Route::Handover(_), _) => None,
+    };
+    let content = match &claimed {
+        None => &rendered.content,
+        Some(Ok(claim)) => claim,
+        Some(Err(why)) => return Made::unkept(why.clone(), kept),
+    };
+    let sent = Sent { content, sequence };
     let (Route::Http(usual), Some(way)) = (route, &rendered.way) else {
         return make(services, route, sent, kept, now).await;
     };
@@ -405,6 +424,19 @@ impl Made {
                 sender: kept,
                 ..Made::nothing()
             },
+        }
+    }
+
+    /// No attempt, as the payload is too large for it and cannot be kept elsewhere now; the connection
+    /// stays. It says nothing about the endpoint.
+    fn unkept(why: String, kept: Option<Sender>) -> Made {
+        Made {
+            response: why.into(),
+            failed: Some(Phase::Prepare),
+            reason: Some("payload_store_unavailable"),
+            sign: Sign::Nothing,
+            sender: kept,
+            ..Made::nothing()
         }
     }
 

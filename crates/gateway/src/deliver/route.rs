@@ -50,6 +50,8 @@ pub(super) struct Http {
     headers: HeaderMap,
     /// What opens the endpoint: at its own place only, wherever a transformation leads.
     pub(super) access: Option<Arc<Access>>,
+    /// Payloads with more bytes are kept for the receiver to fetch.
+    large_over: Option<usize>,
     /// The total time of an attempt.
     pub(super) timeout: Duration,
     /// Asked before anything is sent.
@@ -105,6 +107,7 @@ impl Route {
             way: Arc::new(way),
             headers,
             access: access.map(Arc::new),
+            large_over: large_over(delivery, services),
             timeout,
             handshake: delivery.handshake.then(|| Arc::new(Handshake::new(lane, services))),
         })))
@@ -154,6 +157,21 @@ impl Http {
             http.headers.insert(name, value);
         }
         Ok(http)
+    }
+
+    /// Whether a payload is too large to be sent, and kept for the receiver to fetch. A destination's
+    /// kind has its own bounds.
+    pub(super) fn is_too_large(&self, content: &Content) -> bool {
+        let is_over = self.large_over.is_some_and(|limit| content.payload.len() > limit);
+        is_over && matches!(&*self.way, Way::Endpoint(_))
+    }
+
+    /// The content type of a message's payload, as this endpoint has it.
+    pub(super) fn content_type<'a>(&'a self, content: &'a Content) -> &'a str {
+        match &*self.way {
+            Way::Endpoint(signed) => signed.content_type(content),
+            Way::Destination(_) => content.content_type.as_deref().unwrap_or("application/json"),
+        }
     }
 
     /// Whether requests go to the same place, so that connections to it can be used for both.
@@ -235,6 +253,11 @@ impl Http {
             Some(Control::Abort) | None => (ending, None),
         }
     }
+}
+
+fn large_over(delivery: &Delivery, services: &Services) -> Option<usize> {
+    let payloads = services.payloads.as_ref()?;
+    delivery.large_over.or(payloads.limit()).map(|bytes| bytes as usize)
 }
 
 /// So long that sequences compare as text does.

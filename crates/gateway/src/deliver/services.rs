@@ -19,6 +19,7 @@ use crate::{
     log::{Pressure, Replies, Taps},
     outbound,
     outbound::{Connector, Hosts},
+    payloads::Payloads,
     seam::World,
     telemetry::metrics::Metrics,
     transform::Sandbox,
@@ -34,6 +35,8 @@ pub struct Services {
     pub connector: Arc<Connector>,
     /// Whom destinations with a protocol of their own may dial.
     pub hosts: Arc<Hosts>,
+    /// Where payloads are kept that are too large for a request.
+    pub payloads: Option<Payloads>,
     /// Where transformations run.
     pub sandbox: Sandbox,
     /// What payloads of event types become in older versions.

@@ -7,7 +7,7 @@ use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use ringback_domain::{
-    delivery::{Delivery, Plain, Shape, Shaped, Unfit},
+    delivery::{Delivery, Format, Plain, Shape, Shaped, Unfit},
     provider::State as Proof,
     retry::KeptBack,
     signature::SigningKey,
@@ -15,7 +15,9 @@ use ringback_domain::{
 };
 use ringback_store::{Content, Lane};
 
-use super::{destination::Unsent, sealed::Sealed, services::Services, style::Style};
+use super::{
+    claim::is_claim, destination::Unsent, sealed::Sealed, services::Services, style::Style,
+};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -116,6 +118,11 @@ impl Signed {
         Ok(request)
     }
 
+    /// The content type of a message's payload.
+    pub(super) fn content_type<'a>(&'a self, content: &'a Content) -> &'a str {
+        self.shape.content_type(content.content_type.as_deref())
+    }
+
     fn shape(&self, content: &Content, id: &str) -> Result<Shaped, Unsent> {
         let at = content.id.0.created_at().to_string();
         let plain = Plain {
@@ -127,7 +134,13 @@ impl Signed {
             body: &content.payload,
         };
         let unfit = |unfit: Unfit| Unsent::KeptBack(KeptBack::Unfit, unfit.to_string());
-        self.shape.of(&plain).map_err(unfit)
+        let came_with = content.headers.as_deref().unwrap_or_default();
+        // What tells where the payload is has a content type of its own.
+        match self.shape.format {
+            Format::Raw if is_claim(came_with) => Shape::default().of(&plain),
+            _ => self.shape.of(&plain),
+        }
+        .map_err(unfit)
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
     api::Origin,
     callback,
     core::{Mailbox, Phase},
-    listen, oauth, receive,
+    listen, oauth, payloads, receive,
     seam::Entropy,
     send::{self, OnCore},
     telemetry::{metrics::Metrics, trace::TraceContext},
@@ -178,7 +178,8 @@ async fn respond(front: &Rc<Front>, peer: SocketAddr, request: Request<Upload>) 
     if let Some(route) = callback::route(&request) {
         return Box::pin(called_back(Rc::clone(front), route, peer, request)).await;
     }
-    if [oauth::PREFIX, listen::PREFIX].iter().any(|it| request.uri().path().starts_with(it)) {
+    let secret = [oauth::PREFIX, listen::PREFIX, payloads::PREFIX];
+    if secret.iter().any(|it| request.uri().path().starts_with(it)) {
         // What stands in its path is a secret: it is in no span.
         return Box::pin(unseen(front, request)).await;
     }
@@ -197,8 +198,8 @@ async fn respond(front: &Rc<Front>, peer: SocketAddr, request: Request<Upload>) 
     }
 }
 
-/// A browser begins a flow, or comes back, or somebody follows a source. It is carried through: a code
-/// comes once.
+/// A browser begins a flow, or comes back, or somebody follows a source or fetches a payload. It is
+/// carried through: a code comes once.
 async fn unseen(front: &Front, request: Request<Upload>) -> Response {
     let answer = front.api.clone().oneshot(request.map(Body::new));
     match front.shared.spawn(answer).await {

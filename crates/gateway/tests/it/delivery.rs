@@ -18,6 +18,7 @@ mod format;
 mod handover;
 mod handshake;
 mod kinds;
+mod large;
 mod notices;
 mod order;
 mod pace;

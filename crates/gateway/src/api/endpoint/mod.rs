@@ -242,6 +242,12 @@ fn possible(api: &Api, wanted: Wanted) -> Result<Wanted, Error> {
         problems.add("timeout", what);
         problems.done()?;
     }
+    if wanted.keeps_large_payloads && !api.rules.keeps_payloads {
+        let what = "there is no object store here: an operator sets payloads.store";
+        let mut problems = Problems::at(&["body", "delivery"]);
+        problems.add("largeOver", what.to_owned());
+        problems.done()?;
+    }
     sign_as::checked(&api.catalog, wanted)
 }
 

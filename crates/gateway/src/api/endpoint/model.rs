@@ -67,10 +67,10 @@ pub(in crate::api) struct EndpointIn {
     pub(in crate::api) sign_as: Option<Option<String>>,
     /// How it wants its deliveries: one after the other (`order`), how many requests may be open
     /// (`concurrency`), whether it is left alone when it fails too often (`breaker`), which versions
-    /// of payloads (`versions`), what requests look like (`format`, `method`, `gzip`), when and for
-    /// how long they are tried (`retry`, `timeout`); as usual if null. The SDKs do not know it, so
-    /// what replaces an endpoint without naming it keeps it. `docs/contracts.md` and
-    /// `docs/formats.md` describe it.
+    /// of payloads (`versions`), what requests look like (`format`, `method`, `gzip`), which payloads
+    /// are too large for them (`largeOver`), when and for how long they are tried (`retry`,
+    /// `timeout`); as usual if null. The SDKs do not know it, so what replaces an endpoint without
+    /// naming it keeps it. `docs/contracts.md` and `docs/formats.md` describe it.
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Object>, example = json!({"concurrency": 4}))]
     pub(in crate::api) delivery: Option<Option<Value>>,
@@ -293,6 +293,8 @@ pub(super) struct Wanted {
     access: Option<Option<Access>>,
     /// The total time of an attempt that `delivery` asks for, in seconds.
     pub(super) timeout: Option<f64>,
+    /// Whether `delivery` wants payloads to be kept that are too large for a request.
+    pub(super) keeps_large_payloads: bool,
     pub(in crate::api) throttle_rate: Option<Option<u32>>,
     pub(in crate::api) metadata: Option<Metadata>,
     pub(in crate::api) secret: Option<SigningKey>,
@@ -434,6 +436,7 @@ impl Fields {
             delivery: self.delivery.map(|delivery| delivery.map(|delivery| delivery.to_string())),
             access: self.access,
             timeout: delivery.timeout,
+            keeps_large_payloads: delivery.large_over.is_some(),
             throttle_rate: self.throttle_rate,
             metadata: self.metadata,
             secret: None,

@@ -201,6 +201,7 @@ impl Bench {
             read_timeout: Duration::from_secs(5),
             retention: Duration::from_secs(90 * 86_400),
             longest_timeout: Duration::from_secs(60),
+            keeps_payloads: false,
         };
         let quotas = Arc::new(Quotas::new(defaults));
         let metrics: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(|| "# EOF\n".to_owned());

@@ -42,6 +42,30 @@ fn a_wrong_setting_is_named_and_nothing_is_opened() {
     assert!(!data.exists());
 }
 
+/// Where payloads are kept that receivers could not fetch, none are kept.
+#[test]
+fn an_object_store_that_cannot_be_is_refused_with_the_next_step() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", text(&data)];
+    let file = format!("file://{}", directory.path().join("payloads").display());
+    let below = format!("file://{}", directory.path().join("data/lock/payloads").display());
+    let public = ("RINGBACK_PUBLIC_URL", "https://hooks.example.com");
+    for (store, env, named) in [
+        (&*file, ("X", ""), "public_url"),
+        (&*below, public, "payloads.store"),
+        ("s3://bucket", public, "AWS_ACCESS_KEY_ID"),
+        ("s3://bucket?endpoint=nowhere", public, "payloads.store has the endpoint"),
+        ("/var/lib/payloads", public, "payloads.store must be a URL"),
+    ] {
+        let output = run(&serve, &[("RINGBACK_PAYLOADS_STORE", store), env]);
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(64), "{store}: {told}");
+        assert!(told.contains(named), "{store}: {told}");
+        assert_eq!(stdout(&output), "", "{store}");
+    }
+}
+
 #[test]
 fn a_dump_shows_what_holds_and_no_secret() {
     let directory = tempfile::tempdir().unwrap();
