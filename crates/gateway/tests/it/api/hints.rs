@@ -53,6 +53,7 @@ fn services(bench: &Bench, engine: Engine) -> Services {
     let second = Duration::from_secs(1);
     let connector = Connector::new(network, guard, Tls::new([]).unwrap(), second);
     Services {
+        payloads: None,
         world,
         sandbox: support::sandbox(),
         contracts: ringback::contract::Directory::new(Arc::clone(&bench.store), support::sandbox()),
