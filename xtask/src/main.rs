@@ -30,7 +30,7 @@ usage: cargo xtask <task>
                        the official SDKs, libraries of vendors and a fuzzer against a real server,
                        on both stores. PART is one of: unit, doc, client-typescript, client-python;
                        python, python-1.42, js, rust, vendors-python, vendors-js, destinations-js,
-                       callbacks-browser, callbacks-js, listen-js, oauth, oauth-python,
+                       callbacks-browser, callbacks-js, listen-js, oauth, oauth-python, payloads,
                        mcp, schemathesis (on SQLite); postgres-store, postgres, postgres-python,
                        postgres-python-1.42, postgres-js, postgres-rust, postgres-schemathesis
                        (on PostgreSQL)

@@ -80,6 +80,7 @@ const PARTS: &[Part] = &[
         on: On::Sqlite,
         run: |ground| python(ground, "oauth-python", None),
     },
+    Part { name: "payloads", on: On::Sqlite, run: payloads },
     Part { name: "mcp", on: On::Sqlite, run: mcp },
     Part { name: "schemathesis", on: On::Sqlite, run: |ground| schemathesis(ground, None) },
     Part { name: "postgres-store", on: On::PostgresOnly, run: postgres_store },
@@ -207,6 +208,7 @@ pub(crate) fn install(root: &Path) -> Result<(), String> {
     tools::js_sdk(root, "listen")?;
     tools::js_sdk(root, "oauth")?;
     tools::js_sdk(root, "mcp")?;
+    tools::python_sdk(root, "payloads")?;
     tools::python_sdk(root, "oauth-python").map(drop)
 }
 
@@ -384,6 +386,15 @@ fn js_suite(root: &Path, name: &str) -> Result<Command, String> {
 /// A suite that starts its servers itself, as it ends or kills them and starts them again.
 fn js_alone(Ground { root, .. }: Ground<'_>, name: &str) -> Result<Count, String> {
     let mut suite = js_suite(root, name)?;
+    let done = stream(suite.env(PROGRAM, built_server(root)?).current_dir(root))?;
+    Ok(report::suite(&done.output).judged(done.success))
+}
+
+/// Large payloads in a bucket that is served in Python; the suite starts the server itself.
+fn payloads(Ground { root, .. }: Ground<'_>) -> Result<Count, String> {
+    let programs = tools::python_sdk(root, "payloads")?;
+    let mut suite = Command::new(programs.join("python"));
+    suite.args(["-u", "-B"]).arg(root.join("tests/sdk/payloads/suite.py"));
     let done = stream(suite.env(PROGRAM, built_server(root)?).current_dir(root))?;
     Ok(report::suite(&done.output).judged(done.success))
 }

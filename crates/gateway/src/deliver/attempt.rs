@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     access::{Access, Pass},
-    claim::claim,
+    claim::{Unkept, claim},
     control::Control,
     destination::{Destination, Unsent},
     handshake::Handshake,
@@ -75,7 +75,7 @@ pub(super) async fn make_rendered(
     let content = match &claimed {
         None => &rendered.content,
         Some(Ok(claim)) => claim,
-        Some(Err(why)) => return Made::unkept(why.clone(), kept),
+        Some(Err(Unkept)) => return Made::unkept(kept),
     };
     let sent = Sent { content, sequence };
     let (Route::Http(usual), Some(way)) = (route, &rendered.way) else {
@@ -429,7 +429,8 @@ impl Made {
 
     /// No attempt, as the payload is too large for it and cannot be kept elsewhere now; the connection
     /// stays. It says nothing about the endpoint.
-    fn unkept(why: String, kept: Option<Sender>) -> Made {
+    fn unkept(kept: Option<Sender>) -> Made {
+        let why = "the payload is too large for a request, and what would keep it is not there now";
         Made {
             response: why.into(),
             failed: Some(Phase::Prepare),

@@ -9,20 +9,24 @@ use ringback_store::Content;
 
 use super::{route::Http, services::Services};
 
+/// The payload could not be kept. Nothing was sent, and the endpoint had no part in it. What went wrong
+/// is the operator's to know: it names the object store.
+pub(super) struct Unkept;
+
 /// What is sent instead of this.
 ///
 /// # Errors
-/// What kept the payload from being kept. Nothing was sent, and the endpoint had no part in it.
+/// [`Unkept`].
 pub(super) async fn claim(
     services: &Services,
     route: &Http,
     content: &Content,
-) -> Result<Arc<Content>, String> {
-    let payloads = services.payloads.as_ref().ok_or("there is no object store")?;
+) -> Result<Arc<Content>, Unkept> {
+    let payloads = services.payloads.as_ref().ok_or(Unkept)?;
     let stored = payloads.keep(content.id, content.payload.clone()).await;
     let stored = stored.map_err(|error| {
         tracing::error!(%error, "a large payload could not be kept");
-        error.to_string()
+        Unkept
     })?;
     let came_with = content.headers.as_deref().unwrap_or_default();
     let is_encoding = |(name, _): &&(String, String)| name == header::CONTENT_ENCODING.as_str();
@@ -37,7 +41,7 @@ pub(super) async fn claim(
         content_encoding: encoding,
         expires_at: stored.end,
     };
-    let body = serde_json::to_vec(&claim).map_err(|error| error.to_string())?;
+    let body = serde_json::to_vec(&claim).map_err(|_| Unkept)?;
     let said = (HEADER.to_owned(), STORED.to_owned());
     let headers = came_with.iter().filter(|header| !is_encoding(header)).cloned();
     Ok(Arc::new(Content {

@@ -197,6 +197,8 @@ async fn an_object_store_that_is_away_is_not_the_endpoints_failure() {
     let attempt = bench.attempts(&id, 1).await.remove(0);
     assert_eq!(attempt["failedPhase"], "prepare", "{attempt}");
     assert_eq!(attempt["reason"], "payload_store_unavailable", "{attempt}");
+    let directory = kept.directory.display().to_string();
+    assert!(!text(&attempt["response"]).contains(&directory), "{attempt}");
     // What is not too large goes out.
     bench.send("small.thing").await;
     receiver.wait_for(1);
