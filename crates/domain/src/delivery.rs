@@ -1,6 +1,7 @@
 //! How an endpoint wants its deliveries, and what a message was made into for one of them.
 
 pub mod access;
+mod batch;
 mod cloudevents;
 mod form;
 mod format;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    batch::{BYTES as BATCH_BYTES, Batch, Batched, Element, batched},
     form::Unfit,
     format::{Format, Shape, Shaped},
     method::Method,
@@ -49,6 +51,9 @@ pub struct Delivery {
     /// Of CloudEvents, their source: a URI, or a reference to one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// Several messages in one request; each in one of its own when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
     /// Whether bodies are compressed on their way.
     #[serde(skip_serializing_if = "is_usual")]
     pub gzip: bool,
@@ -100,6 +105,9 @@ impl Delivery {
             return Err(Mistake::at(&["versions", "types"], format!("there are at most {MOST}")));
         }
         delivery.check_format()?;
+        if let Some(batch) = delivery.batch {
+            batch.check(delivery.format)?;
+        }
         if delivery.large_over.is_some_and(|bytes| bytes > LARGE) {
             return Err(Mistake::at(&["largeOver"], format!("it is at most {LARGE} bytes")));
         }
@@ -202,6 +210,9 @@ pub struct Rendering {
     /// The revision of the transformation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transformation: Option<String>,
+    /// The id of the batch that it went with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<String>,
     /// SHA-256 of the body that was sent, in hexadecimal digits.
     pub body_sha256: String,
 }
@@ -219,8 +230,9 @@ mod tests {
             "concurrency": 4,
             "breaker": false,
             "versions": { "types": { "a.b": "2" }, "strict": true },
-            "format": "cloudevents-binary",
+            "format": "cloudevents",
             "source": "https://example.com/orders",
+            "batch": { "messages": 100, "wait": 0.5 },
             "gzip": true,
             "handshake": true,
             "largeOver": 65_536,
@@ -241,6 +253,12 @@ mod tests {
             (json!({ "format": "raw", "contentType": "csv" }), "contentType"),
             (json!({ "format": "raw", "contentType": "text/csv\n" }), "contentType"),
             (json!({ "source": "/a" }), "source"),
+            (json!({ "batch": {} }), "batch"),
+            (json!({ "batch": { "messages": 1 } }), "batch/messages"),
+            (json!({ "batch": { "messages": 1_001 } }), "batch/messages"),
+            (json!({ "batch": { "messages": 2, "wait": 60.5 } }), "batch/wait"),
+            (json!({ "batch": { "messages": 2, "wait": -1 } }), "batch/wait"),
+            (json!({ "batch": { "messages": 2 }, "format": "form" }), "batch"),
             (json!({ "format": "cloudevents", "source": "a b" }), "source"),
             (json!({ "largeOver": 67_108_865 }), "largeOver"),
             (json!({ "method": "GET" }), "method"),

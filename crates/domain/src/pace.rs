@@ -90,6 +90,8 @@ pub enum Why {
     Asked,
     /// The endpoint's rate is used up.
     Rate,
+    /// It wants several messages in one request, and there may be more.
+    More,
 }
 
 impl Default for Pace {

@@ -59,14 +59,15 @@ pub(super) fn attributes(plain: &Plain<'_>) -> Vec<(&'static str, String)> {
 }
 
 /// What stands for the payload in an event.
-enum Data<'a> {
+pub(super) enum Data<'a> {
     Json(&'a [u8]),
     Text(&'a str),
     Bytes(&'a [u8]),
 }
 
 impl<'a> Data<'a> {
-    fn of(body: &'a [u8], content_type: &str) -> Data<'a> {
+    /// JSON only if it is what it says that it is.
+    pub(super) fn of(body: &'a [u8], content_type: &str) -> Data<'a> {
         let text = std::str::from_utf8(body);
         if is_json(content_type) {
             let json = serde_json::from_slice::<&RawValue>(body);

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// The content type of a message that names none.
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 /// The content type of bytes about which nothing else is known.
 const BYTES: &str = "application/octet-stream";
 

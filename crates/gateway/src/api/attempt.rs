@@ -13,6 +13,7 @@ use data_encoding::BASE64;
 use http::StatusCode;
 use ringback_domain::{
     attempt::{Attempt, Phase, Timings, Trigger},
+    delivery::Rendering,
     id::{AttemptId, EndpointId, Kind, MessageId},
     message::Message,
     scope::{Reference, Scope},
@@ -84,6 +85,9 @@ pub(super) struct AttemptOut<'a> {
     /// When the next one is planned.
     #[schema(value_type = Option<String>, format = DateTime)]
     next_attempt: Option<Timestamp>,
+    /// The batch that it went with, as `webhook-id` had it; absent if it went alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch_id: Option<String>,
     /// What the time was spent on.
     phases: PhasesOut,
     /// The message, if asked for.
@@ -129,6 +133,7 @@ impl<'a> AttemptOut<'a> {
             failed_phase: attempt.failed.map(Phase::name),
             reason: attempt.reason.as_deref(),
             next_attempt: attempt.next_at,
+            batch_id: batch_id(attempt),
             phases: PhasesOut::from(attempt.timings),
             msg: None,
         }
@@ -146,6 +151,11 @@ impl From<Timings> for PhasesOut {
             body_ms: ms(timings.body),
         }
     }
+}
+
+fn batch_id(attempt: &Attempt) -> Option<String> {
+    let rendering: Rendering = serde_json::from_str(attempt.rendering.as_deref()?).ok()?;
+    rendering.batch
 }
 
 /// The answer as text. Where it was cut off, half a character may be at its end: that is left out.

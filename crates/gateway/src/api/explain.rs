@@ -269,6 +269,8 @@ fn held_up(wait: Wait, planned: Timestamp, now: Timestamp) -> Option<(Reason, Ti
         Why::Open => Reason::EndpointCircuitOpen,
         Why::Asked => Reason::EndpointBusy,
         Why::Rate => Reason::EndpointThrottled,
+        // Nothing holds it up.
+        Why::More => Reason::Due,
     };
     let until = now + wait.left;
     (planned < until).then_some((reason, until))
@@ -328,6 +330,7 @@ mod tests {
             (500, Why::Open, 999, Some((Reason::EndpointCircuitOpen, Timestamp(1_500)))),
             (500, Why::Asked, 1_499, Some((Reason::EndpointBusy, Timestamp(1_500)))),
             (500, Why::Rate, 0, Some((Reason::EndpointThrottled, Timestamp(1_500)))),
+            (500, Why::More, 0, Some((Reason::Due, Timestamp(1_500)))),
             (500, Why::Absent, 1_500, None),
             (0, Why::Absent, 5_000, None),
         ] {

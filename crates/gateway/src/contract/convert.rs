@@ -171,7 +171,7 @@ fn shaped(
     let version = Some(version.label.clone());
     let digest = digest(&SHA256, &content.payload);
     let body_sha256 = HEXLOWER.encode(digest.as_ref());
-    let rendering = Rendering { version, conversions, transformation: None, body_sha256 };
+    let rendering = Rendering { version, conversions, body_sha256, ..Rendering::default() };
     Shaped { content: Arc::new(content), rendering }
 }
 

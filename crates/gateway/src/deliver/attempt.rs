@@ -3,7 +3,8 @@
 use std::{mem, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{Request, StatusCode, header};
+use http_body_util::Full;
 use ringback_connect::Refused;
 use ringback_domain::{
     attempt::{Phase, Timings},
@@ -16,6 +17,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     access::{Access, Pass},
+    batch::Batch,
     claim::{Unkept, claim},
     control::Control,
     destination::{Destination, Unsent},
@@ -77,9 +79,14 @@ pub(super) async fn make_rendered(
         Some(Ok(claim)) => claim,
         Some(Err(Unkept)) => return Made::unkept(kept),
     };
-    let sent = Sent { content, sequence };
-    let (Route::Http(usual), Some(way)) = (route, &rendered.way) else {
-        return make(services, route, sent, kept, now).await;
+    let sent = Sent::One { content, sequence };
+    let (usual, way) = match (route, &rendered.way) {
+        (Route::Http(usual), Some(way)) => (usual, way),
+        (Route::Http(http), None) => return send(services, http, sent, kept, now).await,
+        // Boxed: it is rare, and every attempt would carry its state around.
+        (Route::Handover(destination), _) => {
+            return Box::pin(hand_over(services, destination, content)).await;
+        }
     };
     if way.goes_where(usual) {
         return send(services, way, sent, kept, now).await;
@@ -89,26 +96,47 @@ pub(super) async fn make_rendered(
     Made { sender: kept, ..made }
 }
 
-/// What is sent.
-#[derive(Clone, Copy)]
-struct Sent<'a> {
-    content: &'a Content,
-    /// Its place, if the endpoint keeps an order.
-    sequence: Option<i64>,
-}
-
-async fn make(
+/// Makes one attempt with several messages.
+pub(super) async fn make_batch(
     services: &Services,
-    route: &Route,
-    sent: Sent<'_>,
+    route: &Http,
+    batch: &Batch,
     kept: Option<Sender>,
     now: Timestamp,
 ) -> Made {
-    match route {
-        Route::Http(http) => send(services, http, sent, kept, now).await,
-        // Boxed: it is rare, and every attempt would carry its state around.
-        Route::Handover(destination) => {
-            Box::pin(hand_over(services, destination, sent.content)).await
+    send(services, route, Sent::Batch(batch), kept, now).await
+}
+
+/// What is sent.
+#[derive(Clone, Copy)]
+enum Sent<'a> {
+    One {
+        content: &'a Content,
+        /// Its place, if the endpoint keeps an order.
+        sequence: Option<i64>,
+    },
+    Batch(&'a Batch),
+}
+
+impl<'a> Sent<'a> {
+    fn request(
+        self,
+        route: &Http,
+        pass: Option<&Pass>,
+        now: Timestamp,
+    ) -> Result<Request<Full<Bytes>>, Unsent> {
+        match self {
+            Sent::One { content, sequence } => route.request(content, sequence, pass, now),
+            Sent::Batch(batch) => route.batch_request(batch, pass, now),
+        }
+    }
+
+    /// The message to which somebody waits for an answer. What is answered to several is answered to
+    /// none of them.
+    fn awaited(self, services: &Services) -> Option<&'a Content> {
+        match self {
+            Sent::One { content, .. } => services.replies.is_awaited(content.id).then_some(content),
+            Sent::Batch(_) => None,
         }
     }
 }
@@ -141,13 +169,13 @@ async fn hand_over(services: &Services, destination: &Destination, content: &Con
 async fn send(
     services: &Services,
     route: &Http,
-    Sent { content, sequence }: Sent<'_>,
+    sent: Sent<'_>,
     kept: Option<Sender>,
     now: Timestamp,
 ) -> Made {
     let started = Instant::now();
     let deadline = started + route.timeout;
-    let limits = limits(services, content);
+    let limits = limits(services, sent);
     let mut timings = Timings::default();
     let mut kept = kept.filter(|sender| !sender.is_closed());
     let mut pass = match pass(services, route, deadline).await {
@@ -168,7 +196,7 @@ async fn send(
     }
     let mut repeated = false;
     let result = loop {
-        let request = match route.request(content, sequence, pass.as_ref(), now) {
+        let request = match sent.request(route, pass.as_ref(), now) {
             Ok(request) => request,
             Err(unsent) => return Made::unsent(unsent, kept),
         };
@@ -204,7 +232,7 @@ async fn send(
     };
     let mut made = match result {
         Ok((answer, sender)) => {
-            let reply = reply(services, content, &answer);
+            let reply = reply(services, sent, &answer);
             let (ending, control) = route.read(&answer, now);
             let mut made = Made::answered(answer, ending, sender, timings);
             made.response.truncate(services.limits.answer.keep);
@@ -256,9 +284,9 @@ async fn ask(
 }
 
 /// How much of the answer is looked at: more than usual only if somebody waits for it.
-fn limits(services: &Services, content: &Content) -> outbound::Limits {
+fn limits(services: &Services, sent: Sent<'_>) -> outbound::Limits {
     let usual = services.limits.answer;
-    if !services.replies.is_awaited(content.id) {
+    if sent.awaited(services).is_none() {
         return usual;
     }
     outbound::Limits {
@@ -270,8 +298,8 @@ fn limits(services: &Services, content: &Content) -> outbound::Limits {
 }
 
 /// The answer for those who wait for it.
-fn reply(services: &Services, content: &Content, answer: &Answer) -> Option<Arc<replies::Answer>> {
-    if answer.truncated || !services.replies.is_awaited(content.id) {
+fn reply(services: &Services, sent: Sent<'_>, answer: &Answer) -> Option<Arc<replies::Answer>> {
+    if answer.truncated || sent.awaited(services).is_none() {
         return None;
     }
     let body = answer.body.clone();
@@ -373,6 +401,11 @@ impl Made {
         }
     }
 
+    /// The same for another message of the same request.
+    pub(super) fn for_another(&self) -> Made {
+        Made { response: self.response.clone(), reply: None, sender: None, ..*self }
+    }
+
     /// An attempt that could not even begin, for this reason.
     pub(super) fn unprepared(reason: &'static str) -> Made {
         Made { failed: Some(Phase::Prepare), reason: Some(reason), ..Made::nothing() }
@@ -429,7 +462,7 @@ impl Made {
 
     /// No attempt, as the payload is too large for it and cannot be kept elsewhere now; the connection
     /// stays. It says nothing about the endpoint.
-    fn unkept(kept: Option<Sender>) -> Made {
+    pub(super) fn unkept(kept: Option<Sender>) -> Made {
         let why = "the payload is too large for a request, and what would keep it is not there now";
         Made {
             response: why.into(),

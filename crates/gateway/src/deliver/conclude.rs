@@ -7,7 +7,8 @@ use bytes::Bytes;
 use ringback_domain::{
     attempt::{Outcome, Phase, Trigger},
     breaker::Turn,
-    id::AttemptId,
+    delivery::Rendering,
+    id::{AttemptId, Key},
     retry::{Before, Decision, KeptBack, Schedule},
     time::Timestamp,
 };
@@ -15,8 +16,8 @@ use ringback_store::{Content, Due, HealthChange, Record};
 use tokio::time::Instant;
 
 use super::{
-    attempt::Made, fixed::Fixed, lane::Follows, lane::Heard, notice::Told, prepare::Prepared,
-    services::Services, state::FailingSince, state::State,
+    attempt::Made, batch::Batch, fixed::Fixed, lane::Follows, lane::Heard, notice::Told,
+    prepare::Prepared, services::Services, state::FailingSince, state::State,
 };
 use crate::log::{
     replies,
@@ -29,41 +30,87 @@ pub(super) struct Ended<'a> {
     pub(super) prepared: &'a Rc<Prepared>,
     pub(super) id: AttemptId,
     pub(super) made: Made,
-    pub(super) begun: Instant,
     /// What the message was made into, and with that body; none if it was sent as it is.
     pub(super) sent: Option<(Fixed, Arc<Content>)>,
+    /// The other messages that it was sent with, if it was.
+    pub(super) batch: Option<&'a Batch>,
     /// For the jitter.
     pub(super) random: u64,
 }
 
-/// Updates the lane and makes the record.
-pub(super) fn conclude(services: &Services, state: &mut State, mut ended: Ended<'_>) -> Record {
-    let now = services.world.clock.now();
-    let endpoint = ended.due.endpoint;
-    let current = state.is_current(endpoint, ended.prepared);
-    // A connection to where the endpoint was before is of no use to it.
-    let sender = ended.made.sender.take().filter(|_| current);
-    let failing_since = state.ended(endpoint, sender, ended.made.sign, now);
-    if ended.made.kept_back.is_none() {
-        state.took(endpoint, ended.made.timings.total);
+/// A request that ended.
+pub(super) struct Request<'a> {
+    pub(super) endpoint: Key,
+    pub(super) prepared: &'a Rc<Prepared>,
+    pub(super) begun: Instant,
+    /// For the jitter.
+    pub(super) random: u64,
+}
+
+/// What a request told about its endpoint.
+#[derive(Clone, Copy)]
+pub(super) struct Learned {
+    /// Whether it may disable the endpoint.
+    disables: bool,
+    turn: Option<Turn>,
+    failing_since: FailingSince,
+    now: Timestamp,
+}
+
+impl Learned {
+    /// What there is to say for the other messages of the same request: it is said already.
+    pub(super) fn again(self) -> Learned {
+        let after = self.failing_since.after;
+        let failing_since = FailingSince { before: after, after };
+        Learned { disables: false, turn: None, failing_since, ..self }
     }
+}
+
+/// Updates the lane with what a request told.
+pub(super) fn learn(
+    services: &Services,
+    state: &mut State,
+    request: &Request<'_>,
+    made: &mut Made,
+) -> Learned {
+    let now = services.world.clock.now();
+    let Request { endpoint, prepared, begun, random } = *request;
+    let current = state.is_current(endpoint, prepared);
+    // A connection to where the endpoint was before is of no use to it.
+    let sender = made.sender.take().filter(|_| current);
+    let failing_since = state.ended(endpoint, sender, made.sign, now);
+    if made.kept_back.is_none() {
+        state.took(endpoint, made.timings.total);
+    }
+    // What the old URL answered says nothing about the new one.
+    let turn = if current {
+        let heard = Heard { sign: made.sign, ending: made.ending, begun, random };
+        let Follows { left, turn } = state.heard(endpoint, heard, &services.breakers);
+        for left in left {
+            services.replies.tell(left.content.id, endpoint, replies::Outcome::Failed);
+        }
+        turn
+    } else {
+        None
+    };
+    Learned { disables: current, turn, failing_since, now }
+}
+
+/// Makes the record of a message's attempt, with what its request told.
+pub(super) fn conclude(
+    services: &Services,
+    state: &mut State,
+    mut ended: Ended<'_>,
+    learned: Learned,
+) -> Record {
+    let Learned { disables, turn, failing_since, now } = learned;
+    let endpoint = ended.due.endpoint;
     let number = match ended.due.trigger {
         Trigger::Scheduled => ended.due.attempts + 1,
         Trigger::Manual => 0,
     };
     let decision = decide(services, &ended, failing_since.after, number, now);
-    // What the old URL answered says nothing about the new one.
-    let (decision, turn) = if current {
-        let (Made { sign, ending, .. }, Ended { begun, random, .. }) = (&ended.made, &ended);
-        let heard = Heard { sign: *sign, ending: *ending, begun: *begun, random: *random };
-        let Follows { left, turn } = state.heard(endpoint, heard, &services.breakers);
-        for left in left {
-            services.replies.tell(left.content.id, endpoint, replies::Outcome::Failed);
-        }
-        (decision, turn)
-    } else {
-        (decision.without_disabling(), None)
-    };
+    let decision = if disables { decision } else { decision.without_disabling() };
     if let Some(disable) = decision.disable {
         state.stop(endpoint, disable);
     }
@@ -170,7 +217,7 @@ struct Verdict {
 }
 
 fn record(services: &Services, ended: Ended<'_>, verdict: Verdict) -> Record {
-    let Ended { due, prepared, id, made, sent, .. } = ended;
+    let Ended { due, prepared, id, made, sent, batch, .. } = ended;
     let Verdict { number, decision, turn, failing_since, now } = verdict;
     let told = Told {
         prepared,
@@ -204,13 +251,22 @@ fn record(services: &Services, ended: Ended<'_>, verdict: Verdict) -> Record {
         outcome: decision.outcome,
         next_at: decision.next_at,
         health,
-        rendering: sent
-            .as_ref()
-            .and_then(|(fixed, _)| serde_json::to_string(&fixed.rendering).ok()),
+        rendering: rendering(sent.as_ref().map(|(fixed, _)| &fixed.rendering), batch),
         fix: fix(due, sent, decision.outcome),
         ordered: due.sequence.is_some(),
         notices,
     }
+}
+
+/// What is kept with the attempt of what the message was made into.
+fn rendering(made: Option<&Rendering>, batch: Option<&Batch>) -> Option<String> {
+    let Some(batch) = batch else { return serde_json::to_string(made?).ok() };
+    let rendering = Rendering {
+        batch: Some(batch.id.clone()),
+        body_sha256: batch.digest.clone(),
+        ..made.cloned().unwrap_or_default()
+    };
+    serde_json::to_string(&rendering).ok()
 }
 
 /// What is kept of what was sent, so that the next attempt sends the same.

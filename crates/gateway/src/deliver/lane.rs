@@ -9,6 +9,7 @@ use std::{
 use ringback_domain::{
     attempt::Trigger,
     breaker::{Breaker, Told, Turn},
+    delivery::BATCH_BYTES,
     id::Key,
     lane::{Health, Sign, Standing},
     pace::{Cause, Pace, Wait, Why},
@@ -18,7 +19,10 @@ use ringback_domain::{
 use ringback_store::{Due, DuePage};
 use tokio::{sync::oneshot, time::Instant};
 
-use super::prepare::{KEEP_ALIVE, Prepared};
+use super::{
+    prepare::{Batch, KEEP_ALIVE, Prepared},
+    signed::is_unproven,
+};
 use crate::outbound::Sender;
 
 /// A lane whose attempts take longer waits for its endpoint rather than for the engine.
@@ -61,8 +65,8 @@ pub(super) struct Lane {
     asked: VecDeque<Due>,
     /// Bytes of payload in both.
     bytes: usize,
-    /// The deliveries in both, in flight, or not yet recorded, with the size of their payload.
-    in_memory: HashMap<Key, usize>,
+    /// The deliveries in both, in flight, or not yet recorded.
+    in_memory: HashMap<Key, InMemory>,
     /// Whether the store has due deliveries that are not in memory.
     spilled: bool,
     /// The greatest delivery that a refill found. Whatever is offered up to it may have been found
@@ -75,6 +79,15 @@ pub(super) struct Lane {
     idle: Vec<(Sender, Instant)>,
     /// Whether the state has it among those that hold some.
     pub(super) listed: bool,
+}
+
+/// A delivery in memory.
+#[derive(Clone, Copy)]
+struct InMemory {
+    /// Bytes of its payload.
+    size: usize,
+    /// When it came.
+    since: Instant,
 }
 
 /// What became of a delivery that was offered to a lane.
@@ -167,13 +180,13 @@ impl Lane {
         let late = due.delivery <= self.found;
         let takes_more = room && !late && self.attempts();
         if takes_more && due.trigger == Trigger::Manual && self.asked.len() < limit {
-            self.note(&due);
+            self.note(&due, now);
             self.asked.push_back(due);
             return Offered::Taken;
         }
         let in_order = !self.spilled && self.refilling.is_none();
         if takes_more && in_order && self.head.len() < limit.min(self.ahead(now)) {
-            self.note(&due);
+            self.note(&due, now);
             self.head.push_back(due);
             return Offered::Taken;
         }
@@ -195,9 +208,9 @@ impl Lane {
         is_due || wakes
     }
 
-    fn note(&mut self, due: &Due) {
+    fn note(&mut self, due: &Due, now: Instant) {
         let size = due.content.payload.len();
-        self.in_memory.insert(due.delivery, size);
+        self.in_memory.insert(due.delivery, InMemory { size, since: now });
         self.bytes += size;
     }
 
@@ -241,6 +254,10 @@ impl Lane {
     }
 
     fn waits_for(&self, cause: Cause, now: Instant) -> Option<Wait> {
+        let more = match cause {
+            Cause::Schedule => self.gathers(now),
+            Cause::Request => None,
+        };
         let now = self.since_made(now);
         let open = match cause {
             Cause::Schedule => self.breaker.left(now).map(|left| Wait { left, why: Why::Open }),
@@ -248,7 +265,24 @@ impl Lane {
             Cause::Request => None,
         };
         let pace = self.pace.waits(cause, self.rate(), now);
-        open.into_iter().chain(pace).max_by_key(|wait| wait.left)
+        open.into_iter().chain(pace).chain(more).max_by_key(|wait| wait.left)
+    }
+
+    /// How much longer the oldest delivery waits for others to go with it: not at all if there are
+    /// enough, or there will be no more now.
+    fn gathers(&self, now: Instant) -> Option<Wait> {
+        let batch = self.batch()?;
+        let first = self.in_memory.get(&self.head.front()?.delivery)?;
+        let enough = batch.messages.min(self.ahead(now));
+        if self.head.len() >= enough || self.bytes >= BATCH_BYTES {
+            return None;
+        }
+        let left = (first.since + batch.wait).checked_duration_since(now)?;
+        (!left.is_zero()).then_some(Wait { left, why: Why::More })
+    }
+
+    fn batch(&self) -> Option<Batch> {
+        self.prepared.as_ref().and_then(|prepared| prepared.batch)
     }
 
     /// What its due deliveries wait for, for those who want to know.
@@ -286,7 +320,12 @@ impl Lane {
             return 0;
         }
         let most = if self.is_probed() { 1 } else { usize::MAX };
-        self.pace.ahead(self.rate(), now).min(most)
+        let requests = self.pace.ahead(self.rate(), now).min(most);
+        match self.batch() {
+            // A probe is about whether somebody is there: one is enough.
+            Some(batch) if !self.is_probed() => requests.saturating_mul(batch.messages),
+            _ => requests,
+        }
     }
 
     fn rate(&self) -> Option<f64> {
@@ -308,6 +347,32 @@ impl Lane {
         self.bytes -= due.content.payload.len();
         self.pace = self.pace.begun(self.rate(), self.since_made(now));
         Some(due)
+    }
+
+    /// Takes what goes in the same request as the delivery that was just taken: no more than this
+    /// many. Who asked for an attempt gets one of its own; and what nothing proved does not go
+    /// together with what something did, as a request is signed or not.
+    pub(super) fn with_it(&mut self, first: &Due, most: usize) -> Vec<Due> {
+        let Some(batch) = self.batch() else { return Vec::new() };
+        if first.trigger == Trigger::Manual {
+            return Vec::new();
+        }
+        let most = most.min(batch.messages - 1);
+        let unproven = is_unproven(&first.content);
+        let mut room = BATCH_BYTES.saturating_sub(first.content.payload.len());
+        let mut taken = Vec::new();
+        while let Some(next) = self.head.front()
+            && taken.len() < most
+            && next.trigger == Trigger::Scheduled
+            && is_unproven(&next.content) == unproven
+            && let Some(left) = room.checked_sub(next.content.payload.len())
+            && let Some(due) = self.head.pop_front()
+        {
+            room = left;
+            self.bytes -= due.content.payload.len();
+            taken.push(due);
+        }
+        taken
     }
 
     /// Notes what an attempt told about when the next may begin; `may_open` says whether a circuit may
@@ -386,14 +451,16 @@ impl Lane {
     /// is in memory already is on top, as the store has it too and may give it first.
     pub(super) fn begin_refill(&mut self, wanted: Amount, now: Instant) -> Option<Amount> {
         let deliveries = wanted.deliveries.min(self.ahead(now));
-        if !self.has_more(now) || self.head.len() > deliveries / 4 {
+        // Also where a whole batch is more than that.
+        let low = self.batch().map_or(0, |batch| batch.messages - 1).max(deliveries / 4);
+        if !self.has_more(now) || self.head.len() > low {
             return None;
         }
         self.refilling = Some(HashSet::new());
         self.spilled = false;
         Some(Amount {
             deliveries: deliveries + self.in_memory.len(),
-            bytes: wanted.bytes + self.in_memory.values().sum::<usize>(),
+            bytes: wanted.bytes + self.in_memory.values().map(|it| it.size).sum::<usize>(),
         })
     }
 
@@ -408,7 +475,7 @@ impl Lane {
         for due in page.due {
             self.found = self.found.max(due.delivery);
             if !self.in_memory.contains_key(&due.delivery) && !recorded.contains(&due.delivery) {
-                self.note(&due);
+                self.note(&due, now);
                 self.head.push_back(due);
             }
         }
@@ -433,7 +500,7 @@ impl Lane {
     pub(super) fn held(&self) -> Held {
         let deliveries = self.asked.len() + self.head.len();
         let healthy = self.health.standing() == Standing::Healthy;
-        let quick = self.takes < QUICK && self.rate().is_none();
+        let quick = self.takes < QUICK && self.rate().is_none() && self.batch().is_none();
         let waits_for_the_engine = healthy && quick && !self.spilled && self.attempts();
         let pressing = if waits_for_the_engine { deliveries } else { 0 };
         Held { deliveries, bytes: self.bytes, pressing, idle: self.idle.len() }
@@ -557,6 +624,112 @@ mod tests {
         let retry_after = (status_code == 429).then_some(Duration::from_secs(1));
         let ending = Ending { retry_after, ..Ending::of(status_code) };
         Heard { sign, ending, begun, random: 0 }
+    }
+
+    /// A lane whose endpoint wants three messages at once, or fewer after a second.
+    fn batching(rate: Option<f64>, now: Instant) -> Lane {
+        let prepared = Prepared::with_rate(rate).with_batch(3, Duration::from_secs(1));
+        Lane { prepared: Some(Rc::new(prepared)), ..Lane::new(Health::new(32, false), now) }
+    }
+
+    /// What goes in the next request.
+    fn request(lane: &mut Lane, now: Instant) -> Vec<Key> {
+        let Some(first) = lane.next(now) else { return Vec::new() };
+        let with_it = lane.with_it(&first, usize::MAX);
+        std::iter::once(&first).chain(&with_it).map(|due| due.delivery).collect()
+    }
+
+    #[test]
+    fn a_batch_is_full_or_its_oldest_has_waited() {
+        let now = Instant::now();
+        let after = |millis| now + Duration::from_millis(millis);
+        let mut lane = batching(None, now);
+        lane.offer(due(1), true, 9, now);
+        lane.offer(due(2), true, 9, after(400));
+        assert!(!lane.is_ready(after(400)));
+        let wait = Wait { left: Duration::from_millis(600), why: Why::More };
+        assert_eq!(lane.waits(after(400)), Some(wait));
+        assert!(lane.is_ready(after(1_000)), "the first has waited");
+        lane.offer(due(3), true, 9, after(500));
+        assert!(lane.is_ready(after(500)), "there are three");
+        lane.offer(due(4), true, 9, after(600));
+        assert_eq!(request(&mut lane, after(600)), [1, 2, 3]);
+        // It waits as long as if it had come alone.
+        assert!(!lane.is_ready(after(1_599)));
+        assert!(lane.is_ready(after(1_600)));
+        assert_eq!(request(&mut lane, after(1_600)), [4]);
+        assert_eq!(lane.held().bytes, 0);
+    }
+
+    #[test]
+    fn a_batch_has_no_more_bytes_than_it_may_but_always_one_message() {
+        let now = Instant::now();
+        let mut lane = batching(None, now);
+        let sized = |delivery, bytes: usize| {
+            let mut due = due(delivery);
+            let payload = Bytes::from(vec![b'a'; bytes]);
+            due.content = Arc::new(Content { payload, ..(*due.content).clone() });
+            due
+        };
+        lane.offer(sized(1, BATCH_BYTES + 1), true, 9, now);
+        assert!(lane.is_ready(now), "there is enough");
+        lane.offer(sized(2, BATCH_BYTES / 2), true, 9, now);
+        lane.offer(sized(3, BATCH_BYTES / 2), true, 9, now);
+        lane.offer(sized(4, 1), true, 9, now);
+        assert_eq!(request(&mut lane, now), [1]);
+        assert_eq!(request(&mut lane, now), [2, 3]);
+        assert_eq!(request(&mut lane, now), [4]);
+    }
+
+    #[test]
+    fn what_somebody_asked_for_goes_alone_and_at_once() {
+        let now = Instant::now();
+        let mut lane = batching(None, now);
+        lane.offer(due(1), true, 9, now);
+        lane.offer(manual(2), true, 9, now);
+        assert!(lane.is_ready(now));
+        assert_eq!(request(&mut lane, now), [2]);
+        assert!(!lane.is_ready(now));
+    }
+
+    #[test]
+    fn a_batch_counts_as_one_for_the_rate_and_a_probe_is_one_message() {
+        let now = Instant::now();
+        let mut lane = batching(Some(1.0), now);
+        for key in 1..=7 {
+            lane.offer(due(key), true, 9, now);
+        }
+        assert_eq!(request(&mut lane, now), [1, 2, 3]);
+        assert_eq!(lane.waits(now).map(|wait| wait.why), Some(Why::Rate));
+        let later = now + Duration::from_secs(2);
+        assert_eq!(request(&mut lane, later), [4, 5, 6]);
+        lane.open = 0;
+        hear(&mut lane, 0, later);
+        assert!(lane.is_paused());
+        let probe = later + Duration::from_secs(60);
+        lane.end_refill(page(&[7, 8, 9], false), probe);
+        assert!(lane.is_ready(probe), "nobody else is waited for");
+    }
+
+    #[test]
+    fn what_nothing_proved_goes_apart() {
+        let now = Instant::now();
+        let mut lane = batching(None, now);
+        let with = |delivery, verdict: &str| {
+            let mut due = due(delivery);
+            let header = (ringback_domain::source::VERDICT_HEADER.to_owned(), verdict.to_owned());
+            let headers = Some(Arc::from([header]));
+            due.content = Arc::new(Content { headers, ..(*due.content).clone() });
+            due
+        };
+        for (key, verdict) in [(1, "verified"), (2, "verified"), (3, "unverified"), (4, "verified")]
+        {
+            lane.offer(with(key, verdict), true, 9, now);
+        }
+        let later = now + Duration::from_secs(1);
+        assert_eq!(request(&mut lane, later), [1, 2]);
+        assert_eq!(request(&mut lane, later), [3]);
+        assert_eq!(request(&mut lane, later), [4]);
     }
 
     fn manual(delivery: Key) -> Due {

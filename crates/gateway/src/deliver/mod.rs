@@ -41,6 +41,7 @@ mod access;
 mod token;
 
 mod attempt;
+mod batch;
 mod claim;
 
 mod conclude;

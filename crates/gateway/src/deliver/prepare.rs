@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use ringback_domain::{
     application::OPERATIONAL_UID,
     breaker::Waits,
-    delivery::{Delivery, OnExhausted, Pins},
+    delivery::{self, Delivery, OnExhausted, Pins},
     endpoint::State,
     filter::{Event, Expression, Outcome},
     id::{ApplicationId, EndpointId, Key},
@@ -20,6 +20,15 @@ use crate::transform::Transformation;
 
 /// How long an idle connection is kept: shorter than most receivers keep theirs.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// How many messages go in one request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Batch {
+    /// At most.
+    pub(super) messages: usize,
+    /// How long the first waits for more.
+    pub(super) wait: Duration,
+}
 
 /// An endpoint, ready to be sent to.
 #[derive(Clone)]
@@ -48,6 +57,8 @@ pub(super) struct Prepared {
     pub(super) blocks: bool,
     /// How long its circuit stays open; none if it never opens.
     pub(super) breaker: Option<Waits>,
+    /// How many messages it wants in one request, if it wants several.
+    pub(super) batch: Option<Batch>,
     /// When to try again, if it has an opinion of its own.
     pub(super) schedule: Option<Arc<Schedule>>,
     /// What to dial and how to sign; or the word that says why that cannot be known.
@@ -93,6 +104,7 @@ impl Prepared {
             concurrency: wanted.concurrency.unwrap_or(u32::MAX),
             blocks: wanted.order.is_some_and(|order| order.on_exhausted == OnExhausted::Block),
             breaker,
+            batch: batch(wanted.batch, route.as_ref().ok()),
             schedule: wanted.retry.map(|retry| Arc::new(retry.schedule(&services.schedule))),
             route,
         }
@@ -136,6 +148,11 @@ impl Prepared {
 
 #[cfg(test)]
 impl Prepared {
+    /// The same endpoint with several messages in one request.
+    pub(super) fn with_batch(self, messages: usize, wait: Duration) -> Prepared {
+        Prepared { batch: Some(Batch { messages, wait }), ..self }
+    }
+
     /// The same endpoint with a circuit that stays open for this long.
     pub(super) fn with_breaker(self, waits: Waits) -> Prepared {
         Prepared { breaker: Some(waits), ..self }
@@ -161,6 +178,7 @@ impl Prepared {
             rate,
             concurrency: u32::MAX,
             breaker: None,
+            batch: None,
             schedule: None,
             route: Err("none"),
         }
@@ -171,6 +189,12 @@ impl Prepared {
 /// second.
 fn least(own: Option<u32>, route: Option<&Route>) -> Option<f64> {
     own.map(f64::from).into_iter().chain(route.and_then(Route::rate)).reduce(f64::min)
+}
+
+/// Where requests are the endpoint's to decide about: a kind of destination has its own.
+fn batch(wanted: Option<delivery::Batch>, route: Option<&Route>) -> Option<Batch> {
+    let wanted = wanted.filter(|_| matches!(route, Some(Route::Http(http)) if http.is_ours()))?;
+    Some(Batch { messages: wanted.messages as usize, wait: wanted.wait() })
 }
 
 /// How the endpoint wants its deliveries.

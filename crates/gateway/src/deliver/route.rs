@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use ringback_domain::{
-    delivery::Delivery,
+    delivery::{Batched, Delivery},
     destination::kind_of,
     retry::{Ending, Meaning, parse_retry_after},
     target::{Rules, Target},
@@ -16,6 +16,7 @@ use ringback_store::{Content, Lane};
 
 use super::{
     access::{Access, Pass},
+    batch::Batch,
     control::Control,
     destination::{Destination, Unsent},
     fixed::Fixed,
@@ -163,7 +164,7 @@ impl Http {
     /// kind has its own bounds.
     pub(super) fn is_too_large(&self, content: &Content) -> bool {
         let is_over = self.large_over.is_some_and(|limit| content.payload.len() > limit);
-        is_over && matches!(&*self.way, Way::Endpoint(_))
+        is_over && self.is_ours()
     }
 
     /// The content type of a message's payload, as this endpoint has it.
@@ -206,6 +207,41 @@ impl Http {
             request.headers_mut().insert(SEQUENCE, in_order(sequence));
         }
         Ok(request)
+    }
+
+    /// The request for one attempt with several messages, likewise.
+    ///
+    /// # Errors
+    /// [`Unsent`]: there is no such request.
+    pub(super) fn batch_request(
+        &self,
+        batch: &Batch,
+        pass: Option<&Pass>,
+        now: Timestamp,
+    ) -> Result<Request<Full<Bytes>>, Unsent> {
+        let Way::Endpoint(signed) = &*self.way else {
+            return Err(Unsent::Unprepared("delivery_unreadable"));
+        };
+        let mut request = signed.batch_request(batch, &self.method, now)?;
+        if let Ok(uri) = self.target.path_and_query.parse() {
+            *request.uri_mut() = uri;
+        }
+        self.address(request.headers_mut(), pass);
+        Ok(request)
+    }
+
+    /// Several messages as one body; of each the sequence that it has. None where a kind of
+    /// destination makes the requests.
+    pub(super) fn batched(&self, messages: &[(Arc<Content>, Option<i64>)]) -> Option<Batched> {
+        match &*self.way {
+            Way::Endpoint(signed) => Some(signed.batched(messages)),
+            Way::Destination(_) => None,
+        }
+    }
+
+    /// Whether it is the endpoint that decides what requests look like.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(&*self.way, Way::Endpoint(_))
     }
 
     /// The request that asks whether the endpoint wants to be sent to.

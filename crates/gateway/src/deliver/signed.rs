@@ -7,7 +7,7 @@ use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use ringback_domain::{
-    delivery::{Delivery, Format, Plain, Shape, Shaped, Unfit},
+    delivery::{Batched, Delivery, Element, Format, Plain, Shape, Shaped, Unfit, batched},
     provider::State as Proof,
     retry::KeptBack,
     signature::SigningKey,
@@ -16,10 +16,20 @@ use ringback_domain::{
 use ringback_store::{Content, Lane};
 
 use super::{
-    claim::is_claim, destination::Unsent, sealed::Sealed, services::Services, style::Style,
+    batch::Batch, claim::is_claim, destination::Unsent, sealed::Sealed, services::Services,
+    style::Style,
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A request that is not signed yet.
+struct Unsigned<'a> {
+    id: &'a str,
+    body: Bytes,
+    headers: HeaderMap,
+    /// Whether it is to be.
+    signs: bool,
+}
 
 /// How a message becomes a signed request.
 pub(super) struct Signed {
@@ -69,7 +79,6 @@ impl Signed {
         let Shaped { body: made, content_type, headers: shaped } = self.shape(content, &id)?;
         let is_made = made.is_some();
         let body = made.map_or_else(|| content.payload.clone(), Bytes::from);
-        let signature = signature(&self.keys, &id, &body, now);
         let came_with = content.headers.as_deref().unwrap_or_default();
         let mut headers = HeaderMap::with_capacity(16 + came_with.len());
         for (name, value) in came_with {
@@ -87,9 +96,55 @@ impl Signed {
         }
         let content_type = HeaderValue::try_from(content_type);
         headers.insert(header::CONTENT_TYPE, content_type.unwrap_or(JSON));
+        let signs = !is_unproven(content);
+        self.finished(Unsigned { id: &id, body, headers, signs }, method, now)
+    }
+
+    /// The request with several messages, likewise.
+    ///
+    /// # Errors
+    /// As [`request`](Signed::request).
+    pub(super) fn batch_request(
+        &self,
+        batch: &Batch,
+        method: &Method,
+        now: Timestamp,
+    ) -> Result<Request<Full<Bytes>>, Unsent> {
+        let mut headers = HeaderMap::with_capacity(16);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(batch.content_type));
+        let Batch { id, body, signs, .. } = batch;
+        self.finished(Unsigned { id, body: body.clone(), headers, signs: *signs }, method, now)
+    }
+
+    /// Several messages in their shape; of each the sequence that it has.
+    pub(super) fn batched(&self, messages: &[(Arc<Content>, Option<i64>)]) -> Batched {
+        let names: Vec<_> = messages
+            .iter()
+            .map(|(content, _)| (content.id.to_string(), content.id.0.created_at().to_string()))
+            .collect();
+        let elements: Vec<_> = messages
+            .iter()
+            .zip(&names)
+            .map(|((content, sequence), (id, at))| Element {
+                plain: self.plain(content, id, at),
+                sequence: *sequence,
+                headers: content.headers.as_deref().unwrap_or_default(),
+            })
+            .collect();
+        batched(&self.shape, &elements)
+    }
+
+    fn finished(
+        &self,
+        unsigned: Unsigned<'_>,
+        method: &Method,
+        now: Timestamp,
+    ) -> Result<Request<Full<Bytes>>, Unsent> {
+        let Unsigned { id, body, mut headers, signs } = unsigned;
+        let signature = signature(&self.keys, id, &body, now);
         // Both families (Standard Webhooks 1.0.0 and the older names): every verifier finds its own.
         for (names, value) in [
-            (["webhook-id", "svix-id"], text(&id)),
+            (["webhook-id", "svix-id"], text(id)),
             (["webhook-timestamp", "svix-timestamp"], HeaderValue::from(now.seconds())),
             (["webhook-signature", "svix-signature"], text(&signature)),
         ] {
@@ -97,13 +152,13 @@ impl Signed {
             headers.insert(first, value.clone());
             headers.insert(second, value);
         }
-        if is_unproven(came_with) {
+        if !signs {
             // A forgery must not become genuine by our signature.
             for name in ["webhook-signature", "svix-signature"] {
                 headers.remove(name);
             }
         } else if let Some(style) = &self.style {
-            style.sign(method.as_str(), &mut headers, &id, &body, now)?;
+            style.sign(method.as_str(), &mut headers, id, &body, now)?;
         }
         // What came compressed already stays as it is.
         let body = if self.gzip && !headers.contains_key(header::CONTENT_ENCODING) {
@@ -123,16 +178,20 @@ impl Signed {
         self.shape.content_type(content.content_type.as_deref())
     }
 
-    fn shape(&self, content: &Content, id: &str) -> Result<Shaped, Unsent> {
-        let at = content.id.0.created_at().to_string();
-        let plain = Plain {
+    fn plain<'a>(&'a self, content: &'a Content, id: &'a str, at: &'a str) -> Plain<'a> {
+        Plain {
             id,
             kind: &content.event_type,
-            at: &at,
+            at,
             source: &self.source,
             content_type: content.content_type.as_deref(),
             body: &content.payload,
-        };
+        }
+    }
+
+    fn shape(&self, content: &Content, id: &str) -> Result<Shaped, Unsent> {
+        let at = content.id.0.created_at().to_string();
+        let plain = self.plain(content, id, &at);
         let unfit = |unfit: Unfit| Unsent::KeptBack(KeptBack::Unfit, unfit.to_string());
         let came_with = content.headers.as_deref().unwrap_or_default();
         // What tells where the payload is has a content type of its own.
@@ -184,7 +243,8 @@ fn signature(
 }
 
 /// Whether the message came to a source and nothing proved who sent it.
-fn is_unproven(came_with: &[(String, String)]) -> bool {
+pub(super) fn is_unproven(content: &Content) -> bool {
+    let came_with = content.headers.as_deref().unwrap_or_default();
     let verdict =
         came_with.iter().find(|(name, _)| name == ringback_domain::source::VERDICT_HEADER);
     verdict.is_some_and(|(_, verdict)| {

@@ -53,6 +53,8 @@ pub(super) struct State {
 /// An attempt about to be made.
 pub(super) struct Start {
     pub(super) due: Due,
+    /// What goes in the same request.
+    pub(super) with_it: Vec<Due>,
     pub(super) prepared: Rc<Prepared>,
     pub(super) kept: Option<Sender>,
     pub(super) begun: Instant,
@@ -112,8 +114,9 @@ impl State {
         }
         let prepared = lane.prepared.clone()?;
         let due = lane.next(now)?;
+        let with_it = lane.with_it(&due, self.limits.in_flight - self.in_flight - 1);
         self.sockets.take(standing);
-        self.in_flight += 1;
+        self.in_flight += 1 + with_it.len();
         if lane.open == 0 {
             lane.progress = now;
         }
@@ -122,7 +125,7 @@ impl State {
         if kept.is_none() {
             self.make_room();
         }
-        Some(Start { due, prepared, kept, begun: now })
+        Some(Start { due, with_it, prepared, kept, begun: now })
     }
 
     /// Closes connections that are held open for later, as long as there are too many together with

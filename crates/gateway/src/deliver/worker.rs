@@ -17,7 +17,8 @@ use tokio::{sync::Notify, sync::oneshot, task::spawn_local, time::Instant};
 use super::{
     Post,
     attempt::{self, Made},
-    conclude::{Ended, conclude},
+    batch,
+    conclude::{Ended, Request, conclude, learn},
     lane::{Amount, Lane, Offered},
     prepare::Prepared,
     record, recover,
@@ -251,10 +252,14 @@ impl Worker {
     }
 
     async fn attempt(self: Rc<Self>, start: Start) {
-        let Start { due, prepared, kept, begun } = start;
+        if start.prepared.batch.is_some() {
+            // Boxed: it is rare, and every attempt would carry its state around.
+            return Box::pin(batch::attempt(self, start)).await;
+        }
+        let Start { due, prepared, kept, begun, .. } = start;
         let now = self.services.world.clock.now();
         let id = self.services.attempt_id(now, self.random.next());
-        let (made, sent) = match &prepared.route {
+        let (mut made, sent) = match &prepared.route {
             Err(reason) => (Made::unprepared(reason), None),
             Ok(route) => match render(&self.services, &prepared, &due).await {
                 Err(Unrendered::Kept(Kept { back, why })) => {
@@ -277,12 +282,26 @@ impl Worker {
         };
         let random = self.random.next();
         let prepared = &prepared;
-        let ended = Ended { due: &due, prepared, id, made, begun, sent, random };
-        let record = conclude(&self.services, &mut self.state.borrow_mut(), ended);
+        let mut state = self.state.borrow_mut();
+        let request = Request { endpoint: due.endpoint, prepared, begun, random };
+        let learned = learn(&self.services, &mut state, &request, &mut made);
+        let ended = Ended { due: &due, prepared, id, made, sent, batch: None, random };
+        let record = conclude(&self.services, &mut state, ended, learned);
+        drop(state);
         self.results.borrow_mut().push(record);
+        self.ended(due.endpoint);
+    }
+
+    /// After a request whose results wait for the next record.
+    pub(super) fn ended(self: &Rc<Self>, endpoint: Key) {
         self.result_arrived.notify_one();
-        self.pump(due.endpoint);
+        self.pump(endpoint);
         self.pump_queued();
+    }
+
+    /// A random number.
+    pub(super) fn random(&self) -> u64 {
+        self.random.next()
     }
 
     /// After a batch of results: the lanes that it was about may read on, whoever waited because

@@ -8,6 +8,7 @@
 mod access;
 mod attempted;
 mod backlog;
+mod batch;
 mod breaker;
 mod deadline;
 mod destination;
