@@ -10,7 +10,7 @@ use super::bench::{Bench, NOW, at, reference};
 use crate::*;
 
 pub(super) const BLOCK: &str = r#"{"order":{"onExhausted":"block"}}"#;
-const SKIP: &str = r#"{"order":{"onExhausted":"skip"}}"#;
+pub(super) const SKIP: &str = r#"{"order":{"onExhausted":"skip"}}"#;
 
 /// An application with an endpoint that keeps an order.
 pub(super) async fn ordered(bench: &Bench<'_>) -> (Scope, Endpoint) {

@@ -303,7 +303,9 @@ pub(super) async fn nobody_waits_for_an_order_in_a_circle(bench: Bench<'_>) {
                 at: NOW,
                 expires_at: EXPIRY,
             };
-            let record = Record { notices: vec![notice], ..bench.attempt(one, 500) };
+            let failing_since = (number % 2 == 0).then_some(NOW);
+            let health = Some(HealthChange { failing_since, disable: None });
+            let record = Record { notices: vec![notice], health, ..bench.attempt(one, 500) };
             let recording = store();
             under_way.spawn(async move { drop(recording.record(vec![record]).await.unwrap()) });
             let operational = Append {
@@ -323,6 +325,11 @@ pub(super) async fn nobody_waits_for_an_order_in_a_circle(bench: Bench<'_>) {
         }
         let (deleting, gone) = (store(), reference(&endpoint));
         under_way.spawn(async move {
+            for wanted in [ordering::SKIP, ordering::BLOCK, ordering::SKIP] {
+                let delivery = Some(Some(wanted.to_owned()));
+                let change = EndpointChange { delivery, ..EndpointChange::default() };
+                deleting.change_endpoint(scope, gone.clone(), change, NOW).await.unwrap();
+            }
             deleting.delete_endpoint(scope, gone, NOW).await.unwrap();
             while deleting.sweep(NOW).await.unwrap() {}
         });

@@ -98,15 +98,21 @@ pub(super) async fn list(
     Ok(walk.page(found.iter().map(from_row).collect()))
 }
 
-/// Changes an endpoint, under a new revision.
+/// Changes an endpoint, under a new revision. Returns it, and whether more is left to be let go of an order
+/// that it gave up.
 pub(super) async fn change(
     transaction: &Transaction<'_>,
     scope: Scope,
     reference: &Reference,
     change: EndpointChange,
     now: Timestamp,
-) -> Result<Endpoint, Stop<WriteError>> {
+) -> Result<(Endpoint, bool), Stop<WriteError>> {
     application::lock(transaction, scope).await?;
+    if change.delivery.is_some()
+        && let Some(key) = key(transaction, scope, reference).await?
+    {
+        order::hold_kept(transaction, key).await?;
+    }
     let mut endpoint = to_change(transaction, scope, reference).await?;
     let key = endpoint.id.key();
     if let Some(uid) = &change.uid {
@@ -127,9 +133,9 @@ pub(super) async fn change(
     endpoint.updated_at = now;
     update(transaction, &endpoint).await.map_err(fault::conflict)?;
     let turned = Turned::between(before.as_deref(), endpoint.delivery.as_deref());
-    order::turn(transaction, scope.application, key, turned).await?;
+    let more = order::turn(transaction, scope.application, key, turned).await?;
     insert_revision(transaction, scope.application, key).await?;
-    Ok(endpoint)
+    Ok((endpoint, more))
 }
 
 /// Deletes an endpoint; the sweep cancels what is pending. Returns its key.

@@ -44,22 +44,32 @@ pub(super) async fn skip(
     Ok(Skipped { endpoint, delivery, message: MessageId(message) })
 }
 
-/// What follows for what is pending when an endpoint wants another order, or none.
+/// What follows for what is pending when an endpoint wants another order, or none. Returns whether more
+/// is left to be let go.
 pub(super) async fn turn(
     transaction: &Transaction<'_>,
     application: Key,
     endpoint: Key,
     turned: Turned,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     if turned == Turned::Same {
-        return Ok(());
+        return Ok(false);
     }
     hold(transaction, &vec![endpoint]).await?;
     let shard = rows::shard_of(application);
     let parameters = [int4(&shard), int8(&endpoint)];
     transaction.execute(include_str!("queries/order_unblock.sql"), &parameters).await?;
-    if turned == Turned::Off {
-        release(transaction, application, endpoint).await?;
+    match turned {
+        Turned::Off => release(transaction, application, endpoint).await,
+        Turned::Same | Turned::Unblocked => Ok(false),
+    }
+}
+
+/// Holds the orders of an endpoint that is going to be changed, if it keeps some: before the endpoint
+/// itself, as whoever records an attempt does.
+pub(super) async fn hold_kept(transaction: &Transaction<'_>, endpoint: Key) -> Result<(), Error> {
+    if ordering::is_kept(wanted(transaction, endpoint).await?.as_deref()) {
+        hold(transaction, &vec![endpoint]).await?;
     }
     Ok(())
 }

@@ -192,15 +192,14 @@ impl Store for Postgres {
         change: EndpointChange,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Endpoint, WriteError>> {
-        let concerns_order = change.delivery.is_some();
         let changed = self.change(move |transaction| {
             Box::pin(
                 async move { endpoint::change(transaction, scope, &endpoint, change, now).await },
             )
         });
         Box::pin(async move {
-            let endpoint = changed.await?;
-            if concerns_order {
+            let (endpoint, more) = changed.await?;
+            if more {
                 self.release(scope.application, endpoint.id.key()).await;
             }
             Ok(endpoint)

@@ -79,14 +79,15 @@ pub(super) fn list(
     Ok(walk.page(found.collect::<rusqlite::Result<_>>()?))
 }
 
-/// Changes an endpoint, under a new revision.
+/// Changes an endpoint, under a new revision. Returns it, and whether more is left to be let go of an order
+/// that it gave up.
 pub(super) fn change(
     transaction: &mut Transaction<'_>,
     scope: Scope,
     reference: &Reference,
     change: EndpointChange,
     now: Timestamp,
-) -> Result<Endpoint, Stop<WriteError>> {
+) -> Result<(Endpoint, bool), Stop<WriteError>> {
     let connection = transaction.connection;
     let key = existing(connection, scope, reference)?;
     let mut endpoint = by_key(connection, key)?;
@@ -109,10 +110,10 @@ pub(super) fn change(
     endpoint.updated_at = now;
     update(connection, &endpoint)?;
     let turned = Turned::between(before.as_deref(), endpoint.delivery.as_deref());
-    order::turn(connection, key, turned)?;
+    let more = order::turn(connection, key, turned)?;
     insert_revision(connection, key)?;
     transaction.memory.routes.forget(scope.application);
-    Ok(endpoint)
+    Ok((endpoint, more))
 }
 
 /// Deletes an endpoint; the sweep cancels what is pending. Returns its key.

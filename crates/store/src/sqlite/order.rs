@@ -37,16 +37,18 @@ pub(super) fn skip(
     Ok(Skipped { endpoint, delivery, message: MessageId(message) })
 }
 
-/// What follows for what is pending when an endpoint wants another order, or none.
-pub(super) fn turn(connection: &Connection, endpoint: Key, turned: Turned) -> rusqlite::Result<()> {
+/// What follows for what is pending when an endpoint wants another order, or none. Returns whether more
+/// is left to be let go.
+pub(super) fn turn(
+    connection: &Connection,
+    endpoint: Key,
+    turned: Turned,
+) -> rusqlite::Result<bool> {
     if turned == Turned::Same {
-        return Ok(());
+        return Ok(false);
     }
     connection.prepare_cached(include_str!("queries/order_unblock.sql"))?.execute([endpoint])?;
-    if turned == Turned::Off {
-        release(connection, endpoint)?;
-    }
-    Ok(())
+    if turned == Turned::Off { release(connection, endpoint) } else { Ok(false) }
 }
 
 /// Lets deliveries to an endpoint go that keeps no order any more. Returns whether there may be more.

@@ -181,13 +181,12 @@ impl Store for Sqlite {
         change: EndpointChange,
         now: Timestamp,
     ) -> BoxFuture<'_, Result<Endpoint, WriteError>> {
-        let concerns_order = change.delivery.is_some();
         let changed = self.change(move |transaction| {
             endpoint::change(transaction, scope, &endpoint, change, now)
         });
         Box::pin(async move {
-            let endpoint = changed.await?;
-            if concerns_order {
+            let (endpoint, more) = changed.await?;
+            if more {
                 self.release(endpoint.id.key()).await;
             }
             Ok(endpoint)

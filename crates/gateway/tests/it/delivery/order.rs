@@ -239,16 +239,18 @@ async fn an_endpoint_that_stops_goes_on_where_its_order_was() {
     });
     let bench = Bench::new(schedule("0.2,0.2")).await;
     let endpoint = bench.ordered(&receiver.url(), "block").await;
+    let change = async |verb: &str| {
+        let path = bench.path(&format!("/endpoint/{endpoint}/{verb}"));
+        assert!(bench.server.call(Method::POST, &path, None).await.0 < 300, "{verb}");
+    };
+    change("pause").await;
     let sent = bench.send_many_in("k", 3).await;
+    change("resume").await;
     bench.endpoint_is(&endpoint, "disabled_gone").await;
     bench.explained(&sent[2], &endpoint, "held", "endpoint_disabled_gone").await;
     bench.patch(&endpoint, json!({ "disabled": false })).await;
     receiver.arrived(4).await;
 
-    let change = async |verb: &str| {
-        let path = bench.path(&format!("/endpoint/{endpoint}/{verb}"));
-        assert!(bench.server.call(Method::POST, &path, None).await.0 < 300, "{verb}");
-    };
     change("pause").await;
     bench.send_in("k", 4).await;
     let last = bench.send_in("k", 5).await;
