@@ -197,6 +197,9 @@ pub(super) async fn assemble(
         directory: directory.clone(),
         replies: Arc::clone(&services.replies),
         bells: ears.bells.clone(),
+        contracts: contracts.clone(),
+        sandbox: services.sandbox.clone(),
+        keyring: Arc::clone(&keyring),
     });
     let streams = Streams::new(listeners.clone());
     let sources = receive::Door::new(receive::Parts {

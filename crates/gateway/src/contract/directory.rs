@@ -13,12 +13,12 @@ use ringback_domain::{
         pin::{self, Pinnable},
         version::{Status, Version},
     },
-    delivery::Pins,
+    delivery::{Pins, Rendering},
     id::Key,
     schema::Schema,
     time::Timestamp,
 };
-use ringback_store::{Contract, Store, Unavailable};
+use ringback_store::{Content, Contract, ConversionRow, ReadError, Store, Unavailable};
 
 use super::memo::Memo;
 use crate::transform::Sandbox;
@@ -110,6 +110,29 @@ impl Directory {
             remembered.environments.insert(environment, (contracts, now + REMEMBERED));
         }
         Ok(found)
+    }
+
+    /// The contract of a message's event type with those revisions of conversions that made something
+    /// of it before; none if the type is gone.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the store cannot be asked.
+    pub async fn recorded(
+        &self,
+        message: &Content,
+        recorded: &Rendering,
+    ) -> Result<Option<Arc<Known>>, Unavailable> {
+        let (environment, name) = (message.scope.environment, message.event_type.to_string());
+        let mut contract = match self.0.store.contract(environment, name).await {
+            Ok(contract) => contract,
+            Err(ReadError::NotFound(_)) => return Ok(None),
+            Err(ReadError::Unavailable(unavailable)) => return Err(unavailable),
+        };
+        let named = |row: &ConversionRow| {
+            recorded.conversions.iter().any(|named| **named == *revision(row.key))
+        };
+        contract.conversions.retain(named);
+        Ok(Some(Arc::new(Known::new(contract))))
     }
 
     /// Forgets what is known of an environment: a contract was changed.
