@@ -70,8 +70,8 @@ pub(in crate::api) struct EndpointIn {
     /// of payloads (`versions`), what requests look like (`format`, `method`, `gzip`), how many
     /// messages go in one (`batch`), which payloads are too large for them (`largeOver`), when and
     /// for how long they are tried (`retry`, `timeout`); as usual if null. The SDKs do not know it,
-    /// so what replaces an endpoint without naming it keeps it. `docs/contracts.md` and
-    /// `docs/formats.md` describe it.
+    /// so what replaces an endpoint without naming it keeps it. `docs/delivery.md`,
+    /// `docs/versions.md` and `docs/formats.md` describe it.
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Object>, example = json!({"concurrency": 4}))]
     pub(in crate::api) delivery: Option<Option<Value>>,
