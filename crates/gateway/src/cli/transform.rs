@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use ringback_domain::time::Timestamp;
 use serde_json::{Value, json};
+use tokio::runtime::Builder;
 
 use super::{
     Failure, data, note,
@@ -82,8 +83,7 @@ fn make(
     program: Arc<str>,
     at: Timestamp,
 ) -> Result<Made, Box<dyn std::error::Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all();
-    let runtime = { runtime }.build()?;
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let settings = Settings { program: this_program()?, children: 1, waiting: 1 };
     let sandbox = Sandbox::new(settings, runtime.handle().clone(), Metrics::new());
     let entry = Entry::Handler;

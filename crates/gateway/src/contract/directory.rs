@@ -41,9 +41,13 @@ struct Inner {
     memo: Memo,
 }
 
+/// The contracts of an environment by the names of their event types.
+type ByName = Arc<HashMap<String, Arc<Known>>>;
+
 #[derive(Default)]
 struct Remembered {
-    environments: HashMap<Key, (Arc<HashMap<String, Arc<Known>>>, Timestamp)>,
+    /// Until when they are believed.
+    environments: HashMap<Key, (ByName, Timestamp)>,
     // Counts what was forgotten: what was asked before may be outdated after.
     generation: u64,
 }
@@ -100,7 +104,7 @@ impl Directory {
             let same = same.filter(|known| known.updated_at == contract.updated_at).cloned();
             (contract.name.clone(), same.unwrap_or_else(|| Arc::new(Known::new(contract))))
         };
-        let contracts: Arc<HashMap<_, _>> = Arc::new(found.into_iter().map(ready).collect());
+        let contracts: ByName = Arc::new(found.into_iter().map(ready).collect());
         let found = contracts.get(event_type).cloned();
         let mut remembered = self.0.remembered.write().unwrap_or_else(PoisonError::into_inner);
         if remembered.generation == generation {
