@@ -147,6 +147,11 @@ pub(super) async fn a_contract_is_changed_as_a_whole(bench: Bench<'_>) {
     }
     let found = bench.store.contract(bench.environment, NAME.to_owned()).await.unwrap();
     assert_eq!((found.versions.len(), found.terms), (1, Terms::default()), "nothing of it");
+    bench.store.create_event_type(bench.new_event_type("another")).await.unwrap();
+    let another = change(&bench, "another").await;
+    let taken = ContractChange { versions: vec![version(11, 1)], ..another };
+    let refused = bench.store.change_contract(taken).await.map(drop);
+    assert_eq!(refused, Err(WriteError::Conflict("version")), "a key that another type has");
     let environment = bench.other_environment().await;
     let foreign = ContractChange { environment, ..change(&bench, NAME).await };
     let refused = bench.store.change_contract(foreign).await.map(drop);

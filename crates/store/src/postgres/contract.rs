@@ -141,7 +141,7 @@ async fn put_versions(
     transaction: &Transaction<'_>,
     owner: (Key, Key),
     rows: &[VersionRow],
-) -> Result<(), Error> {
+) -> Result<(), Stop<WriteError>> {
     for row in rows {
         put_version(transaction, owner, row).await?;
     }
@@ -152,7 +152,7 @@ async fn put_version(
     transaction: &Transaction<'_>,
     (environment, event_type): (Key, Key),
     row: &VersionRow,
-) -> Result<(), Error> {
+) -> Result<(), Stop<WriteError>> {
     let version = &row.version;
     let millis = |time: Option<Timestamp>| time.map(Timestamp::millis);
     let ordinal = i64::from(version.ordinal);
@@ -178,8 +178,9 @@ async fn put_version(
         int8(&created_at),
         int8(&updated_at),
     ];
-    transaction.execute(include_str!("queries/contract_version_put.sql"), &parameters).await?;
-    Ok(())
+    let sql = include_str!("queries/contract_version_put.sql");
+    let put = transaction.execute(sql, &parameters).await?;
+    if put == 1 { Ok(()) } else { Err(Stop::Refused(WriteError::Conflict("version"))) }
 }
 
 async fn one(

@@ -121,7 +121,7 @@ fn put_versions(
     connection: &Connection,
     owner: (Key, Key),
     rows: &[VersionRow],
-) -> rusqlite::Result<()> {
+) -> Result<(), Stop<WriteError>> {
     rows.iter().try_for_each(|row| put_version(connection, owner, row))
 }
 
@@ -129,11 +129,11 @@ fn put_version(
     connection: &Connection,
     (environment, event_type): (Key, Key),
     row: &VersionRow,
-) -> rusqlite::Result<()> {
+) -> Result<(), Stop<WriteError>> {
     let version = &row.version;
     let millis = |time: Option<Timestamp>| time.map(Timestamp::millis);
     let sql = include_str!("queries/contract_version_put.sql");
-    connection.prepare_cached(sql)?.execute((
+    let put = connection.prepare_cached(sql)?.execute((
         row.key,
         environment,
         event_type,
@@ -150,7 +150,7 @@ fn put_version(
         row.created_at.millis(),
         row.updated_at.millis(),
     ))?;
-    Ok(())
+    if put == 1 { Ok(()) } else { Err(Stop::Refused(WriteError::Conflict("version"))) }
 }
 
 fn one(

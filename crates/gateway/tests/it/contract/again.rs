@@ -42,21 +42,6 @@ impl Versions {
         let change = json!({ "code": code });
         assert_eq!(self.server.call(Method::PATCH, &path, Some(change)).await.0, 204);
     }
-
-    /// The attempts of a message at an endpoint once there are so many, the oldest first.
-    async fn attempts(&self, message: &str, endpoint: &str, count: usize) -> Vec<Value> {
-        let path = self.path(&format!("/attempt/msg/{message}?endpoint_id={endpoint}"));
-        let begun = tokio::time::Instant::now();
-        loop {
-            let mut found = self.server.get(&path).await["data"].as_array().unwrap().clone();
-            if found.len() >= count {
-                found.reverse();
-                return found;
-            }
-            assert!(begun.elapsed() < PATIENCE, "{found:?}");
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    }
 }
 
 /// Acceptance cases 3 and 10.

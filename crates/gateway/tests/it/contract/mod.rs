@@ -154,4 +154,19 @@ impl Versions {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     }
+
+    /// The attempts of a message at an endpoint once there are so many, the oldest first.
+    async fn attempts(&self, message: &str, endpoint: &str, count: usize) -> Vec<Value> {
+        let path = self.path(&format!("/attempt/msg/{message}?endpoint_id={endpoint}"));
+        let begun = tokio::time::Instant::now();
+        loop {
+            let mut found = self.server.get(&path).await["data"].as_array().unwrap().clone();
+            if found.len() >= count {
+                found.reverse();
+                return found;
+            }
+            assert!(begun.elapsed() < crate::support::PATIENCE, "{found:?}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
 }

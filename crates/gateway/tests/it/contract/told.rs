@@ -88,7 +88,9 @@ async fn messages_show_their_version_and_whether_they_fit() {
         assert_eq!((&answer["schemaVersion"], &answer["fitsSchema"]), (&expect.0, &expect.1));
         sent.push((answer["id"].clone(), expect));
     }
-    receiver.arrived(3).await;
+    for (id, _) in &sent {
+        versions.attempts(id.as_str().unwrap(), &endpoint, 1).await;
+    }
     let lists = [
         "/msg".to_owned(),
         format!("/endpoint/{endpoint}/msg"),

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 
 use super::{command, stderr, stdout};
 
-/// Runs this program with this event on the standard input.
-fn tried(program: &str, event: &str, more: &[&str]) -> Output {
+/// The output of these words with this program, and this event on the standard input.
+fn output(words: [&str; 2], program: &str, event: &str, more: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("handler.js");
     fs::write(&file, program).unwrap();
-    let words = ["transform", "run", file.to_str().unwrap(), "--event", "-"];
-    let mut child = command(&[&words[..], more].concat(), &[])
+    let files = [file.to_str().unwrap(), "--event", "-"];
+    let mut child = command(&[&words[..], &files, more].concat(), &[])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -28,6 +28,9 @@ fn tried(program: &str, event: &str, more: &[&str]) -> Output {
 
 #[test]
 fn a_program_is_tried_without_a_server() {
+    let tried = |program: &str, event: &str, more: &[&str]| {
+        output(["transform", "run"], program, event, more)
+    };
     let program = "function handler(webhook) {\n  console.log('n is', webhook.payload.n);\n  \
         webhook.payload = { n: webhook.payload.n + 1, type: webhook.eventType };\n  \
         webhook.headers['x-team'] = webhook.env.TEAM;\n  return webhook\n}";
