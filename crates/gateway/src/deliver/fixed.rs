@@ -49,7 +49,7 @@ pub(super) enum Sent {
     /// The message as it is.
     Message,
     /// What was made of it.
-    Made(Fixed, Arc<Content>),
+    Made(Box<Fixed>, Arc<Content>),
 }
 
 impl Sent {

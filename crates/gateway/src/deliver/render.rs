@@ -81,7 +81,7 @@ impl Rendered {
     /// It as what was sent.
     pub(super) fn sent(self) -> Sent {
         match self.made {
-            Some(fixed) => Sent::Made(fixed, self.content),
+            Some(fixed) => Sent::Made(Box::new(fixed), self.content),
             None => Sent::Message,
         }
     }
