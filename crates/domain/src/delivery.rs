@@ -213,7 +213,9 @@ pub struct Rendering {
     /// The id of the batch that it went with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<String>,
-    /// SHA-256 of the body that was sent, in hexadecimal digits.
+    /// SHA-256 of the payload that was sent, in hexadecimal digits: of the payload as conversions and
+    /// transformation made it, before it was put into the endpoint's format and compressed. Of a
+    /// batch, that of its body.
     pub body_sha256: String,
 }
 

@@ -33,6 +33,21 @@ pub struct Selection {
     /// Only whose last attempt got a status code from the first to the second.
     #[serde(default)]
     pub status_codes: Option<(u16, u16)>,
+    /// In which version.
+    #[serde(default)]
+    pub version: Shape,
+}
+
+/// In which version of its event type a message is sent once more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// In the one that the endpoint gets now.
+    #[default]
+    Current,
+    /// In the one that was sent there first, by the revisions of conversions that led there; in the
+    /// one that the endpoint gets now where no version was sent.
+    Original,
 }
 
 /// Which messages, by what happened at the endpoint.
@@ -71,6 +86,7 @@ impl Selection {
             tag: None,
             standing: None,
             status_codes: None,
+            version: Shape::Current,
         }
     }
 }

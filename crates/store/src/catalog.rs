@@ -9,7 +9,7 @@ use ringback_domain::{
     time::Timestamp,
 };
 
-use crate::Answer;
+use crate::{Amendment, Answer};
 
 /// An application to create.
 #[derive(Clone, Debug)]
@@ -122,6 +122,8 @@ pub struct NewEventType {
     pub environment: Key,
     /// The event type.
     pub event_type: EventType,
+    /// What its contract says from the beginning.
+    pub contract: Option<Amendment>,
     /// That it happens once, and its answer.
     pub answer: Option<Answer>,
 }
@@ -141,4 +143,6 @@ pub struct EventTypeChange {
     pub feature_flag: Option<Option<String>>,
     /// Its group.
     pub group_name: Option<Option<String>>,
+    /// What its contract says from now on.
+    pub contract: Option<Amendment>,
 }

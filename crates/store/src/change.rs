@@ -3,9 +3,12 @@
 use ringback_domain::{
     endpoint::{Endpoint, State},
     source::Source,
+    time::Timestamp,
 };
 
-use crate::{Contract, ContractChange, EndpointChange, SourceChange, VersionRow, WriteError};
+use crate::{
+    Amendment, Contract, ContractChange, EndpointChange, SourceChange, VersionRow, WriteError,
+};
 
 impl EndpointChange {
     /// Changes everything but what is sealed.
@@ -69,18 +72,37 @@ impl ContractChange {
     /// # Errors
     /// [`WriteError::Conflict`] if somebody else was quicker, or a label or ordinal is taken.
     pub(crate) fn check(&self, known: &Contract) -> Result<(), WriteError> {
-        if known.updated_at != self.expected {
-            return Err(WriteError::Conflict("event type"));
-        }
-        let takes = |new: &VersionRow, row: &VersionRow| {
-            let (new_version, version) = (&new.version, &row.version);
-            let same = new_version.label == version.label || new_version.ordinal == version.ordinal;
-            same && new.key != row.key
-        };
-        let taken = |new: &VersionRow| known.versions.iter().any(|row| takes(new, row));
-        if self.versions.iter().any(taken) {
-            return Err(WriteError::Conflict("version"));
-        }
-        Ok(())
+        fits(known, self.expected, &self.versions)
     }
+}
+
+impl Amendment {
+    /// Whether it may be made of a contract.
+    ///
+    /// # Errors
+    /// Those of [`ContractChange::check`].
+    pub(crate) fn check(&self, known: &Contract) -> Result<(), WriteError> {
+        fits(known, self.expected, &self.versions)
+    }
+}
+
+/// When a change happens of what was last changed at `before`: two have different times.
+pub(crate) fn later(before: Timestamp, now: Timestamp) -> Timestamp {
+    now.max(Timestamp(before.millis() + 1))
+}
+
+fn fits(known: &Contract, expected: Timestamp, versions: &[VersionRow]) -> Result<(), WriteError> {
+    if known.updated_at != expected {
+        return Err(WriteError::Conflict("event type"));
+    }
+    let takes = |new: &VersionRow, row: &VersionRow| {
+        let (new_version, version) = (&new.version, &row.version);
+        let same = new_version.label == version.label || new_version.ordinal == version.ordinal;
+        same && new.key != row.key
+    };
+    let taken = |new: &VersionRow| known.versions.iter().any(|row| takes(new, row));
+    if versions.iter().any(taken) {
+        return Err(WriteError::Conflict("version"));
+    }
+    Ok(())
 }

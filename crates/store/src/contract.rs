@@ -15,7 +15,8 @@ use crate::{Answer, BoxFuture, ReadError, Unavailable, WriteError};
 /// # Rules of an implementation
 ///
 /// 1. A change takes effect as a whole or not at all, and only on the contract that it was made for:
-///    whoever read an older one gets a conflict. Two changes of one contract have different times.
+///    whoever read an older one gets a conflict. Two changes of one contract have different times,
+///    and so have a change of it and one of its event type.
 /// 2. Conversions are never changed. Of those from one version the one with the greatest key is in
 ///    force.
 pub trait Contracts {
@@ -80,6 +81,18 @@ pub struct ConversionRow {
     pub program: Value,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// What changes of a contract together with its event type: both or neither.
+#[derive(Clone, Debug)]
+pub struct Amendment {
+    /// When the event type was changed last, as whoever made this read it; of one that is created,
+    /// when that is.
+    pub expected: Timestamp,
+    /// What holds for all versions.
+    pub terms: Terms,
+    /// Versions that are new, or changed; by their keys.
+    pub versions: Vec<VersionRow>,
 }
 
 /// A change of a contract.

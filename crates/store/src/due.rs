@@ -53,8 +53,9 @@ pub struct Due {
     /// Its place among all deliveries to the endpoint with its ordering key: it grows, not by one.
     /// None where the endpoint keeps no order.
     pub sequence: Option<i64>,
-    /// What an earlier attempt sent, where that is not the message as it is; see
-    /// [`Record::fix`](crate::Record::fix).
+    /// What an earlier attempt sent, see [`Record::fix`](crate::Record::fix); of a delivery that was
+    /// asked for in its [original](ringback_domain::replay::Shape::Original) version the oldest
+    /// [rendering](ringback_domain::attempt::Attempt::rendering) of the message at the endpoint.
     pub fixed: Option<Bytes>,
     /// What to send.
     pub content: Arc<Content>,

@@ -172,6 +172,8 @@ pub struct Arrived {
     pub tags: Option<Vec<String>>,
     /// The content type, if not `application/json`.
     pub content_type: Option<String>,
+    /// The version of its event type that the payload has, by ordinal.
+    pub version: Option<u32>,
     /// The bytes as they were received.
     pub payload: Bytes,
     /// The headers that are forwarded, with what is kept among them; lower-case names.

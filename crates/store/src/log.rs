@@ -9,6 +9,7 @@ use ringback_domain::{
     id::{AttemptId, Key, MessageId},
     idempotency::Claim,
     message::Origin,
+    replay::Shape,
     scope::{Reference, Scope},
     time::Timestamp,
 };
@@ -194,6 +195,8 @@ pub struct Resend {
     pub message: Reference,
     /// To which endpoint.
     pub endpoint: Reference,
+    /// In which version.
+    pub version: Shape,
     /// When it was asked for.
     pub now: Timestamp,
     /// That it happens once, and its answer.

@@ -2,9 +2,9 @@
 //!
 //! An attempt is over when it is recorded, so it is a success (0) or a failure (2), whatever is to
 //! come: `nextAttempt` says whether the delivery goes on. What the endpoint's filter does not want
-//! is a success too, with the reason `filtered`: nothing was sent, and nothing is to be mended. Pending, sending and canceled are states
-//! of deliveries, which [`super::attempted`] and `explain` show; a list of attempts filtered by one
-//! of these is empty.
+//! is a success too, with the reason `filtered`: nothing was sent, and nothing is to be mended.
+//! Pending, sending and canceled are states of deliveries, which [`super::attempted`] and `explain`
+//! show; a list of attempts filtered by one of these is empty.
 
 use std::{borrow::Cow, collections::HashMap, time::Duration};
 
@@ -16,6 +16,7 @@ use ringback_domain::{
     delivery::Rendering,
     id::{AttemptId, EndpointId, Kind, MessageId},
     message::Message,
+    replay::Shape,
     scope::{Reference, Scope},
     time::Timestamp,
 };
@@ -31,7 +32,7 @@ use super::{
     extract::{self, Named, Scoped},
     idempotency::{Answered, Posted},
     list::List,
-    message::{MessageOut, WithContent},
+    message::{self, MessageOut, WithContent},
     query::{FromQuery, Paging, Params, Query},
     reply::{self, render, rendered},
 };
@@ -77,11 +78,15 @@ pub(super) struct AttemptOut<'a> {
     timestamp: Timestamp,
     /// Counted from 1; 0 for one that was asked for.
     attempt_number: u32,
-    /// What failed: `prepare`, `filter`, `dns`, `guard`, `connect`, `tls`, `send`, `first_byte`,
-    /// `body` or `status`.
+    /// What failed: `prepare`, `convert`, `filter`, `transform`, `mapping`, `dns`, `guard`,
+    /// `connect`, `tls`, `send`, `first_byte`, `body`, `status` or `handover`.
     failed_phase: Option<&'static str>,
-    /// Why, in a word that stays the same; of a success only `filtered`.
+    /// Why, in a word that stays the same; of a success only that nothing was to be sent: `filtered`,
+    /// `suppressed`, `canceled` or `event_incomplete`.
     reason: Option<&'a str>,
+    /// What the message was made into for the endpoint; absent where it was sent as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rendering: Option<RenderingOut>,
     /// When the next one is planned.
     #[schema(value_type = Option<String>, format = DateTime)]
     next_attempt: Option<Timestamp>,
@@ -93,6 +98,30 @@ pub(super) struct AttemptOut<'a> {
     /// The message, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     msg: Option<MessageOut<'a>>,
+}
+
+/// What a message was made into before it was sent.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct RenderingOut {
+    /// The label of the version of its event type that was sent; null of a type without versions.
+    version: Option<String>,
+    /// The revisions of the conversions that led there, in their order.
+    conversions: Vec<String>,
+    /// The revision of the endpoint's transformation; null without one.
+    transformation: Option<String>,
+    /// SHA-256 of the payload in hexadecimal digits, before it was put into the endpoint's format and
+    /// compressed, or of the batch's body. It is the same for all attempts of a delivery that go by
+    /// themselves.
+    body_sha256: String,
+}
+
+impl RenderingOut {
+    fn of(attempt: &Attempt) -> Option<RenderingOut> {
+        let rendering: Rendering = serde_json::from_str(attempt.rendering.as_deref()?).ok()?;
+        let Rendering { version, conversions, transformation, body_sha256, .. } = rendering;
+        Some(RenderingOut { version, conversions, transformation, body_sha256 })
+    }
 }
 
 /// How long each part of an attempt took, in milliseconds; 0 where it did not happen.
@@ -132,6 +161,7 @@ impl<'a> AttemptOut<'a> {
             attempt_number: attempt.number,
             failed_phase: attempt.failed.map(Phase::name),
             reason: attempt.reason.as_deref(),
+            rendering: RenderingOut::of(attempt),
             next_attempt: attempt.next_at,
             batch_id: batch_id(attempt),
             phases: PhasesOut::from(attempt.timings),
@@ -249,6 +279,27 @@ impl FromQuery for AtEndpoint {
     }
 }
 
+/// In which version of its event type a message is sent once more.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct InVersion {
+    /// `current`: in the one that the endpoint gets now (if not given); `original`: in the one that
+    /// was sent first.
+    #[param(value_type = Option<String>)]
+    version: Shape,
+}
+
+impl FromQuery for InVersion {
+    fn read(query: &mut Params) -> InVersion {
+        let version = match query.text("version").as_deref() {
+            None | Some("current") => Shape::Current,
+            Some("original") => Shape::Original,
+            Some(_) => query.wrong("version", "it is current or original").unwrap_or_default(),
+        };
+        InVersion { version }
+    }
+}
+
 impl FromQuery for WithMsg {
     fn read(query: &mut Params) -> WithMsg {
         WithMsg { with_msg: query.flag("with_msg") }
@@ -290,7 +341,7 @@ impl Filter {
     responses((status = 200, body = List<AttemptOut<'_>>)))]
 async fn list_by_endpoint(
     State(api): State<Api>,
-    Scoped { scope, .. }: Scoped,
+    Scoped { scope, now }: Scoped,
     Named(endpoint): Named<extract::Endpoint>,
     Query(paging): Query<Paging>,
     Query(filter): Query<Filter>,
@@ -304,7 +355,7 @@ async fn list_by_endpoint(
     let query = filter.query(page.clone(), None, Some(endpoint));
     let found = if none { nothing() } else { api.store.search_attempts(scope, query).await? };
     let messages = match with_msg {
-        Some(true) => messages(&api, scope, &found.items).await?,
+        Some(true) => messages(&api, scope, &found.items, now).await?,
         _ => HashMap::new(),
     };
     Ok(list(&page, &found, content.wanted(), &messages))
@@ -372,18 +423,19 @@ struct Nothing {}
     tag = "Message Attempt",
     params(("app_id" = String, Path, description = "id or uid"),
         ("msg_id" = String, Path, description = "id or event id"),
-        ("endpoint_id" = String, Path, description = "id or uid")),
+        ("endpoint_id" = String, Path, description = "id or uid"), InVersion),
     responses((status = 202, body = Object)))]
 async fn resend(
     State(api): State<Api>,
     Scoped { scope, now }: Scoped,
     Named(message): Named<extract::Message>,
     Named(endpoint): Named<extract::Endpoint>,
+    Query(InVersion { version }): Query<InVersion>,
     Posted { once, .. }: Posted<Nothing>,
 ) -> Result<Response, Answered> {
     let body = render(&json!({}));
     let answer = once.answer(StatusCode::ACCEPTED, &body);
-    let due = api.store.resend(Resend { scope, message, endpoint, now, answer }).await?;
+    let due = api.store.resend(Resend { scope, message, endpoint, version, now, answer }).await?;
     api.lanes.deliver(vec![due]);
     Ok(rendered(StatusCode::ACCEPTED, body))
 }
@@ -393,13 +445,15 @@ fn list(
     page: &Page,
     found: &Found<Attempt>,
     with_content: bool,
-    messages: &HashMap<MessageId, Message>,
+    messages: &HashMap<MessageId, (Message, Option<String>)>,
 ) -> Response {
     let show = |attempt| {
         let mut shown = AttemptOut::new(attempt, with_content);
         // Payloads are never part of it: they would be repeated for every attempt.
         let message = messages.get(&attempt.message);
-        shown.msg = message.map(|message| MessageOut::stored(message, false));
+        shown.msg = message.map(|(message, version)| {
+            MessageOut::stored(message, false).in_version(version.clone())
+        });
         shown
     };
     let ids = found.items.iter().map(Identified::id).collect();
@@ -412,15 +466,20 @@ fn nothing() -> Found<Attempt> {
     Found { items: Vec::new(), done: true, reached: None }
 }
 
-/// The messages of these attempts, each once.
+/// The messages of these attempts, each once, with the labels of their versions.
 async fn messages(
     api: &Api,
     scope: Scope,
     attempts: &[Attempt],
-) -> Result<HashMap<MessageId, Message>, Error> {
+    now: Timestamp,
+) -> Result<HashMap<MessageId, (Message, Option<String>)>, Error> {
     let keys = attempts.iter().map(|attempt| attempt.message.key()).collect();
-    let messages = api.store.messages_of(scope, keys).await?;
-    Ok(messages.into_iter().map(|message| (message.id, message)).collect())
+    let mut found = HashMap::new();
+    for message in api.store.messages_of(scope, keys).await? {
+        let label = message::version(api, scope, &message, now).await?;
+        found.insert(message.id, (message, label));
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

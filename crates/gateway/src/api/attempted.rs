@@ -127,7 +127,7 @@ impl Expanded {
     responses((status = 200, body = List<EndpointMessageOut<'_>>)))]
 async fn messages(
     State(api): State<Api>,
-    Scoped { scope, .. }: Scoped,
+    Scoped { scope, now }: Scoped,
     Named(endpoint): Named<extract::Endpoint>,
     Query(paging): Query<Paging>,
     Query(filter): Query<message::Filter>,
@@ -140,11 +140,13 @@ async fn messages(
     let search = filter.search(page.clone(), with_content);
     let found = api.store.attempted_messages(scope, endpoint, search).await?;
     let ids = found.items.iter().map(Identified::id).collect();
-    let data = found.items.iter().map(|AttemptedMessage { message, status, due_at }| {
-        let message = MessageOut::stored(message, with_content);
-        EndpointMessageOut { message, progress: expanded.show(*status, *due_at, state) }
-    });
-    let data = data.collect();
+    let mut data = Vec::with_capacity(found.items.len());
+    for AttemptedMessage { message, status, due_at } in &found.items {
+        let label = message::version(&api, scope, message, now).await?;
+        let message = MessageOut::stored(message, with_content).in_version(label);
+        let progress = expanded.show(*status, *due_at, state);
+        data.push(EndpointMessageOut { message, progress });
+    }
     let list = List::found(Kind::Message, &page, ids, data, (found.done, found.reached));
     Ok(json(StatusCode::OK, &list))
 }

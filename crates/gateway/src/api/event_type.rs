@@ -17,7 +17,8 @@ use ringback_domain::{
     time::Timestamp,
 };
 use ringback_store::{
-    EventTypeChange, EventTypeQuery, NewEventType, Order, Position, WriteError, audit,
+    Amendment, Contract, EventTypeChange, EventTypeQuery, NewEventType, Order, Position,
+    WriteError, audit,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -262,16 +263,16 @@ async fn create(
     audit::about("event_type_name", new.name.clone());
     // One that comes out of the archive is as old as it was.
     if let Some(old) = found(api.store.event_type(environment, new.name.clone()).await)? {
-        new = EventType { id: old.id, created_at: old.created_at, ..new };
+        let updated_at = new.updated_at.max(Timestamp(old.updated_at.millis() + 1));
+        new = EventType { id: old.id, created_at: old.created_at, updated_at, ..new };
     }
-    let name = new.name.clone();
-    let shown = terms.clone().over(Terms::default());
-    let body = render(&EventTypeOut::new(new.clone(), shown));
+    let contract = followed(&api, caller, &new.name, (terms, Some(&new.schemas))).await?;
+    let body = render(&EventTypeOut::new(new.clone(), contract.terms.clone()));
     let answer = once.answer(StatusCode::CREATED, &body);
-    let schemas = Some(new.schemas.clone());
-    let new = NewEventType { environment, event_type: new, answer };
-    api.store.create_event_type(new).await.map_err(exists)?;
-    follow(&api, caller, name, (terms, schemas)).await?;
+    let new = NewEventType { environment, event_type: new, contract: Some(contract), answer };
+    let created = api.store.create_event_type(new).await;
+    api.contracts.forget(environment);
+    created.map_err(exists)?;
     Ok(rendered(StatusCode::CREATED, body))
 }
 
@@ -309,19 +310,21 @@ async fn upsert(
     let Caller { environment, now } = caller;
     let terms = body.terms();
     let new = body.check(Some(name.clone()), api.mint(now, EventTypeId), now)?;
-    let change = replacement(&new);
-    let schemas = Some(new.schemas.clone());
-    may_follow(&api, caller, &name, schemas.as_ref()).await?;
-    let changed = api.store.change_event_type(environment, name.clone(), change, now).await;
-    let (status, event_type) = match changed {
+    let contract = followed(&api, caller, &name, (terms, Some(&new.schemas))).await?;
+    let terms = contract.terms.clone();
+    let contract = Some(contract);
+    let change = EventTypeChange { contract: contract.clone(), ..replacement(&new) };
+    let changed = api.store.change_event_type(environment, name, change, now).await;
+    let (status, written) = match changed {
         Err(WriteError::NotFound(_)) => {
-            let new = NewEventType { environment, event_type: new, answer: None };
-            (StatusCode::CREATED, api.store.create_event_type(new).await.map_err(exists)?)
+            let new = NewEventType { environment, event_type: new, contract, answer: None };
+            let created = api.store.create_event_type(new).await;
+            (StatusCode::CREATED, created.map_err(exists))
         }
-        changed => (StatusCode::OK, changed?),
+        changed => (StatusCode::OK, changed.map_err(Error::from)),
     };
-    let terms = follow(&api, caller, name, (terms, schemas)).await?;
-    Ok(json(status, &EventTypeOut::new(event_type, terms)))
+    api.contracts.forget(environment);
+    Ok(json(status, &EventTypeOut::new(written?, terms)))
 }
 
 /// Change some of an event type
@@ -338,11 +341,12 @@ async fn patch(
     let Caller { environment, now } = caller;
     let terms = body.terms();
     let change = body.change()?;
-    let schemas = change.schemas.clone();
-    may_follow(&api, caller, &name, schemas.as_ref()).await?;
-    let changed = api.store.change_event_type(environment, name.clone(), change, now).await?;
-    let terms = follow(&api, caller, name, (terms, schemas)).await?;
-    Ok(json(StatusCode::OK, &EventTypeOut::new(changed, terms)))
+    let contract = followed(&api, caller, &name, (terms, change.schemas.as_ref())).await?;
+    let terms = contract.terms.clone();
+    let change = EventTypeChange { contract: Some(contract), ..change };
+    let changed = api.store.change_event_type(environment, name, change, now).await;
+    api.contracts.forget(environment);
+    Ok(json(StatusCode::OK, &EventTypeOut::new(changed?, terms)))
 }
 
 /// Archive an event type, or delete it for good
@@ -380,40 +384,29 @@ impl Wished {
     }
 }
 
-/// Refuses what the versions of a type do not allow, before anything is written.
-async fn may_follow(
+/// What follows for the contract of a type, which may not be there yet, from its map of schemas and
+/// from what was wished for all its versions.
+async fn followed(
     api: &Api,
     Caller { environment, now }: Caller,
     name: &str,
-    schemas: Option<&Option<Value>>,
-) -> Result<(), Error> {
-    let Some(schemas) = schemas else { return Ok(()) };
-    if let Some(contract) = found(api.store.contract(environment, name.to_owned()).await)? {
-        schemas::plan(api, (environment, now), &contract, schemas.as_ref()).await?;
-    }
-    Ok(())
-}
-
-/// Has the versions of a type follow its map of schemas, and what holds for all of them. Returns that.
-async fn follow(
-    api: &Api,
-    Caller { environment, now }: Caller,
-    name: String,
-    (wished, schemas): (Wished, Option<Option<Value>>),
-) -> Result<Terms, Error> {
-    let contract = api.store.contract(environment, name).await?;
-    let planned = match &schemas {
+    (wished, schemas): (Wished, Option<&Option<Value>>),
+) -> Result<Amendment, Error> {
+    let known = found(api.store.contract(environment, name.to_owned()).await)?;
+    let contract = known.unwrap_or_else(|| Contract {
+        event_type: 0,
+        name: name.to_owned(),
+        terms: Terms::default(),
+        updated_at: now,
+        versions: Vec::new(),
+        conversions: Vec::new(),
+    });
+    let versions = match schemas {
         Some(map) => schemas::plan(api, (environment, now), &contract, map.as_ref()).await?,
-        None => None,
+        None => Vec::new(),
     };
-    let terms = wished.over(contract.terms.clone());
-    if planned.is_none() && terms == contract.terms {
-        return Ok(terms);
-    }
-    let mut change = planned.unwrap_or_else(|| contract::change(environment, &contract, now));
-    change.terms = Some(terms.clone());
-    contract::write(api, change).await?;
-    Ok(terms)
+    let terms = wished.over(contract.terms);
+    Ok(Amendment { expected: contract.updated_at, terms, versions })
 }
 
 /// Refuses who must not know of an event type.
@@ -508,6 +501,7 @@ fn replacement(new: &EventType) -> EventTypeChange {
         deprecated: Some(new.deprecated),
         feature_flag: Some(new.feature_flag.clone()),
         group_name: Some(new.group_name.clone()),
+        contract: None,
     }
 }
 
@@ -537,6 +531,7 @@ impl EventTypePatch {
             deprecated: self.deprecated,
             feature_flag: flag_given.then_some(flag),
             group_name: self.group_name,
+            contract: None,
         })
     }
 }

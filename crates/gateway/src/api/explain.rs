@@ -120,6 +120,12 @@ enum Reason {
     EventIncomplete,
     /// The message could not become what the destination takes.
     EventUnfit,
+    /// The event has no meaning in the version that the endpoint gets.
+    VersionSuppressed,
+    /// The message is older than what the endpoint takes.
+    VersionUnavailable,
+    /// The message could not become the version that the endpoint gets.
+    ConversionFailed,
     /// The endpoint's transformation wanted nothing sent.
     TransformCanceled,
     /// The endpoint's transformation failed.
@@ -247,10 +253,14 @@ fn judge(explained: &Explained) -> (Progress, Reason) {
                 (Progress::NotSent, Reason::EventIncomplete)
             }
             Some((_, Some(Phase::Mapping))) => (Progress::Failed, Reason::EventUnfit),
+            Some((Outcome::Filtered, Some(Phase::Convert))) => {
+                (Progress::NotSent, Reason::VersionSuppressed)
+            }
+            Some((_, Some(Phase::Convert))) => (Progress::Failed, unconverted(explained)),
             Some((Outcome::Filtered, Some(Phase::Transform))) => {
                 (Progress::NotSent, Reason::TransformCanceled)
             }
-            Some((_, Some(Phase::Transform))) => (Progress::Failed, Reason::TransformError),
+            Some((_, Some(Phase::Transform))) => (Progress::Failed, untransformed(explained)),
             Some((Outcome::Filtered, _)) => (Progress::NotSent, Reason::Filter),
             Some((_, Some(Phase::Filter))) => (Progress::Failed, Reason::FilterOverrun),
             Some((Outcome::Exhausted, _)) => (Progress::Failed, Reason::Exhausted),
@@ -259,6 +269,24 @@ fn judge(explained: &Explained) -> (Progress, Reason) {
             Some(_) => (Progress::Failed, Reason::Exhausted),
             None => (Progress::Failed, Reason::Settled),
         },
+    }
+}
+
+/// Why nothing was sent to an endpoint that has a transformation.
+fn untransformed(explained: &Explained) -> Reason {
+    match explained.last.as_ref().and_then(|last| last.reason.as_deref()) {
+        Some("transform_unavailable") => Reason::Exhausted,
+        _ => Reason::TransformError,
+    }
+}
+
+/// Why no version of a message was sent.
+fn unconverted(explained: &Explained) -> Reason {
+    match explained.last.as_ref().and_then(|last| last.reason.as_deref()) {
+        Some("version_unavailable") => Reason::VersionUnavailable,
+        // It was given up because programs could not be run each time.
+        Some("convert_unavailable") => Reason::Exhausted,
+        _ => Reason::ConversionFailed,
     }
 }
 
@@ -293,7 +321,10 @@ fn reason(state: endpoint::State) -> Reason {
 mod tests {
     use std::time::Duration;
 
-    use ringback_domain::id::Id;
+    use ringback_domain::{
+        attempt::{Attempt, Timings, Trigger},
+        id::{AttemptId, Id},
+    };
     use ringback_store::Pending;
 
     use super::*;
@@ -418,6 +449,80 @@ mod tests {
         ] {
             let explained = Explained { pending, delivered, ..explained(now, verdict) };
             assert_eq!(judge(&explained), expect, "{now:?} {verdict:?} {pending:?}");
+        }
+    }
+
+    #[test]
+    fn what_became_nothing_says_why() {
+        for (failed, reason, outcome, expect) in [
+            (
+                Phase::Convert,
+                "suppressed",
+                Outcome::Filtered,
+                (Progress::NotSent, Reason::VersionSuppressed),
+            ),
+            (
+                Phase::Convert,
+                "version_unavailable",
+                Outcome::Exhausted,
+                (Progress::Failed, Reason::VersionUnavailable),
+            ),
+            (
+                Phase::Convert,
+                "conversion_failed",
+                Outcome::Exhausted,
+                (Progress::Failed, Reason::ConversionFailed),
+            ),
+            (
+                Phase::Convert,
+                "convert_unavailable",
+                Outcome::Exhausted,
+                (Progress::Failed, Reason::Exhausted),
+            ),
+            (
+                Phase::Transform,
+                "canceled",
+                Outcome::Filtered,
+                (Progress::NotSent, Reason::TransformCanceled),
+            ),
+            (
+                Phase::Transform,
+                "transform_error",
+                Outcome::Exhausted,
+                (Progress::Failed, Reason::TransformError),
+            ),
+            (
+                Phase::Transform,
+                "transform_unavailable",
+                Outcome::Exhausted,
+                (Progress::Failed, Reason::Exhausted),
+            ),
+            (
+                Phase::Mapping,
+                "event_incomplete",
+                Outcome::Filtered,
+                (Progress::NotSent, Reason::EventIncomplete),
+            ),
+        ] {
+            let id = Id { key: 1, shard: 0, nonce: 0 };
+            let last = Attempt {
+                id: AttemptId(id),
+                message: MessageId(id),
+                endpoint: EndpointId(id),
+                url: String::new(),
+                number: 1,
+                trigger: Trigger::Scheduled,
+                status_code: 0,
+                response: Vec::new(),
+                failed: Some(failed),
+                reason: Some(reason.to_owned()),
+                timings: Timings::default(),
+                outcome,
+                next_at: None,
+                rendering: None,
+            };
+            let enabled = explained(endpoint::State::Enabled, Verdict::Matched);
+            assert_eq!(judge(&Explained { last: Some(last), ..enabled }), expect, "{reason}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, atomic::AtomicBool},
 };
 
@@ -197,6 +197,9 @@ pub(super) async fn assemble(
         directory: directory.clone(),
         replies: Arc::clone(&services.replies),
         bells: ears.bells.clone(),
+        contracts: contracts.clone(),
+        sandbox: services.sandbox.clone(),
+        keyring: Arc::clone(&keyring),
     });
     let streams = Streams::new(listeners.clone());
     let sources = receive::Door::new(receive::Parts {
@@ -339,7 +342,7 @@ fn services(given: Given<'_>) -> Result<Services, Error> {
 fn sandbox(limits: deliver::Limits, cores: usize, metrics: &Metrics) -> io::Result<Sandbox> {
     let least = limits.in_flight.min(limits.sockets as usize);
     let settings = transform::Settings {
-        program: own_program()?,
+        program: transform::this_program()?,
         children: (cores + 1) * transform::PER_TENANT,
         waiting: (least * cores / 4).clamp(8, 1_024),
     };
@@ -351,12 +354,6 @@ fn origin(config: &Config, address: SocketAddr) -> String {
     let public = config.public_url.as_deref().and_then(|url| url::Url::parse(url).ok());
     let host = public.and_then(|url| url.host_str().map(str::to_owned));
     host.unwrap_or_else(|| address.ip().to_string())
-}
-
-/// This very program, even if another was put in its place meanwhile.
-fn own_program() -> io::Result<PathBuf> {
-    let running = Path::new("/proc/self/exe");
-    if running.exists() { Ok(running.to_owned()) } else { std::env::current_exe() }
 }
 
 fn hosts(config: &Config) -> Hosts {

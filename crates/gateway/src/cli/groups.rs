@@ -14,7 +14,16 @@ const GROUPS: [(&str, &[&str]); 6] = [
     (
         "Develop",
         &[
-            "listen", "trigger", "replay", "tail", "inspect", "export", "sign", "verify", "sample",
+            "listen",
+            "trigger",
+            "replay",
+            "tail",
+            "inspect",
+            "export",
+            "sign",
+            "verify",
+            "transform",
+            "sample",
             "mcp",
         ],
     ),

@@ -41,6 +41,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod token;
+mod transform;
 mod trigger;
 mod verify;
 mod welcome;
@@ -53,7 +54,6 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::app;
 use crate::config;
 use crate::data_lock::LockError;
-use crate::transform;
 
 /// How the program ends, and what that means.
 pub const EXIT_CODES: [(u8, &str); 6] = [
@@ -137,6 +137,9 @@ enum Command {
     Mcp(mcp::Args),
     /// Sign a body, as Standard Webhooks or as a provider does
     Sign(sign::TopArgs),
+    /// Try programs that transform messages
+    #[command(subcommand)]
+    Transform(transform::Command),
     /// Say whether a request is genuine, and if not, why
     Verify(verify::Args),
     /// Print a script with which a shell completes this command line
@@ -149,9 +152,9 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
-    if words.next().is_some_and(|word| word == transform::COMMAND) {
+    if words.next().is_some_and(|word| word == crate::transform::COMMAND) {
         // Not a command for people: it is in no help, and does nothing that it was not asked for.
-        return transform::guest(words.next().as_deref().and_then(|word| word.to_str()));
+        return crate::transform::guest(words.next().as_deref().and_then(|word| word.to_str()));
     }
     let read = command().try_get_matches();
     let cli = match read.and_then(|words| Cli::from_arg_matches(&words)) {
@@ -203,6 +206,7 @@ impl Command {
             Self::Connections(command) => connections::run(command),
             Self::Api(args) => api::run(args),
             Self::Mcp(args) => mcp::run(args),
+            Self::Transform(command) => transform::run(command),
             Self::Verify(args) => verify::run(args),
             Self::Completions(args) => completions::run(&args),
             Self::Man(args) => man::run(&args),

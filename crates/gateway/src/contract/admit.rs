@@ -14,6 +14,8 @@ use super::{Directory, Known};
 pub struct Admitted {
     /// Its version, by ordinal; none of a type without versions.
     pub version: Option<u32>,
+    /// The same by its label.
+    pub label: Option<String>,
     /// Whether it fits the version's schema, where somebody looked.
     pub fits_schema: Option<bool>,
     /// What its payload says that it is ordered by.
@@ -92,6 +94,7 @@ impl Known {
         };
         let mut admitted = Admitted {
             version: edition.map(|edition| edition.version.ordinal),
+            label: edition.map(|edition| edition.version.label.clone()),
             ..Admitted::default()
         };
         if let Some(edition) = edition

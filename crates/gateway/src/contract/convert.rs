@@ -101,6 +101,50 @@ impl Directory {
         }
     }
 
+    /// Puts a message into the version that was sent of it once, by a contract with the conversions
+    /// that led there.
+    ///
+    /// # Errors
+    /// [`Unshaped`]: nothing is to be sent.
+    pub async fn shape_as(
+        &self,
+        contract: &Known,
+        content: &Arc<Content>,
+        recorded: &Rendering,
+    ) -> Result<Shaped, Unshaped> {
+        let label = recorded.version.as_deref().unwrap_or_default();
+        let gone = || Unshaped::Failed(format!("there is no version {label} any more"));
+        let to = contract.versions.iter().find(|it| it.version.label == label).ok_or_else(gone)?;
+        let from = content.version.ok_or_else(gone)?;
+        if from <= to.version.ordinal {
+            return Ok(shaped(content, &to.version, None, Vec::new()));
+        }
+        let chain = contract.chain(from, to.version.ordinal).map_err(unreadable)?;
+        let scripts = self.scripts(content);
+        let converted = chain.convert(&content.payload, &scripts).await;
+        if let Some(why) = scripts.later.get() {
+            return Err(Unshaped::Later(why.clone()));
+        }
+        match converted.map_err(|failure| Unshaped::Failed(failure.to_string()))? {
+            Converted::Suppressed => Err(Unshaped::Suppressed(to.version.label.clone())),
+            Converted::Same => Ok(shaped(content, &to.version, None, Vec::new())),
+            Converted::Changed(text) => {
+                Ok(shaped(content, &to.version, Some(text), chain.revisions()))
+            }
+        }
+    }
+
+    /// What runs JavaScript of conversions of one message.
+    fn scripts(&self, content: &Content) -> InSandbox<'_> {
+        InSandbox {
+            sandbox: self.sandbox(),
+            tenant: content.scope.environment,
+            at: content.id.0.created_at(),
+            seed: content.id.0.nonce,
+            later: OnceCell::new(),
+        }
+    }
+
     /// What a message becomes in an older version, and the revisions that lead there.
     async fn converted(
         &self,
@@ -109,19 +153,11 @@ impl Directory {
         to: u32,
     ) -> Result<(Converted, Vec<String>), Unshaped> {
         let from = content.version.unwrap_or(to);
-        let chain = contract.chain(from, to).map_err(|label| {
-            Unshaped::Failed(format!("the conversion from version {label} cannot be read"))
-        })?;
+        let chain = contract.chain(from, to).map_err(unreadable)?;
         let subject = (content.id.key(), to, contract.updated_at);
         let cell = self.memo().cell(subject);
-        let scripts = InSandbox {
-            sandbox: self.sandbox(),
-            tenant: content.scope.environment,
-            at: content.id.0.created_at(),
-            seed: content.id.0.nonce,
-            later: OnceCell::new(),
-        };
-        let convert = async || {
+        let scripts = self.scripts(content);
+        let convert = || async {
             let converted = chain.convert(&content.payload, &scripts).await;
             match scripts.later.get() {
                 Some(why) => Err(Unshaped::Later(why.clone())),
@@ -142,6 +178,10 @@ impl Directory {
             }
         }
     }
+}
+
+fn unreadable(label: Arc<str>) -> Unshaped {
+    Unshaped::Failed(format!("the conversion from version {label} cannot be read"))
 }
 
 fn shaped(

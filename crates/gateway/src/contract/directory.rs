@@ -13,12 +13,12 @@ use ringback_domain::{
         pin::{self, Pinnable},
         version::{Status, Version},
     },
-    delivery::Pins,
+    delivery::{Pins, Rendering},
     id::Key,
     schema::Schema,
     time::Timestamp,
 };
-use ringback_store::{Contract, Store, Unavailable};
+use ringback_store::{Content, Contract, ConversionRow, ReadError, Store, Unavailable};
 
 use super::memo::Memo;
 use crate::transform::Sandbox;
@@ -41,9 +41,13 @@ struct Inner {
     memo: Memo,
 }
 
+/// The contracts of an environment by the names of their event types.
+type ByName = Arc<HashMap<String, Arc<Known>>>;
+
 #[derive(Default)]
 struct Remembered {
-    environments: HashMap<Key, (Arc<HashMap<String, Arc<Known>>>, Timestamp)>,
+    /// Until when they are believed.
+    environments: HashMap<Key, (ByName, Timestamp)>,
     // Counts what was forgotten: what was asked before may be outdated after.
     generation: u64,
 }
@@ -100,7 +104,7 @@ impl Directory {
             let same = same.filter(|known| known.updated_at == contract.updated_at).cloned();
             (contract.name.clone(), same.unwrap_or_else(|| Arc::new(Known::new(contract))))
         };
-        let contracts: Arc<HashMap<_, _>> = Arc::new(found.into_iter().map(ready).collect());
+        let contracts: ByName = Arc::new(found.into_iter().map(ready).collect());
         let found = contracts.get(event_type).cloned();
         let mut remembered = self.0.remembered.write().unwrap_or_else(PoisonError::into_inner);
         if remembered.generation == generation {
@@ -110,6 +114,29 @@ impl Directory {
             remembered.environments.insert(environment, (contracts, now + REMEMBERED));
         }
         Ok(found)
+    }
+
+    /// The contract of a message's event type with those revisions of conversions that made something
+    /// of it before; none if the type is gone.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the store cannot be asked.
+    pub async fn recorded(
+        &self,
+        message: &Content,
+        recorded: &Rendering,
+    ) -> Result<Option<Arc<Known>>, Unavailable> {
+        let (environment, name) = (message.scope.environment, message.event_type.to_string());
+        let mut contract = match self.0.store.contract(environment, name).await {
+            Ok(contract) => contract,
+            Err(ReadError::NotFound(_)) => return Ok(None),
+            Err(ReadError::Unavailable(unavailable)) => return Err(unavailable),
+        };
+        let named = |row: &ConversionRow| {
+            recorded.conversions.iter().any(|named| **named == *revision(row.key))
+        };
+        contract.conversions.retain(named);
+        Ok(Some(Arc::new(Known::new(contract))))
     }
 
     /// Forgets what is known of an environment: a contract was changed.

@@ -14,9 +14,10 @@ use super::{
     attempt::{self, Made},
     claim::{Unkept, claim},
     conclude::{Ended, Request, conclude, learn},
-    fixed::Fixed,
+    fixed::Sent,
     prepare::Prepared,
-    render::{Kept, Unrendered, render},
+    recipe::{Kept, Unmade},
+    render::render,
     route::{Http, Route},
     services::Services,
     signed::is_unproven,
@@ -42,8 +43,8 @@ struct Member {
     id: AttemptId,
     /// What is sent of it.
     content: Arc<Content>,
-    /// What it was made into; none if it is sent as it is.
-    made: Option<(Fixed, Arc<Content>)>,
+    /// The same, without what was kept elsewhere of it.
+    sent: Sent,
 }
 
 /// Makes one attempt with all of these, and concludes it for each.
@@ -73,14 +74,15 @@ pub(super) async fn attempt(worker: Rc<Worker>, start: Start) {
     let mut results = worker.results.borrow_mut();
     let request = Request { endpoint, prepared, begun, random };
     let mut learned = learn(services, &mut state, &request, &mut made);
-    for Member { due, id, made: sent, .. } in members {
+    for Member { due, id, sent, .. } in members {
         let (made, batch) = (made.for_another(), batch.as_ref());
         let ended = Ended { due: &due, prepared, id, made, sent, batch, random };
         results.push(conclude(services, &mut state, ended, learned));
         learned = learned.again();
     }
     for (due, id, made) in stay {
-        let ended = Ended { due: &due, prepared, id, made, sent: None, batch: None, random };
+        let ended =
+            Ended { due: &due, prepared, id, made, sent: Sent::Nothing, batch: None, random };
         results.push(conclude(services, &mut state, ended, learned.again()));
     }
     drop((state, results));
@@ -103,10 +105,10 @@ async fn member(
             let made = Made::kept_back(KeptBack::Untransformed, None);
             return Err((due, Made { response: why.into(), ..made }));
         }
-        Err(Unrendered::Kept(Kept { back, why })) => {
+        Err(Unmade::Kept(Kept { back, why })) => {
             return Err((due, Made { response: why.into(), ..Made::kept_back(back, None) }));
         }
-        Err(Unrendered::Later(step, why)) => return Err((due, Made::later(step, why, None))),
+        Err(Unmade::Later(step, why)) => return Err((due, Made::later(step, why, None))),
     };
     let content = if http.is_too_large(&rendered.content) {
         match claim(services, http, &rendered.content).await {
@@ -116,8 +118,7 @@ async fn member(
     } else {
         Arc::clone(&rendered.content)
     };
-    let made = rendered.made.map(|fixed| (fixed, rendered.content));
-    Ok(Member { due, id, content, made })
+    Ok(Member { due, id, content, sent: rendered.sent() })
 }
 
 /// The request; none if there is nothing to send.

@@ -1,7 +1,7 @@
 //! An attempt ended: what follows for the delivery, for the endpoint, and for those who want to
 //! know; all of it goes into one record.
 
-use std::{rc::Rc, sync::Arc};
+use std::rc::Rc;
 
 use bytes::Bytes;
 use ringback_domain::{
@@ -12,11 +12,11 @@ use ringback_domain::{
     retry::{Before, Decision, KeptBack, Schedule},
     time::Timestamp,
 };
-use ringback_store::{Content, Due, HealthChange, Record};
+use ringback_store::{Due, HealthChange, Record};
 use tokio::time::Instant;
 
 use super::{
-    attempt::Made, batch::Batch, fixed::Fixed, lane::Follows, lane::Heard, notice::Told,
+    attempt::Made, batch::Batch, fixed::Sent, lane::Follows, lane::Heard, notice::Told,
     prepare::Prepared, services::Services, state::FailingSince, state::State,
 };
 use crate::log::{
@@ -30,8 +30,8 @@ pub(super) struct Ended<'a> {
     pub(super) prepared: &'a Rc<Prepared>,
     pub(super) id: AttemptId,
     pub(super) made: Made,
-    /// What the message was made into, and with that body; none if it was sent as it is.
-    pub(super) sent: Option<(Fixed, Arc<Content>)>,
+    /// What was sent.
+    pub(super) sent: Sent,
     /// The other messages that it was sent with, if it was.
     pub(super) batch: Option<&'a Batch>,
     /// For the jitter.
@@ -251,8 +251,8 @@ fn record(services: &Services, ended: Ended<'_>, verdict: Verdict) -> Record {
         outcome: decision.outcome,
         next_at: decision.next_at,
         health,
-        rendering: rendering(sent.as_ref().map(|(fixed, _)| &fixed.rendering), batch),
-        fix: fix(due, sent, decision.outcome),
+        rendering: rendering(sent.rendering(), batch),
+        fix: fix(due, &sent, decision.outcome),
         ordered: due.sequence.is_some(),
         notices,
     }
@@ -270,8 +270,7 @@ fn rendering(made: Option<&Rendering>, batch: Option<&Batch>) -> Option<String> 
 }
 
 /// What is kept of what was sent, so that the next attempt sends the same.
-fn fix(due: &Due, sent: Option<(Fixed, Arc<Content>)>, outcome: Outcome) -> Option<Bytes> {
+fn fix(due: &Due, sent: &Sent, outcome: Outcome) -> Option<Bytes> {
     let again = matches!(outcome, Outcome::Retry | Outcome::Held);
-    let (fixed, content) = sent.filter(|_| again && due.fixed.is_none())?;
-    fixed.keep(&content.payload)
+    if again && due.fixed.is_none() { sent.keep() } else { None }
 }

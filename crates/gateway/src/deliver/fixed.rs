@@ -10,6 +10,67 @@ use serde::{Deserialize, Serialize};
 
 use crate::transform::Made;
 
+/// What is kept of a message that was sent as it is.
+const MESSAGE: &[u8] = b"\n";
+
+/// What is known of a delivery from before its attempt.
+#[derive(Debug, PartialEq)]
+pub(super) enum Earlier {
+    /// Nothing.
+    Nothing,
+    /// An attempt sent the message as it is.
+    Message,
+    /// An attempt sent this.
+    Made(Box<Fixed>, Arc<Content>),
+    /// It is to be made as it was made once, of which this is noted.
+    Named(Rendering),
+}
+
+impl Earlier {
+    /// Reads what was kept; none if that cannot be read.
+    pub(super) fn read(kept: &Bytes, message: &Content) -> Option<Earlier> {
+        match kept.iter().position(|byte| *byte == b'\n') {
+            None => serde_json::from_slice(kept).ok().map(Earlier::Named),
+            Some(0) => Some(Earlier::Message),
+            Some(end) => {
+                let fixed: Fixed = serde_json::from_slice(&kept[..end]).ok()?;
+                let same = fixed.same.then(|| message.payload.clone());
+                let content = fixed.content(message, same.unwrap_or_else(|| kept.slice(end + 1..)));
+                Some(Earlier::Made(Box::new(fixed), content))
+            }
+        }
+    }
+}
+
+/// What was sent, as far as an attempt came to that.
+pub(super) enum Sent {
+    /// Nothing.
+    Nothing,
+    /// The message as it is.
+    Message,
+    /// What was made of it.
+    Made(Box<Fixed>, Arc<Content>),
+}
+
+impl Sent {
+    /// The bytes that are kept, so that the next attempt sends the same.
+    pub(super) fn keep(&self) -> Option<Bytes> {
+        match self {
+            Sent::Nothing => None,
+            Sent::Message => Some(Bytes::from_static(MESSAGE)),
+            Sent::Made(fixed, content) => fixed.keep(&content.payload),
+        }
+    }
+
+    /// What is noted of it with the attempt; none if it was the message as it is.
+    pub(super) fn rendering(&self) -> Option<&Rendering> {
+        match self {
+            Sent::Nothing | Sent::Message => None,
+            Sent::Made(fixed, _) => Some(&fixed.rendering),
+        }
+    }
+}
+
 /// What was made of a message; its body aside.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -73,22 +134,13 @@ impl Fixed {
     }
 
     /// The bytes that are kept: a line of JSON, and the body.
-    pub(super) fn keep(&self, body: &[u8]) -> Option<Bytes> {
+    fn keep(&self, body: &[u8]) -> Option<Bytes> {
         let mut kept = serde_json::to_vec(self).ok()?;
         kept.push(b'\n');
         if !self.same {
             kept.extend_from_slice(body);
         }
         Some(kept.into())
-    }
-
-    /// Reads what was kept, and what to send instead of the message as it is.
-    pub(super) fn read(kept: &Bytes, message: &Content) -> Option<(Fixed, Arc<Content>)> {
-        let end = kept.iter().position(|byte| *byte == b'\n')?;
-        let fixed: Fixed = serde_json::from_slice(&kept[..end]).ok()?;
-        let body = if fixed.same { message.payload.clone() } else { kept.slice(end + 1..) };
-        let content = fixed.content(message, body);
-        Some((fixed, content))
     }
 
     /// The message with this body.
@@ -133,15 +185,25 @@ mod tests {
             same: false,
         };
         let kept = fixed.keep(b"a\nb").unwrap();
-        let (read, content) = Fixed::read(&kept, &message).unwrap();
-        assert_eq!(read, fixed);
+        let read = |kept: &Bytes| Earlier::read(kept, &message);
+        let made = |kept: &Bytes| match read(kept) {
+            Some(Earlier::Made(fixed, content)) => (*fixed, content),
+            earlier => panic!("{earlier:?}"),
+        };
+        let (again, content) = made(&kept);
+        assert_eq!(again, fixed);
         assert_eq!((&content.payload[..], content.id), (&b"a\nb"[..], message.id));
         assert_eq!(content.content_type.as_deref(), Some("text/plain"));
         assert_eq!(content.headers, fixed.came_with);
-        assert!(Fixed::read(&Bytes::from_static(b"{}"), &message).is_none());
         let same = Fixed { same: true, ..Fixed::default() };
         let kept = same.keep(&message.payload).unwrap();
         assert!(kept.ends_with(b"\n"), "the body is kept a second time");
-        assert_eq!(Fixed::read(&kept, &message).unwrap().1.payload, message.payload);
+        assert_eq!(made(&kept).1.payload, message.payload);
+        assert_eq!(read(&Sent::Message.keep().unwrap()), Some(Earlier::Message));
+        let noted = serde_json::to_string(&fixed.rendering).unwrap();
+        assert_eq!(read(&noted.into()), Some(Earlier::Named(fixed.rendering)));
+        for broken in ["{", "{\n{}", ""] {
+            assert_eq!(read(&broken.into()), None, "{broken}");
+        }
     }
 }

@@ -27,6 +27,8 @@ mod prepare;
 mod sealed;
 
 mod convert;
+mod recipe;
+
 mod fixed;
 mod render;
 
@@ -54,6 +56,7 @@ mod upkeep;
 pub use breakers::Breakers;
 pub use engine::{Engine, Post};
 pub use handshake::Consents;
+pub use recipe::{Kept, Made, Recipe, Tools, Unmade};
 pub use services::{Limits, Services};
 pub use style::Providers;
 pub use token::Tokens;

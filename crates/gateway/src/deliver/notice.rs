@@ -79,6 +79,7 @@ impl Told<'_> {
         data["lastAttempt"] = json!({
             "id": self.id,
             "responseStatusCode": self.made.ending.status_code,
+            "reason": self.made.reason,
             "timestamp": self.id.0.created_at(),
         });
         data

@@ -5,18 +5,15 @@ use std::{sync::Arc, time::Duration};
 use ringback_domain::{
     application::OPERATIONAL_UID,
     breaker::Waits,
-    delivery::{self, Delivery, OnExhausted, Pins},
+    delivery::{self, Delivery, OnExhausted},
     endpoint::State,
-    filter::{Event, Expression, Outcome},
     id::{ApplicationId, EndpointId, Key},
-    retry::{KeptBack, Schedule},
-    source::TARGET_HEADER,
+    retry::Schedule,
     time::Timestamp,
 };
-use ringback_store::{Content, Lane};
+use ringback_store::Lane;
 
-use super::{handshake::Handshake, route::Route, sealed::Sealed, services::Services};
-use crate::transform::Transformation;
+use super::{handshake::Handshake, recipe::Recipe, route::Route, services::Services};
 
 /// How long an idle connection is kept: shorter than most receivers keep theirs.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -40,15 +37,8 @@ pub(super) struct Prepared {
     pub(super) revision: Key,
     pub(super) state: State,
     pub(super) failing_since: Option<Timestamp>,
-    filter: Option<Arc<Expression>>,
-    /// Which versions of payloads it gets.
-    pub(super) pins: Option<Pins>,
-    /// When it was made: of types that are not pinned it gets what was their default then.
-    pub(super) created_at: Timestamp,
-    /// What is made of its messages, if anything is.
-    pub(super) transformation: Option<Arc<Transformation>>,
-    /// What programs and people know its place as, without credentials.
-    pub(super) url: Arc<str>,
+    /// What is made of its messages.
+    pub(super) recipe: Recipe,
     /// Attempts a second that it asks for, or its kind of destination takes, at most.
     rate: Option<f64>,
     /// Requests open at once, at most.
@@ -68,18 +58,15 @@ pub(super) struct Prepared {
 impl Prepared {
     /// Prepares what the store knows about an endpoint.
     pub(super) fn new(lane: Lane, services: &Services) -> Prepared {
-        let filter = lane.endpoint.filter.as_deref().map(Expression::parse).transpose();
-        let filter = filter.map(|it| it.map(Arc::new)).map_err(|_| "filter_unreadable");
-        let transformation = Sealed::of(&lane, services).transformation();
         let delivery = delivery(lane.endpoint.delivery.as_deref());
-        let (filter, transformation, route) = match (filter, transformation, &delivery) {
-            (Ok(filter), Ok(made), Ok(delivery)) => {
-                (filter, made, Route::new(&lane, delivery, services))
-            }
-            // To send what the filter may not want, or as it is what should be transformed, would be
-            // worse than to send nothing.
-            (Err(reason), ..) | (_, Err(reason), _) => (None, None, Err(reason)),
-            (.., Err(reason)) => (None, None, Err(*reason)),
+        let sealed = (lane.scope, &lane.secrets, &*services.keyring);
+        let made = delivery.as_ref().map_err(|reason| *reason).and_then(|delivery| {
+            let recipe = Recipe::read(&lane.endpoint, delivery, sealed)?;
+            Ok((recipe, Route::new(&lane, delivery, services)))
+        });
+        let (recipe, route) = match made {
+            Ok((recipe, route)) => (recipe, route),
+            Err(reason) => (Recipe::none(), Err(reason)),
         };
         // What was deleted has nothing left to be prepared with, and nobody sends to it.
         if let (Err(reason), true) = (&route, lane.endpoint.state != State::Deleted) {
@@ -95,11 +82,7 @@ impl Prepared {
             revision: lane.endpoint.revision,
             state: lane.endpoint.state,
             failing_since: lane.endpoint.failing_since,
-            filter,
-            pins: wanted.versions,
-            created_at: lane.endpoint.created_at,
-            transformation,
-            url: lane.endpoint.url.as_str().into(),
+            recipe,
             rate: least(lane.endpoint.throttle_rate, route.as_ref().ok()),
             concurrency: wanted.concurrency.unwrap_or(u32::MAX),
             blocks: wanted.order.is_some_and(|order| order.on_exhausted == OnExhausted::Block),
@@ -120,24 +103,6 @@ impl Prepared {
     /// The same endpoint in another state.
     pub(super) fn stopped(&self, state: State) -> Prepared {
         Prepared { state, ..self.clone() }
-    }
-
-    /// Whether the endpoint's filter keeps a message from being sent. Asked before each attempt, so
-    /// that the filter as it is now decides.
-    pub(super) fn keeps_back(&self, content: &Content) -> Option<KeptBack> {
-        let headers = content.headers.as_deref().unwrap_or_default();
-        let target = headers.iter().find(|(name, _)| name == TARGET_HEADER);
-        let event = Event {
-            headers,
-            content_type: content.content_type.as_deref(),
-            body: &content.payload,
-            target: target.map(|(_, target)| target.as_str()),
-        };
-        match self.filter.as_ref()?.judge(&event) {
-            Outcome::Match => None,
-            Outcome::NoMatch => Some(KeptBack::NotWanted),
-            Outcome::Overrun => Some(KeptBack::Overrun),
-        }
     }
 
     /// Whether its messages are operational ones, about which nothing operational is told.
@@ -169,11 +134,7 @@ impl Prepared {
             revision: 0,
             state: State::Enabled,
             failing_since: None,
-            filter: None,
-            pins: None,
-            created_at: Timestamp(0),
-            transformation: None,
-            url: "".into(),
+            recipe: Recipe::none(),
             blocks: false,
             rate,
             concurrency: u32::MAX,

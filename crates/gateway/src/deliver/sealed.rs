@@ -19,9 +19,9 @@ use crate::transform::{self, Transformation};
 
 /// What an endpoint has that is sealed, with what opens it.
 pub(super) struct Sealed<'a> {
-    scope: Scope,
-    secrets: &'a EndpointSecrets,
-    keyring: &'a Keyring,
+    pub(super) scope: Scope,
+    pub(super) secrets: &'a EndpointSecrets,
+    pub(super) keyring: &'a Keyring,
 }
 
 impl<'a> Sealed<'a> {

@@ -13,7 +13,7 @@ use ringback_domain::{
 };
 use ringback_store::Store;
 
-use super::{Breakers, Engine, Providers, handshake::Consents, token::Tokens};
+use super::{Breakers, Engine, Providers, handshake::Consents, recipe::Tools, token::Tokens};
 use crate::{
     contract,
     log::{Pressure, Replies, Taps},
@@ -76,6 +76,11 @@ pub struct Services {
 }
 
 impl Services {
+    /// What recipes are made with.
+    pub(super) fn tools(&self) -> Tools<'_> {
+        Tools { world: &self.world, contracts: &self.contracts, sandbox: &self.sandbox }
+    }
+
     /// The id of an attempt that begins now.
     pub(super) fn attempt_id(&self, now: Timestamp, nonce: u64) -> AttemptId {
         let mut keys = self.attempt_keys.lock().unwrap_or_else(PoisonError::into_inner);

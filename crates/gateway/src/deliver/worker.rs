@@ -19,10 +19,12 @@ use super::{
     attempt::{self, Made},
     batch,
     conclude::{Ended, Request, conclude, learn},
+    fixed::Sent,
     lane::{Amount, Lane, Offered},
     prepare::Prepared,
+    recipe::{Kept, Unmade},
     record, recover,
-    render::{Kept, Unrendered, render},
+    render::render,
     services::{Limits, Services},
     state::{SERVED, Start, State},
     upkeep::{self, Gauged},
@@ -260,12 +262,12 @@ impl Worker {
         let now = self.services.world.clock.now();
         let id = self.services.attempt_id(now, self.random.next());
         let (mut made, sent) = match &prepared.route {
-            Err(reason) => (Made::unprepared(reason), None),
+            Err(reason) => (Made::unprepared(reason), Sent::Nothing),
             Ok(route) => match render(&self.services, &prepared, &due).await {
-                Err(Unrendered::Kept(Kept { back, why })) => {
-                    (Made { response: why.into(), ..Made::kept_back(back, kept) }, None)
+                Err(Unmade::Kept(Kept { back, why })) => {
+                    (Made { response: why.into(), ..Made::kept_back(back, kept) }, Sent::Nothing)
                 }
-                Err(Unrendered::Later(step, why)) => (Made::later(step, why, kept), None),
+                Err(Unmade::Later(step, why)) => (Made::later(step, why, kept), Sent::Nothing),
                 Ok(rendered) => {
                     let made = attempt::make_rendered(
                         &self.services,
@@ -276,7 +278,7 @@ impl Worker {
                         now,
                     )
                     .await;
-                    (made, rendered.made.map(|fixed| (fixed, rendered.content)))
+                    (made, rendered.sent())
                 }
             },
         };

@@ -10,6 +10,7 @@ use std::{
 use ringback_domain::{
     id::{Key, ListenerId},
     listener::Listener,
+    seal::Keyring,
     time::Timestamp,
 };
 use ringback_store::{Behind, BehindQuery, Store, Unavailable};
@@ -24,9 +25,11 @@ use super::{
     live::{About, COUNTED, Leave, Live, Seat},
 };
 use crate::{
+    contract,
     log::{Bells, Replies},
     receive::Directory,
     seam::World,
+    transform::Sandbox,
 };
 
 /// How long a place may wait to be written down. A crash costs no more than events that come again.
@@ -46,6 +49,12 @@ pub struct Parts {
     pub replies: Arc<Replies>,
     /// Rung when something arrives.
     pub bells: Bells,
+    /// What payloads of event types become in older versions.
+    pub contracts: contract::Directory,
+    /// Where programs of endpoints that are read run.
+    pub sandbox: Sandbox,
+    /// Opens those programs.
+    pub keyring: Arc<Keyring>,
 }
 
 /// Those who listen. Clones share it.

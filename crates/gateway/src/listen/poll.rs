@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  store ── arrivals ──► wanted? ──► given (what a message becomes) ──► an answer, or an event stream
-//!                          types, channels, filter
+//!                          types, channels
 //! ```
 //!
 //! Nothing is kept for such an endpoint but how far its consumers are: messages are stored anyway, and
@@ -24,7 +24,7 @@ use ringback_domain::{
 use ringback_store::{ArrivalQuery, Arrived, Unavailable, WriteError};
 use tokio::time::Instant;
 
-use self::given::Giving;
+use self::given::{Giver, Giving};
 pub use self::{follow::Followed, given::Given};
 use super::Listeners;
 
@@ -102,7 +102,8 @@ impl Listeners {
         // First of all, so that nothing is missed.
         let bell = parts.bells.wait_for(vec![scope.application]);
         let mut closing = self.closing();
-        let (wanting, giving) = (Wanting::new(endpoint, &asked), Giving::new(endpoint));
+        let wanting = Wanting::new(endpoint, &asked);
+        let giving = Giving::new(parts, scope, endpoint).await?;
         let mut polled = Polled { given: Vec::new(), reached: asked.after, done: false };
         let mut pages = 0;
         loop {
@@ -119,12 +120,20 @@ impl Listeners {
                 if polled.given.len() == asked.limit {
                     return Ok(polled);
                 }
-                polled.reached = arrived.id.key();
-                if wanting.wants(arrived)
-                    && let Some(given) = giving.give(arrived).await
-                {
-                    polled.given.push((arrived.id.key(), given));
+                if wanting.wants(arrived) {
+                    match giving.give(arrived).await {
+                        Giver::Gives(given) => polled.given.push((arrived.id.key(), *given)),
+                        Giver::Withholds => {}
+                        // Whoever asks again gets it then, before all that comes after it.
+                        Giver::Waits => {
+                            if polled.given.is_empty() {
+                                bell.rung(LOOK).await;
+                            }
+                            return Ok(polled);
+                        }
+                    }
                 }
+                polled.reached = arrived.id.key();
             }
             (polled.reached, polled.done) = (page.reached, page.done);
             let is_idle = polled.done && polled.given.is_empty() && Instant::now() < until;

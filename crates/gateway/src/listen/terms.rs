@@ -141,6 +141,7 @@ mod tests {
             channels: None,
             tags: None,
             content_type: None,
+            version: None,
             payload: Bytes::from_static(body.as_bytes()),
             headers: [(VERDICT_HEADER.to_owned(), verdict.to_owned())].into(),
             created_at: Timestamp(0),

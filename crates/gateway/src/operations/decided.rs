@@ -362,6 +362,7 @@ pub(super) static ELSEWHERE: &[(&str, &Reason)] = &[
     ("completions", &FILES),
     ("man", &FILES),
     ("sign", &FILES),
+    ("transform run", &FILES),
     ("verify", &FILES),
 ];
 

@@ -258,8 +258,9 @@ impl Door {
         let PostedMessage { message, schema_version, .. } = posted;
         let named = schema_version.as_deref();
         let admitted = self.0.contracts.admit(environment, message, named, now).await;
-        let contract::Admitted { version, fits_schema, ordering_key } =
+        let contract::Admitted { version, label, fits_schema, ordering_key } =
             admitted.map_err(api::not_admitted)?;
+        *schema_version = label;
         message.version = version;
         message.fits_schema = fits_schema;
         message.ordering_key = message.ordering_key.take().or(ordering_key);

@@ -29,7 +29,7 @@ use ringback_domain::{id::Key, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use guest::main as guest;
-pub use sandbox::{Sandbox, Settings};
+pub use sandbox::{Sandbox, Settings, this_program};
 pub use stored::{PURPOSE, Transformation};
 pub use webhook::{Made, Webhook};
 

@@ -1,7 +1,8 @@
 //! Where programs are run: turns, and the children that are there for them.
 
 use std::{
-    path::PathBuf,
+    io,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -29,6 +30,15 @@ pub struct Settings {
     pub children: usize,
     /// Calls of one tenant that may wait.
     pub waiting: usize,
+}
+
+/// This very program, even if another was put in its place meanwhile.
+///
+/// # Errors
+/// If the system does not say where it is.
+pub fn this_program() -> io::Result<PathBuf> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() { Ok(running.to_owned()) } else { std::env::current_exe() }
 }
 
 /// Runs programs of users. Clones share its children, which are started when there is something to do

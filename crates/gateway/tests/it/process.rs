@@ -25,6 +25,7 @@ mod shell;
 mod sign;
 mod stop;
 mod tokens;
+mod transform;
 mod trigger;
 mod verify;
 

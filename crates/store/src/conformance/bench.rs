@@ -16,6 +16,7 @@ use ringback_domain::{
     event_type::EventType,
     id::{ApplicationId, AttemptId, EndpointId, EventTypeId, Id, Key, KeySequence, MessageId},
     idempotency::Claim,
+    replay::Shape,
     scope::{Reference, Scope},
     time::Timestamp,
 };
@@ -157,7 +158,7 @@ impl<'a> Bench<'a> {
             created_at: NOW,
             updated_at: NOW,
         };
-        NewEventType { environment: self.environment, event_type, answer: None }
+        NewEventType { environment: self.environment, event_type, contract: None, answer: None }
     }
 
     pub(super) fn message(&self) -> NewMessage {
@@ -277,7 +278,8 @@ impl<'a> Bench<'a> {
 
     pub(super) fn resend(&self, scope: Scope, message: MessageId, endpoint: &Endpoint) -> Resend {
         let (message, endpoint) = (Reference::Id(message.0), reference(endpoint));
-        Resend { scope, message, endpoint, now: NOW, answer: None }
+        let version = Shape::Current;
+        Resend { scope, message, endpoint, version, now: NOW, answer: None }
     }
 
     /// Changes an endpoint's state.

@@ -147,8 +147,47 @@ pub(super) async fn a_contract_is_changed_as_a_whole(bench: Bench<'_>) {
     }
     let found = bench.store.contract(bench.environment, NAME.to_owned()).await.unwrap();
     assert_eq!((found.versions.len(), found.terms), (1, Terms::default()), "nothing of it");
+    bench.store.create_event_type(bench.new_event_type("another")).await.unwrap();
+    let another = change(&bench, "another").await;
+    let taken = ContractChange { versions: vec![version(11, 1)], ..another };
+    let refused = bench.store.change_contract(taken).await.map(drop);
+    assert_eq!(refused, Err(WriteError::Conflict("version")), "a key that another type has");
     let environment = bench.other_environment().await;
     let foreign = ContractChange { environment, ..change(&bench, NAME).await };
     let refused = bench.store.change_contract(foreign).await.map(drop);
     assert_eq!(refused, Err(WriteError::NotFound("event type")));
+}
+
+pub(super) async fn a_contract_changes_with_its_event_type(mut bench: Bench<'_>) {
+    let environment = bench.environment;
+    let amended = |expected, versions, deliver_original| Amendment {
+        expected,
+        terms: Terms { deliver_original, ..Terms::default() },
+        versions,
+    };
+    let mut new = bench.new_event_type(NAME);
+    let made_at = new.event_type.updated_at;
+    new.contract = Some(amended(made_at, vec![version(11, 1)], true));
+    let created = bench.store.create_event_type(new.clone()).await.unwrap();
+    assert_eq!(created, new.event_type, "it is changed no second time");
+    bench.reopen().await;
+    let found = bench.store.contract(environment, NAME.to_owned()).await.unwrap();
+    let shown = (found.versions.len(), found.terms.deliver_original, found.updated_at);
+    assert_eq!(shown, (1, true, made_at));
+
+    let change = |contract| EventTypeChange {
+        description: Some("changed".to_owned()),
+        contract: Some(contract),
+        ..EventTypeChange::default()
+    };
+    let put = change(amended(made_at, vec![version(12, 2)], false));
+    let changed = bench.store.change_event_type(environment, NAME.to_owned(), put, made_at).await;
+    let changed = changed.unwrap();
+    assert!(changed.updated_at > made_at, "two changes have different times");
+    let late = change(amended(made_at, vec![version(13, 3)], true));
+    let late = bench.store.change_event_type(environment, NAME.to_owned(), late, at(9)).await;
+    assert_eq!(late.map(drop), Err(WriteError::Conflict("event type")));
+    let found = bench.store.contract(environment, NAME.to_owned()).await.unwrap();
+    let shown = (found.versions.len(), found.terms.deliver_original, found.updated_at);
+    assert_eq!(shown, (2, false, changed.updated_at), "all of the one, nothing of the other");
 }

@@ -6,6 +6,7 @@ use ringback_domain::{
     attempt::{Outcome, Trigger},
     endpoint::State,
     id::Key,
+    replay::Shape,
     scope::{Reference, Scope},
 };
 
@@ -343,4 +344,28 @@ pub(super) async fn what_was_sent_is_kept(mut bench: Bench<'_>) {
     let of = Reference::Id(page[0].content.id.0);
     let one = bench.store.attempt(scope, of, fixed.id).await.unwrap();
     assert_eq!(one.rendering, fixed.rendering.take());
+}
+
+pub(super) async fn what_was_sent_first_can_be_asked_for(mut bench: Bench<'_>) {
+    let scope = bench.application("one").await;
+    let endpoint = bench.endpoint(scope).await;
+    let message = bench.send(scope, bench.message()).await;
+    let rendered = |rendering: &str, record| Record {
+        rendering: Some(rendering.to_owned()),
+        ..record
+    };
+    let due = bench.only_due(&endpoint).await;
+    bench.record(rendered("first", bench.retry(&due, at(1)))).await;
+    let due = bench.only_due(&endpoint).await;
+    bench.record(rendered("second", bench.attempt(&due, 200))).await;
+    bench.reopen().await;
+    for (version, fixed) in
+        [(Shape::Current, None), (Shape::Original, Some(Bytes::from_static(b"first")))]
+    {
+        let resend = Resend { version, ..bench.resend(scope, message.id, &endpoint) };
+        let due = bench.store.resend(resend).await.unwrap();
+        assert_eq!(due.fixed, fixed, "{version:?}");
+        assert_eq!(bench.only_due(&endpoint).await.fixed, fixed, "{version:?}");
+        bench.record(bench.attempt(&due, 200)).await;
+    }
 }

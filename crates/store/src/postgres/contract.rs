@@ -19,8 +19,8 @@ use super::{
     transaction::{Transaction, boolean, int8, text},
 };
 use crate::{
-    BoxFuture, Contract, ContractChange, Contracts, ConversionRow, ReadError, Unavailable,
-    VersionRow, WriteError,
+    Amendment, BoxFuture, Contract, ContractChange, Contracts, ConversionRow, ReadError,
+    Unavailable, VersionRow, WriteError, change::later,
 };
 
 impl Contracts for Postgres {
@@ -64,9 +64,7 @@ async fn change(
     let known = one(transaction, sql, environment, name).await?.ok_or_else(missing)?;
     change.check(&known).map_err(Stop::Refused)?;
     let event_type = known.event_type;
-    for row in &change.versions {
-        put_version(transaction, (environment, event_type), row).await?;
-    }
+    put_versions(transaction, (environment, event_type), &change.versions).await?;
     for row in &change.conversions {
         let (ordinal, created_at) = (i64::from(row.ordinal), row.created_at.millis());
         let program = row.program.to_string();
@@ -82,10 +80,39 @@ async fn change(
         transaction.execute(sql, &parameters).await?;
     }
     let terms = change.terms.as_ref().unwrap_or(&known.terms);
-    let updated_at = change.now.millis().max(known.updated_at.millis() + 1);
-    let validation = terms.validation.number();
-    let given = change.schemas.is_some();
-    let schemas = change.schemas.as_ref().and_then(Option::as_ref).map(ToString::to_string);
+    let updated_at = later(known.updated_at, change.now);
+    update(transaction, event_type, terms, updated_at, change.schemas.as_ref()).await?;
+    answer::keep(transaction, change.now, change.answer.as_ref()).await?;
+    let sql = include_str!("queries/contract.sql");
+    one(transaction, sql, environment, name).await?.ok_or_else(missing)
+}
+
+/// Changes a contract together with its event type, whose row is there, locked, and has its old time.
+pub(super) async fn amend(
+    transaction: &Transaction<'_>,
+    (environment, name): (Key, &str),
+    amendment: Option<&Amendment>,
+) -> Result<(), Stop<WriteError>> {
+    let Some(amendment) = amendment else { return Ok(()) };
+    let missing = || Stop::Refused(WriteError::NotFound("event type"));
+    let sql = include_str!("queries/contract.sql");
+    let known = one(transaction, sql, environment, name).await?.ok_or_else(missing)?;
+    amendment.check(&known).map_err(Stop::Refused)?;
+    put_versions(transaction, (environment, known.event_type), &amendment.versions).await?;
+    update(transaction, known.event_type, &amendment.terms, known.updated_at, None).await?;
+    Ok(())
+}
+
+async fn update(
+    transaction: &Transaction<'_>,
+    event_type: Key,
+    terms: &Terms,
+    updated_at: Timestamp,
+    schemas: Option<&Option<serde_json::Value>>,
+) -> Result<(), Error> {
+    let (validation, updated_at) = (terms.validation.number(), updated_at.millis());
+    let given = schemas.is_some();
+    let schemas = schemas.and_then(Option::as_ref).map(ToString::to_string);
     let parameters = [
         int8(&event_type),
         int8(&validation),
@@ -96,9 +123,7 @@ async fn change(
         text(&schemas),
     ];
     transaction.execute(include_str!("queries/contract_update.sql"), &parameters).await?;
-    answer::keep(transaction, change.now, change.answer.as_ref()).await?;
-    let sql = include_str!("queries/contract.sql");
-    one(transaction, sql, environment, name).await?.ok_or_else(missing)
+    Ok(())
 }
 
 /// Deletes the contract of an event type that is deleted for good.
@@ -112,11 +137,22 @@ pub(super) async fn delete(transaction: &Transaction<'_>, event_type: Key) -> Re
     Ok(())
 }
 
+async fn put_versions(
+    transaction: &Transaction<'_>,
+    owner: (Key, Key),
+    rows: &[VersionRow],
+) -> Result<(), Stop<WriteError>> {
+    for row in rows {
+        put_version(transaction, owner, row).await?;
+    }
+    Ok(())
+}
+
 async fn put_version(
     transaction: &Transaction<'_>,
     (environment, event_type): (Key, Key),
     row: &VersionRow,
-) -> Result<(), Error> {
+) -> Result<(), Stop<WriteError>> {
     let version = &row.version;
     let millis = |time: Option<Timestamp>| time.map(Timestamp::millis);
     let ordinal = i64::from(version.ordinal);
@@ -142,8 +178,9 @@ async fn put_version(
         int8(&created_at),
         int8(&updated_at),
     ];
-    transaction.execute(include_str!("queries/contract_version_put.sql"), &parameters).await?;
-    Ok(())
+    let sql = include_str!("queries/contract_version_put.sql");
+    let put = transaction.execute(sql, &parameters).await?;
+    if put == 1 { Ok(()) } else { Err(Stop::Refused(WriteError::Conflict("version"))) }
 }
 
 async fn one(

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     EventTypeChange, EventTypeQuery, Listed, NewEventType, Position, ReadError, WriteError,
-    pages::Walk,
+    change::later, pages::Walk,
 };
 
 /// Creates an event type, or takes an archived one out of the archive with what is new about it.
@@ -31,12 +31,16 @@ pub(super) async fn create(
         Some(known) if known.archived => {
             let (id, created_at) = (known.id, known.created_at);
             let event_type = EventType { id, created_at, ..new.event_type.clone() };
+            let name = (new.environment, &*event_type.name);
+            contract::amend(transaction, name, new.contract.as_ref()).await?;
             update(transaction, &event_type).await?;
             event_type
         }
         Some(_) => return Err(Stop::Refused(WriteError::Conflict("event type"))),
         None => {
             insert(transaction, new).await?;
+            let name = (new.environment, &*new.event_type.name);
+            contract::amend(transaction, name, new.contract.as_ref()).await?;
             new.event_type.clone()
         }
     };
@@ -90,6 +94,7 @@ pub(super) async fn change(
     now: Timestamp,
 ) -> Result<EventType, Stop<WriteError>> {
     let known = existing(transaction, environment, name).await?;
+    contract::amend(transaction, (environment, name), change.contract.as_ref()).await?;
     let event_type = EventType {
         description: change.description.unwrap_or(known.description),
         schemas: change.schemas.unwrap_or(known.schemas),
@@ -97,7 +102,7 @@ pub(super) async fn change(
         deprecated: change.deprecated.unwrap_or(known.deprecated),
         feature_flag: change.feature_flag.unwrap_or(known.feature_flag),
         group_name: change.group_name.unwrap_or(known.group_name),
-        updated_at: now,
+        updated_at: later(known.updated_at, now),
         ..known
     };
     update(transaction, &event_type).await?;
@@ -118,7 +123,8 @@ pub(super) async fn delete(
         let sql = include_str!("queries/event_type_delete.sql");
         transaction.execute(sql, &[int8(&known.id.key())]).await?;
     } else {
-        update(transaction, &EventType { archived: true, updated_at: now, ..known }).await?;
+        let updated_at = later(known.updated_at, now);
+        update(transaction, &EventType { archived: true, updated_at, ..known }).await?;
     }
     Ok(())
 }

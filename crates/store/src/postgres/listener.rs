@@ -440,6 +440,7 @@ struct Found {
     expires_at: i64,
     channels: Option<Vec<String>>,
     tags: Option<Vec<String>>,
+    version: Option<u32>,
 }
 
 impl Found {
@@ -455,6 +456,7 @@ impl Found {
             expires_at: row.get(7),
             channels: rows::optional(row, 8),
             tags: rows::optional(row, 9),
+            version: row.get::<_, Option<i32>>(10).map(|version| version as u32),
         }
     }
 
@@ -474,6 +476,7 @@ impl Found {
             channels: self.channels.clone(),
             tags: self.tags.clone(),
             content_type: self.content_type.clone(),
+            version: self.version,
             payload: payload.into(),
             headers: headers.into(),
             created_at: id.created_at(),

@@ -12,7 +12,7 @@ use ringback_domain::{
 use tokio_postgres::{Error, Row, types::Type};
 
 use super::{
-    Postgres, rows, task,
+    Postgres, resend, rows, task,
     transaction::{Transaction, int4, int8},
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 
 /// The keys of one day: attempts are looked for from a day before their message on, in case the
 /// clock was set back in between. What is older need not be looked through.
-const DAY: i64 = 86_400_000 << ringback_domain::id::SEQUENCE_BITS;
+pub(super) const DAY: i64 = 86_400_000 << ringback_domain::id::SEQUENCE_BITS;
 
 impl Replay for Postgres {
     fn replay(&self, task: Task, now: Timestamp) -> BoxFuture<'_, Result<Stepped, Unavailable>> {
@@ -61,7 +61,8 @@ async fn step(transaction: &Transaction<'_>, task: Task, now: Timestamp) -> Resu
     }
     let plan = plan(transaction, &task, &place, &selection, now).await?;
     let planned = plan.send.len();
-    insert(transaction, &task, &place, &plan.send, now).await?;
+    let keys = insert(transaction, &task, &place, &plan.send, now).await?;
+    resend::shape(transaction, place.shard, keys, selection.version).await?;
     let cursor = task.span.cursor;
     let task = plan.done(task, planned, now);
     task::put(transaction, cursor, &task).await?;
@@ -150,9 +151,9 @@ async fn insert(
     place: &Place,
     messages: &Vec<Key>,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<Vec<Key>, Error> {
     if messages.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let keys: Vec<Key> = messages.iter().map(|_| transaction.next_key(now)).collect();
     let (epoch, due_at) = (transaction.epoch(), now.millis());
@@ -167,5 +168,5 @@ async fn insert(
         int8(&due_at),
     ];
     transaction.execute(include_str!("queries/replay_insert.sql"), &parameters).await?;
-    Ok(())
+    Ok(keys)
 }

@@ -1,11 +1,14 @@
 //! Planning one extra attempt: a delivery of its own, so that the schedule's stays as it is.
 
-use ringback_domain::{attempt::Trigger, endpoint::State, id::Key};
+use ringback_domain::{attempt::Trigger, endpoint::State, id::Key, replay::Shape};
+use tokio_postgres::{Error, types::Type};
 
 use super::{
     answer, due, endpoint,
     fault::Stop,
-    message, rows,
+    message,
+    replay::DAY,
+    rows,
     transaction::{Transaction, int4, int8},
 };
 use crate::{Due, Resend, ResendError};
@@ -42,8 +45,24 @@ pub(super) async fn resend(
         int8(&now),
     ];
     transaction.execute(include_str!("queries/delivery_insert.sql"), &parameters).await?;
+    shape(transaction, shard, vec![key], resend.version).await?;
     answer::keep(transaction, resend.now, resend.answer.as_ref()).await?;
     due::one_due(transaction, scope, key).await?.ok_or_else(|| refused("message"))
+}
+
+/// Notes in which version deliveries that were planned are sent.
+pub(super) async fn shape(
+    transaction: &Transaction<'_>,
+    shard: i32,
+    deliveries: Vec<Key>,
+    version: Shape,
+) -> Result<(), Error> {
+    if version == Shape::Original {
+        let parameters = [int4(&shard), (&deliveries as _, Type::INT8_ARRAY), int8(&DAY)];
+        let sql = include_str!("queries/delivery_as_first.sql");
+        transaction.execute(sql, &parameters).await?;
+    }
+    Ok(())
 }
 
 async fn check_state(

@@ -14,8 +14,8 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{Sqlite, answer, fault::Stop, rows, writer::Transaction};
 use crate::{
-    BoxFuture, Contract, ContractChange, Contracts, ConversionRow, ReadError, Unavailable,
-    VersionRow, WriteError,
+    Amendment, BoxFuture, Contract, ContractChange, Contracts, ConversionRow, ReadError,
+    Unavailable, VersionRow, WriteError, change::later,
 };
 
 impl Contracts for Sqlite {
@@ -51,9 +51,7 @@ fn change(
     let missing = || Stop::Refused(WriteError::NotFound("event type"));
     let known = one(connection, environment, name)?.ok_or_else(missing)?;
     change.check(&known).map_err(Stop::Refused)?;
-    for row in &change.versions {
-        put_version(connection, (environment, known.event_type), row)?;
-    }
+    put_versions(connection, (environment, known.event_type), &change.versions)?;
     for row in &change.conversions {
         let sql = include_str!("queries/contract_conversion_insert.sql");
         connection.prepare_cached(sql)?.execute((
@@ -65,21 +63,47 @@ fn change(
             row.created_at.millis(),
         ))?;
     }
-    let Terms { validation, ordering_pointer, deliver_original } =
-        change.terms.as_ref().unwrap_or(&known.terms);
-    let updated_at = change.now.millis().max(known.updated_at.millis() + 1);
+    let terms = change.terms.as_ref().unwrap_or(&known.terms);
+    let updated_at = later(known.updated_at, change.now);
+    update(connection, known.event_type, terms, updated_at, change.schemas.as_ref())?;
+    answer::keep(transaction, change.now, change.answer.as_ref())?;
+    one(connection, environment, name)?.ok_or_else(missing)
+}
+
+/// Changes a contract together with its event type, whose row is there and has its old time.
+pub(super) fn amend(
+    connection: &Connection,
+    (environment, name): (Key, &str),
+    amendment: Option<&Amendment>,
+) -> Result<(), Stop<WriteError>> {
+    let Some(amendment) = amendment else { return Ok(()) };
+    let missing = || Stop::Refused(WriteError::NotFound("event type"));
+    let known = one(connection, environment, name)?.ok_or_else(missing)?;
+    amendment.check(&known).map_err(Stop::Refused)?;
+    put_versions(connection, (environment, known.event_type), &amendment.versions)?;
+    update(connection, known.event_type, &amendment.terms, known.updated_at, None)?;
+    Ok(())
+}
+
+fn update(
+    connection: &Connection,
+    event_type: Key,
+    terms: &Terms,
+    updated_at: Timestamp,
+    schemas: Option<&Option<serde_json::Value>>,
+) -> rusqlite::Result<()> {
+    let Terms { validation, ordering_pointer, deliver_original } = terms;
     let sql = include_str!("queries/contract_update.sql");
     connection.prepare_cached(sql)?.execute((
-        known.event_type,
+        event_type,
         validation.number(),
         ordering_pointer,
         deliver_original,
-        updated_at,
-        change.schemas.is_some(),
-        change.schemas.as_ref().and_then(Option::as_ref).map(ToString::to_string),
+        updated_at.millis(),
+        schemas.is_some(),
+        schemas.and_then(Option::as_ref).map(ToString::to_string),
     ))?;
-    answer::keep(transaction, change.now, change.answer.as_ref())?;
-    one(connection, environment, name)?.ok_or_else(missing)
+    Ok(())
 }
 
 /// Deletes the contract of an event type that is deleted for good.
@@ -93,15 +117,23 @@ pub(super) fn delete(connection: &Connection, event_type: Key) -> rusqlite::Resu
     Ok(())
 }
 
+fn put_versions(
+    connection: &Connection,
+    owner: (Key, Key),
+    rows: &[VersionRow],
+) -> Result<(), Stop<WriteError>> {
+    rows.iter().try_for_each(|row| put_version(connection, owner, row))
+}
+
 fn put_version(
     connection: &Connection,
     (environment, event_type): (Key, Key),
     row: &VersionRow,
-) -> rusqlite::Result<()> {
+) -> Result<(), Stop<WriteError>> {
     let version = &row.version;
     let millis = |time: Option<Timestamp>| time.map(Timestamp::millis);
     let sql = include_str!("queries/contract_version_put.sql");
-    connection.prepare_cached(sql)?.execute((
+    let put = connection.prepare_cached(sql)?.execute((
         row.key,
         environment,
         event_type,
@@ -118,7 +150,7 @@ fn put_version(
         row.created_at.millis(),
         row.updated_at.millis(),
     ))?;
-    Ok(())
+    if put == 1 { Ok(()) } else { Err(Stop::Refused(WriteError::Conflict("version"))) }
 }
 
 fn one(

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::{answer, contract, fault::Stop, rows, writer::Transaction};
 use crate::{
     EventTypeChange, EventTypeQuery, Listed, NewEventType, Position, ReadError, WriteError,
-    pages::Walk,
+    change::later, pages::Walk,
 };
 
 /// Creates an event type, or takes an archived one out of the archive with what is new about it.
@@ -27,12 +27,16 @@ pub(super) fn create(
         Some(known) if known.archived => {
             let (id, created_at) = (known.id, known.created_at);
             let event_type = EventType { id, created_at, ..new.event_type.clone() };
+            let name = (new.environment, &*event_type.name);
+            contract::amend(connection, name, new.contract.as_ref())?;
             update(connection, &event_type)?;
             event_type
         }
         Some(_) => return Err(Stop::Refused(WriteError::Conflict("event type"))),
         None => {
             insert(connection, new)?;
+            let name = (new.environment, &*new.event_type.name);
+            contract::amend(connection, name, new.contract.as_ref())?;
             new.event_type.clone()
         }
     };
@@ -79,6 +83,7 @@ pub(super) fn change(
     now: Timestamp,
 ) -> Result<EventType, Stop<WriteError>> {
     let known = existing(transaction.connection, environment, name)?;
+    contract::amend(transaction.connection, (environment, name), change.contract.as_ref())?;
     let event_type = EventType {
         description: change.description.unwrap_or(known.description),
         schemas: change.schemas.unwrap_or(known.schemas),
@@ -86,7 +91,7 @@ pub(super) fn change(
         deprecated: change.deprecated.unwrap_or(known.deprecated),
         feature_flag: change.feature_flag.unwrap_or(known.feature_flag),
         group_name: change.group_name.unwrap_or(known.group_name),
-        updated_at: now,
+        updated_at: later(known.updated_at, now),
         ..known
     };
     update(transaction.connection, &event_type)?;
@@ -109,7 +114,8 @@ pub(super) fn delete(
             .prepare_cached(include_str!("queries/event_type_delete.sql"))?
             .execute([known.id.key()])?;
     } else {
-        update(connection, &EventType { archived: true, updated_at: now, ..known })?;
+        let updated_at = later(known.updated_at, now);
+        update(connection, &EventType { archived: true, updated_at, ..known })?;
     }
     Ok(())
 }

@@ -30,7 +30,8 @@ fn run(transaction: &mut Transaction<'_>, import: Import) -> Result<(), Stop<Wri
                 }
             }
             None => {
-                let new = NewEventType { environment, event_type: new, answer: None };
+                let new =
+                    NewEventType { environment, event_type: new, contract: None, answer: None };
                 event_type::insert(connection, &new)?;
             }
         }

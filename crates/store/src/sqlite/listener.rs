@@ -323,6 +323,7 @@ fn arrival(connection: &Connection, key: Key) -> rusqlite::Result<Arrived> {
             channels: rows::optional(row, 9)?,
             tags: rows::optional(row, 10)?,
             content_type: row.get(6)?,
+            version: row.get(11)?,
             payload: row.get::<_, Vec<u8>>(7)?.into(),
             headers: rows::optional::<Vec<_>>(row, 8)?.unwrap_or_default().into(),
             created_at: id.created_at(),

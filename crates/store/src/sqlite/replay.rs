@@ -15,7 +15,7 @@ use ringback_domain::{
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::{Sqlite, rows, task, writer::Transaction};
+use super::{Sqlite, resend, rows, task, writer::Transaction};
 use crate::{
     BoxFuture, DUE_LIMIT, Replay, Stepped, Turn, Unavailable, ordering,
     replay::{Plan, SEEN, selection},
@@ -94,7 +94,8 @@ fn apply(
                 let facts = facts_of(connection, &task, endpoint, *message)?;
                 let choice = facts.map(|facts| selection.choose(&facts, filter, now));
                 if choice == Some(Choice::Send) {
-                    insert(transaction, &task, endpoint, *message, now)?;
+                    let key = insert(transaction, &task, endpoint, *message, now)?;
+                    resend::shape(transaction.connection, key, selection.version)?;
                     planned += 1;
                 }
             }
@@ -174,7 +175,7 @@ fn insert(
     endpoint: Key,
     message: Key,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Key> {
     let key = transaction.memory.keys.next(now, 0);
     let sql = include_str!("queries/delivery_insert.sql");
     transaction.connection.prepare_cached(sql)?.execute((
@@ -187,5 +188,5 @@ fn insert(
         Trigger::Manual as i64,
         now.millis(),
     ))?;
-    Ok(())
+    Ok(key)
 }

@@ -7,6 +7,7 @@ use ringback_domain::{
     attempt::Trigger,
     endpoint::State,
     id::{Key, MessageId},
+    replay::Shape,
     scope::{Reference, Scope},
     time::Timestamp,
 };
@@ -31,6 +32,7 @@ pub(super) fn resend(
         return Err(Stop::Refused(ResendError::NoContent));
     }
     let key = plan(transaction, resend.scope, message, endpoint, resend.now)?;
+    shape(transaction.connection, key, resend.version)?;
     answer::keep(transaction, resend.now, resend.answer.as_ref())?;
     due::one_due(connection, key)?.ok_or_else(|| refused("message"))
 }
@@ -124,6 +126,19 @@ fn plan(
         now.millis(),
     ))?;
     Ok(key)
+}
+
+/// Notes in which version a delivery that was planned is sent.
+pub(super) fn shape(
+    connection: &Connection,
+    delivery: Key,
+    version: Shape,
+) -> rusqlite::Result<()> {
+    if version == Shape::Original {
+        let sql = include_str!("queries/delivery_as_first.sql");
+        connection.prepare_cached(sql)?.execute([delivery])?;
+    }
+    Ok(())
 }
 
 fn check_state(transaction: &Transaction<'_>, endpoint: Key) -> Result<(), Stop<ResendError>> {

@@ -2,10 +2,18 @@
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use ringback_domain::{event_type::check_name, example, message::Origin, scope::Reference};
+use ringback_domain::{
+    contract::version::{Example, Version},
+    delivery::Delivery,
+    endpoint::Endpoint,
+    event_type::check_name,
+    example,
+    message::Origin,
+    scope::Reference,
+};
 use ringback_store::{Append, NewMessage};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -16,8 +24,10 @@ use crate::{
         extract::{self, Named, Scoped},
         field::Problems,
         idempotency::{Answered, Posted},
-        reply::{json, render},
+        message,
+        reply::{json as answer, render},
     },
+    contract::Known,
     log::{Ears, Log},
 };
 
@@ -42,7 +52,8 @@ pub(super) struct ExampleIn {
 /// Send an example of an event to an endpoint
 ///
 /// It goes to this endpoint alone, whether or not the endpoint wants this type, and is otherwise
-/// delivered as any message. The example is the newest schema's, else one that fits it.
+/// delivered as any message. The example is that of the version that the endpoint gets, else one that
+/// fits its schema.
 #[utoipa::path(post, path = "/api/v1/app/{app_id}/endpoint/{endpoint_id}/send-example",
     tag = "Endpoint",
     params(("app_id" = String, Path, description = "id or uid"),
@@ -66,10 +77,13 @@ async fn send_example(
         return Err(Error::Conflict { code: "endpoint_disabled", detail }.into());
     }
     let event_type = api.store.event_type(scope.environment, name.clone()).await?;
+    let contract = api.contracts.find(scope.environment, &name, now).await?;
+    let version = contract.as_ref().and_then(|contract| pinned(contract, &endpoint, &name));
     let payload = match body.payload {
         Some(payload) => Value::Object(payload),
         None => {
-            example::of(&name, event_type.schemas.as_ref(), body.example_index).map_err(refused)?
+            let schemas = version.map(schemas).or(event_type.schemas);
+            example::of(&name, schemas.as_ref(), body.example_index).map_err(refused)?
         }
     };
     // The name of the path may mean another application by now.
@@ -84,6 +98,7 @@ async fn send_example(
         origin: Origin::Example,
         event_type: name,
         payload: render(&payload),
+        version: version.map(|version| version.ordinal),
         only: Some(endpoint.id.key()),
         ..NewMessage::default()
     };
@@ -95,7 +110,27 @@ async fn send_example(
     let appended = log.append(vec![new]).await.pop().ok_or(Error::Internal)??;
     // Read, as it may be the one that this request made before.
     let message = api.store.message(scope, Reference::Id(appended.id.0), true).await?;
-    Ok(json(StatusCode::ACCEPTED, &MessageOut::stored(&message, true)))
+    let label = message::version(&api, scope, &message, now).await?;
+    Ok(answer(StatusCode::ACCEPTED, &MessageOut::stored(&message, true).in_version(label)))
+}
+
+/// The version that the endpoint gets.
+fn pinned<'a>(contract: &'a Known, endpoint: &Endpoint, event_type: &str) -> Option<&'a Version> {
+    let delivery = endpoint.delivery.as_deref().map(serde_json::from_str::<Delivery>);
+    let pins = delivery.and_then(Result::ok).unwrap_or_default().versions;
+    let edition = contract.pinned(event_type, pins.as_ref(), endpoint.created_at)?;
+    Some(&edition.version)
+}
+
+/// A version as a map of schemas that has nothing else, with its examples.
+fn schemas(version: &Version) -> Value {
+    let mut schema = version.schema.clone();
+    let payload = |one: &Example| serde_json::from_str(one.payload.get()).ok();
+    let examples: Vec<Value> = version.examples.iter().filter_map(payload).collect();
+    if let (Some(schema), false) = (schema.as_object_mut(), examples.is_empty()) {
+        schema.insert("examples".to_owned(), examples.into());
+    }
+    json!({ &version.label: schema })
 }
 
 fn refused(error: example::Error) -> Error {

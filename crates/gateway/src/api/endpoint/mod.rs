@@ -16,8 +16,9 @@ pub(super) mod transformation;
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use ringback_domain::{
+    delivery::Pins,
     endpoint::Endpoint,
-    id::{EndpointId, Kind},
+    id::{EndpointId, Key, Kind},
     scope::{Reference, Scope, check_uid},
 };
 use ringback_store::{EndpointChange, NewEndpoint, Order, Targets, audit};
@@ -125,7 +126,7 @@ async fn patch(
     Json(body): Json<EndpointPatch>,
 ) -> Result<Response, Error> {
     let current = api.store.endpoint(scoped.scope, reference.clone()).await?;
-    let wanted = possible(&api, body.check(&api.rules.target)?)?;
+    let wanted = possible(&api, scoped.scope, body.check(&api.rules.target)?).await?;
     let change = wanted.change(&current, scoped.scope, &api.vault)?;
     changed::<EndpointOut>(&api, scoped, reference, change).await
 }
@@ -166,7 +167,7 @@ pub(super) async fn created<Out: Shape>(
     body: EndpointIn,
     once: Once,
 ) -> Result<Response, Answered> {
-    let wanted = possible(&api, body.check(&api.rules.target)?)?;
+    let wanted = possible(api, scoped.scope, body.check(&api.rules.target)?).await?;
     let new = build(api, scoped, wanted)?;
     let body = render(&Out::from(new.endpoint.clone()));
     let answer = once.answer(StatusCode::CREATED, &body);
@@ -191,12 +192,12 @@ pub(super) async fn upserted<Out: Shape>(
     body: EndpointIn,
 ) -> Result<Response, Error> {
     let Some(current) = found(api.store.endpoint(scoped.scope, reference.clone()).await)? else {
-        let mut wanted = possible(api, body.check(&api.rules.target)?)?;
+        let mut wanted = possible(api, scoped.scope, body.check(&api.rules.target)?).await?;
         wanted.uid = Some(Some(uid_for(wanted.uid, reference)?));
         let created = insert(api, build(api, scoped, wanted)?).await?;
         return Ok(json(StatusCode::CREATED, &Out::from(created)));
     };
-    let wanted = possible(&api, body.replacement(&api.rules.target)?)?;
+    let wanted = possible(api, scoped.scope, body.replacement(&api.rules.target)?).await?;
     let change = wanted.change(&current, scoped.scope, &api.vault)?;
     changed::<Out>(api, scoped, reference, change).await
 }
@@ -234,7 +235,7 @@ async fn insert(api: &Api, new: NewEndpoint) -> Result<Endpoint, Error> {
 ///
 /// # Errors
 /// 422 that says what cannot.
-fn possible(api: &Api, wanted: Wanted) -> Result<Wanted, Error> {
+async fn possible(api: &Api, scope: Scope, wanted: Wanted) -> Result<Wanted, Error> {
     let longest = api.rules.longest_timeout.as_secs_f64();
     if wanted.timeout.is_some_and(|seconds| seconds > longest) {
         let what = format!("it is at most {longest} seconds here");
@@ -248,7 +249,25 @@ fn possible(api: &Api, wanted: Wanted) -> Result<Wanted, Error> {
         problems.add("largeOver", what.to_owned());
         problems.done()?;
     }
+    if let Some(pins) = wanted.pins.as_ref().filter(|pins| !pins.types.is_empty()) {
+        check_pins(api, scope.environment, pins).await?;
+    }
     sign_as::checked(&api.catalog, wanted)
+}
+
+/// Refuses labels that their types do not have; of types without versions nothing is known yet.
+async fn check_pins(api: &Api, environment: Key, pins: &Pins) -> Result<(), Error> {
+    let contracts = api.store.contracts(environment).await?;
+    let mut problems = Problems::of_body();
+    for (name, label) in &pins.types {
+        let contract = contracts.iter().find(|contract| contract.name == *name);
+        let versions = contract.map(|contract| &*contract.versions).unwrap_or_default();
+        if !versions.is_empty() && !versions.iter().any(|row| row.version.label == *label) {
+            let path = ["delivery", "versions", "types", name].map(str::to_owned);
+            problems.add_at(&path, format!("{name} has no version `{label}`"));
+        }
+    }
+    problems.done()
 }
 
 /// The endpoint with everything that is sealed.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use ringback_domain::{
     application::Metadata,
-    delivery::{Delivery, access::Access},
+    delivery::{Delivery, Pins, access::Access},
     endpoint::{Endpoint, State},
     filter::Expression,
     header,
@@ -70,8 +70,8 @@ pub(in crate::api) struct EndpointIn {
     /// of payloads (`versions`), what requests look like (`format`, `method`, `gzip`), how many
     /// messages go in one (`batch`), which payloads are too large for them (`largeOver`), when and
     /// for how long they are tried (`retry`, `timeout`); as usual if null. The SDKs do not know it,
-    /// so what replaces an endpoint without naming it keeps it. `docs/contracts.md` and
-    /// `docs/formats.md` describe it.
+    /// so what replaces an endpoint without naming it keeps it. `docs/delivery.md`,
+    /// `docs/versions.md` and `docs/formats.md` describe it.
     #[serde(default, deserialize_with = "patch::given")]
     #[schema(value_type = Option<Object>, example = json!({"concurrency": 4}))]
     pub(in crate::api) delivery: Option<Option<Value>>,
@@ -296,6 +296,8 @@ pub(super) struct Wanted {
     pub(super) timeout: Option<f64>,
     /// Whether `delivery` wants payloads to be kept that are too large for a request.
     pub(super) keeps_large_payloads: bool,
+    /// The versions that `delivery` names.
+    pub(super) pins: Option<Pins>,
     pub(in crate::api) throttle_rate: Option<Option<u32>>,
     pub(in crate::api) metadata: Option<Metadata>,
     pub(in crate::api) secret: Option<SigningKey>,
@@ -438,6 +440,7 @@ impl Fields {
             access: self.access,
             timeout: delivery.timeout,
             keeps_large_payloads: delivery.large_over.is_some(),
+            pins: delivery.versions,
             throttle_rate: self.throttle_rate,
             metadata: self.metadata,
             secret: None,

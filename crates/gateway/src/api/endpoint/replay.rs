@@ -3,7 +3,7 @@
 
 use axum::{extract::State, response::Response};
 use ringback_domain::{
-    replay::{Selection, Standing, Which},
+    replay::{Selection, Shape, Standing, Which},
     scope::Reference,
     task::Kind,
     time::Timestamp,
@@ -41,6 +41,10 @@ pub(super) struct ReplayIn {
     /// Only messages accepted before; until now if not given.
     #[schema(format = DateTime)]
     until: Option<String>,
+    /// `current`: in the version that the endpoint gets now (if not given); `original`: in the one
+    /// that was sent first.
+    #[schema(value_type = Option<String>)]
+    version: Option<Shape>,
 }
 
 /// Which messages.
@@ -65,6 +69,10 @@ pub(super) struct BulkReplayIn {
     status: Option<u8>,
     /// Only whose last answer was of this class: 0 (none), 100, 200, 300, 400 or 500.
     status_code_class: Option<u16>,
+    /// `current`: in the version that the endpoint gets now (if not given); `original`: in the one
+    /// that was sent first.
+    #[schema(value_type = Option<String>)]
+    version: Option<Shape>,
 }
 
 /// Send what failed at an endpoint once more
@@ -146,6 +154,8 @@ async fn begin(
 
 impl ReplayIn {
     fn check(self, selection: Selection) -> Result<Wanted, Error> {
+        let version = self.version.unwrap_or_default();
+        let selection = Selection { version, ..selection };
         let mut problems = Problems::of_body();
         let (since, until) = span(&mut problems, self.since, self.until);
         problems.done()?;
@@ -182,7 +192,9 @@ impl BulkReplayIn {
         let event_types = self.event_types.unwrap_or_default();
         let (channel, tag) = (self.channel, self.tag);
         let which = Which::Sent;
-        let selection = Selection { which, event_types, channel, tag, standing, status_codes };
+        let version = self.version.unwrap_or_default();
+        let selection =
+            Selection { which, event_types, channel, tag, standing, status_codes, version };
         Ok(Wanted { selection, since, until })
     }
 }

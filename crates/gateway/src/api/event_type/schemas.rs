@@ -10,7 +10,7 @@ use ringback_domain::{
     id::Key,
     time::Timestamp,
 };
-use ringback_store::{Contract, ContractChange, VersionRow};
+use ringback_store::{Contract, VersionRow};
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{contract, note_mistake};
@@ -71,8 +71,7 @@ fn examples(schema: &Value) -> Vec<Example> {
     if kept.is_ok() { found } else { Vec::new() }
 }
 
-/// What follows for the versions of an event type when its map becomes `schemas`; none if nothing
-/// does.
+/// The versions of an event type that are new or change when its map becomes `schemas`.
 ///
 /// # Errors
 /// 409 if a version would end that endpoints are pinned to, or several would.
@@ -81,10 +80,10 @@ pub(super) async fn plan(
     (environment, now): (Key, Timestamp),
     contract: &Contract,
     schemas: Option<&Value>,
-) -> Result<Option<ContractChange>, Error> {
+) -> Result<Vec<VersionRow>, Error> {
     let nothing = Map::new();
     let map = schemas.and_then(Value::as_object).unwrap_or(&nothing);
-    let mut change = contract::change(environment, contract, now);
+    let mut changed = Vec::new();
     let dropped: Vec<&VersionRow> = contract
         .versions
         .iter()
@@ -105,7 +104,7 @@ pub(super) async fn plan(
         let mut row = row.clone();
         row.version.status = Status::Retired;
         row.updated_at = now;
-        change.versions.push(row);
+        changed.push(row);
     }
     for row in &contract.versions {
         let Some(schema) = map.get(&row.version.label) else { continue };
@@ -122,10 +121,10 @@ pub(super) async fn plan(
             row.version.status = Status::Active;
         }
         row.updated_at = now;
-        change.versions.push(row);
+        changed.push(row);
     }
-    added(api, (environment, now), contract, map, &mut change).await;
-    Ok((!change.versions.is_empty()).then_some(change))
+    added(api, (environment, now), contract, map, &mut changed).await;
+    Ok(changed)
 }
 
 /// The versions of new keys.
@@ -134,7 +133,7 @@ async fn added(
     (environment, now): (Key, Timestamp),
     contract: &Contract,
     map: &Map<String, Value>,
-    change: &mut ContractChange,
+    changed: &mut Vec<VersionRow>,
 ) {
     let known = |label: &str| contract.versions.iter().any(|row| row.version.label == label);
     let mut new: Vec<(&String, &Value)> = map.iter().filter(|(label, _)| !known(label)).collect();
@@ -158,10 +157,10 @@ async fn added(
         }
         let row = VersionRow { key: first + offset, version, created_at: now, updated_at: now };
         so_far.versions.push(row.clone());
-        change.versions.push(row);
+        changed.push(row);
     }
     let has_default = contract.versions.iter().any(|row| row.version.default_since.is_some());
-    if !has_default && let Some(newest) = change.versions.last_mut() {
+    if !has_default && let Some(newest) = changed.last_mut() {
         newest.version.default_since = Some(now);
     }
 }

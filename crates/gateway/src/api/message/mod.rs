@@ -7,7 +7,7 @@ mod precheck;
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use ringback_domain::{id::Kind, time::Timestamp};
+use ringback_domain::{id::Kind, message::Message, scope::Scope, time::Timestamp};
 use ringback_store::{DeliveryStatus, Identified, MessageQuery, MessageSearch, Order, Page};
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -89,7 +89,7 @@ impl Filter {
     responses((status = 200, body = List<MessageOut<'_>>)))]
 async fn list(
     State(api): State<Api>,
-    Scoped { scope, .. }: Scoped,
+    Scoped { scope, now }: Scoped,
     Query(paging): Query<Paging>,
     Query(filter): Query<Filter>,
     Query(content): Query<WithContent>,
@@ -99,9 +99,13 @@ async fn list(
     let search = filter.search(page.clone(), with_content);
     let found = api.store.search_messages(scope, search).await?;
     let ids = found.items.iter().map(Identified::id).collect();
-    let data = found.items.iter().map(|message| MessageOut::stored(message, with_content));
+    let mut data = Vec::with_capacity(found.items.len());
+    for message in &found.items {
+        let label = version(&api, scope, message, now).await?;
+        data.push(MessageOut::stored(message, with_content).in_version(label));
+    }
     let end = (found.done, found.reached);
-    let list = List::found(Kind::Message, &page, ids, data.collect(), end);
+    let list = List::found(Kind::Message, &page, ids, data, end);
     Ok(json(StatusCode::OK, &list))
 }
 
@@ -112,11 +116,25 @@ async fn list(
     responses((status = 200, body = MessageOut<'_>)))]
 async fn get(
     State(api): State<Api>,
-    Scoped { scope, .. }: Scoped,
+    Scoped { scope, now }: Scoped,
     Named(message): Named<extract::Message>,
     Query(content): Query<WithContent>,
 ) -> Result<Response, Error> {
     let with_content = content.wanted();
     let message = api.store.message(scope, message, with_content).await?;
-    Ok(json(StatusCode::OK, &MessageOut::stored(&message, with_content)))
+    let label = version(&api, scope, &message, now).await?;
+    Ok(json(StatusCode::OK, &MessageOut::stored(&message, with_content).in_version(label)))
+}
+
+/// The label of the version that a message has.
+pub(super) async fn version(
+    api: &Api,
+    scope: Scope,
+    message: &Message,
+    now: Timestamp,
+) -> Result<Option<String>, Error> {
+    let Some(ordinal) = message.version else { return Ok(None) };
+    let found = api.contracts.find(scope.environment, &message.event_type, now).await?;
+    let edition = found.as_ref().and_then(|contract| contract.version(ordinal));
+    Ok(edition.map(|edition| edition.version.label.clone()))
 }

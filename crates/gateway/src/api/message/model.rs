@@ -285,6 +285,13 @@ pub struct MessageOut<'a> {
     /// What endpoints that keep an order go by.
     #[serde(skip_serializing_if = "Option::is_none")]
     ordering_key: Option<&'a str>,
+    /// The version of the event type that the payload has, by its label; absent of a type without
+    /// versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema_version: Option<Cow<'a, str>>,
+    /// Whether the payload fits that version's schema; absent where nobody looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fits_schema: Option<bool>,
     /// Always null: messages go out at once.
     #[schema(value_type = Option<String>)]
     deliver_at: (),
@@ -333,9 +340,16 @@ impl<'a> MessageOut<'a> {
             channels: message.channels.as_deref(),
             tags: message.tags.as_deref(),
             ordering_key: message.ordering_key.as_deref(),
+            schema_version: None,
+            fits_schema: message.fits_schema,
             deliver_at: (),
             timestamp: message.created_at,
         }
+    }
+
+    /// The same with the label of its version.
+    pub(in crate::api) fn in_version(self, label: Option<String>) -> MessageOut<'a> {
+        MessageOut { schema_version: label.map(Cow::Owned), ..self }
     }
 
     /// A message that has just been appended, under the id that the store gave it.
@@ -359,6 +373,8 @@ impl<'a> MessageOut<'a> {
             channels: message.channels.as_deref(),
             tags: message.tags.as_deref(),
             ordering_key: message.ordering_key.as_deref(),
+            schema_version: posted.schema_version.as_deref().map(Cow::Borrowed),
+            fits_schema: message.fits_schema,
             deliver_at: (),
             timestamp: id.0.created_at(),
         }

@@ -1,20 +1,24 @@
 //! What a message becomes for whoever reads an endpoint.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ringback_domain::{
+    delivery::Delivery,
     endpoint::Endpoint,
-    filter::{Event, Expression, Outcome},
     id::MessageId,
-    source::TARGET_HEADER,
+    retry::KeptBack,
+    scope::{Reference, Scope},
     time::Timestamp,
 };
-use ringback_store::Arrived;
+use ringback_store::{Arrived, Content, ReadError, Unavailable};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::listen::terms::kept;
+use crate::{
+    deliver::{Kept, Made, Recipe, Tools, Unmade},
+    listen::hub::Parts,
+};
 
 /// A message, as whoever reads an endpoint gets it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -39,6 +43,13 @@ pub struct Given {
     /// The type of `rawPayload`.
     #[serde(skip_serializing_if = "Option::is_none")]
     content_type: Option<String>,
+    /// The version of its event type that the payload has here, by its label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema_version: Option<String>,
+    /// Why there is no payload: the message could not become what the endpoint gets. Mend the
+    /// conversion, filter or transformation, and read it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
     /// Whom it concerns.
     #[serde(skip_serializing_if = "Option::is_none")]
     channels: Option<Vec<String>>,
@@ -65,55 +76,127 @@ fn object<S: Serializer>(
     }
 }
 
-/// What makes of a message what one endpoint gets: nothing if its filter does not want it.
-pub(super) struct Giving {
-    filter: Option<Expression>,
+/// What makes of a message what one endpoint gets.
+pub(super) struct Giving<'a> {
+    parts: &'a Parts,
+    recipe: Result<Recipe, &'static str>,
 }
 
-impl Giving {
-    pub(super) fn new(endpoint: &Endpoint) -> Giving {
-        let filter = endpoint.filter.as_deref().and_then(|text| serde_json::from_str(text).ok());
-        // Checked when it was saved.
-        Giving { filter: filter.and_then(|filter| Expression::compile(&filter).ok()) }
+/// What became of a message.
+pub(super) enum Giver {
+    /// It is given.
+    Gives(Box<Given>),
+    /// The endpoint does not get it.
+    Withholds,
+    /// It cannot be made now; later it may.
+    Waits,
+}
+
+impl<'a> Giving<'a> {
+    pub(super) async fn new(
+        parts: &'a Parts,
+        scope: Scope,
+        endpoint: &Endpoint,
+    ) -> Result<Giving<'a>, Unavailable> {
+        let secrets = match parts.store.endpoint_secrets(scope, Reference::Id(endpoint.id.0)).await
+        {
+            Ok(secrets) => secrets,
+            Err(ReadError::Unavailable(unavailable)) => return Err(unavailable),
+            // It was deleted meanwhile, and so nothing of it was sealed.
+            Err(ReadError::NotFound(_)) => return Ok(Giving { parts, recipe: Err("deleted") }),
+        };
+        let delivery = endpoint.delivery.as_deref().map(serde_json::from_str).transpose();
+        let delivery: Result<Option<Delivery>, _> = delivery.map_err(|_| "delivery_unreadable");
+        let recipe = delivery.and_then(|delivery| {
+            let sealed = (scope, &secrets, &*parts.keyring);
+            Recipe::read(endpoint, &delivery.unwrap_or_default(), sealed)
+        });
+        Ok(Giving { parts, recipe })
     }
 
-    /// What is given of a message. Whatever else is made of messages for one endpoint belongs here, in
-    /// the order of `deliver::render`: convert, filter, transform.
-    pub(super) async fn give(&self, arrived: &Arrived) -> Option<Given> {
-        if !self.wants(arrived) {
-            return None;
+    /// What is given of a message: the same that would be sent, made in the same way.
+    pub(super) async fn give(&self, arrived: &Arrived) -> Giver {
+        let recipe = match &self.recipe {
+            Ok(recipe) => recipe,
+            Err(reason) => return Given::problem(arrived, (*reason).to_owned()),
+        };
+        let Parts { world, contracts, sandbox, .. } = self.parts;
+        let message = Arc::new(Content {
+            id: arrived.id,
+            scope: arrived.scope,
+            event_type: arrived.event_type.as_str().into(),
+            event_id: arrived.event_id.clone(),
+            content_type: arrived.content_type.clone(),
+            payload: arrived.payload.clone(),
+            headers: Some(Arc::clone(&arrived.headers)),
+            version: arrived.version,
+        });
+        match recipe.make(Tools { world, contracts, sandbox }, &message, None).await {
+            Ok(made) => Giver::Gives(Box::new(Given::made(arrived, made))),
+            Err(Unmade::Later(..)) => Giver::Waits,
+            Err(Unmade::Kept(Kept { back, why })) => match back {
+                KeptBack::NotWanted | KeptBack::Suppressed | KeptBack::Canceled => Giver::Withholds,
+                KeptBack::Overrun => {
+                    let what =
+                        "it would have cost too much to find out whether the filter wants it";
+                    Given::problem(arrived, what.to_owned())
+                }
+                _ => Given::problem(arrived, why),
+            },
         }
-        let parsed: Option<Box<RawValue>> = match arrived.content_type {
-            None => serde_json::from_slice(&arrived.payload).ok(),
+    }
+}
+
+impl Given {
+    /// What a message was made into.
+    fn made(arrived: &Arrived, made: Made) -> Given {
+        let Made { content, rendering, transformed } = made;
+        let (payload, content_type) = match &transformed {
+            Some(made) => (&made.body, made.content_type.clone()),
+            None => (&content.payload, content.content_type.clone()),
+        };
+        let parsed: Option<Box<RawValue>> = match content_type {
+            None => serde_json::from_slice(payload).ok(),
             Some(_) => None,
         };
-        let raw = || String::from_utf8_lossy(&arrived.payload).into_owned();
+        let raw = || String::from_utf8_lossy(payload).into_owned();
         let raw_payload = parsed.is_none().then(raw);
         let own = |name: &str| name.starts_with(':') || name.starts_with("ringback-");
-        let headers = arrived.headers.iter().filter(|(name, _)| !own(name)).cloned().collect();
-        Some(Given {
+        let came_with = content.headers.iter().flat_map(|headers| headers.iter());
+        let mut headers: BTreeMap<String, String> =
+            came_with.filter(|(name, _)| !own(name)).cloned().collect();
+        headers.extend(transformed.map(|made| made.headers).unwrap_or_default());
+        Given {
+            payload: parsed,
+            raw_payload,
+            content_type,
+            schema_version: rendering.and_then(|rendering| rendering.version),
+            headers,
+            ..Given::of(arrived)
+        }
+    }
+
+    /// What takes the place of a message that could not be made into what the endpoint gets: passing
+    /// over it would hide that there is one.
+    fn problem(arrived: &Arrived, what: String) -> Giver {
+        Giver::Gives(Box::new(Given { problem: Some(what), ..Given::of(arrived) }))
+    }
+
+    /// A message without what is in it.
+    fn of(arrived: &Arrived) -> Given {
+        Given {
             id: arrived.id,
             event_type: arrived.event_type.clone(),
             event_id: arrived.event_id.clone(),
-            payload: parsed,
-            raw_payload,
-            content_type: arrived.content_type.clone(),
+            payload: None,
+            raw_payload: None,
+            content_type: None,
+            schema_version: None,
+            problem: None,
             channels: arrived.channels.clone(),
             tags: arrived.tags.clone(),
-            headers,
+            headers: BTreeMap::new(),
             timestamp: arrived.created_at,
-        })
-    }
-
-    /// What a filter cannot judge is given: whoever reads looks at it, and nothing is lost.
-    fn wants(&self, arrived: &Arrived) -> bool {
-        let Some(filter) = &self.filter else { return true };
-        let event = Event {
-            headers: &arrived.headers,
-            content_type: arrived.content_type.as_deref(),
-            body: &arrived.payload,
-            target: kept(arrived, TARGET_HEADER),
-        };
-        !matches!(filter.judge(&event), Outcome::NoMatch)
+        }
     }
 }

@@ -241,12 +241,17 @@ impl Bench {
         });
         let ears = Ears::default();
         let replies = Arc::default();
+        let sandbox = support::sandbox();
+        let contracts = ringback::contract::Directory::new(store.clone(), sandbox.clone());
         let listeners = Listeners::new(listen::Parts {
             store: store.clone(),
             world: world.clone(),
             directory: directory.clone(),
             replies: Arc::clone(&replies),
             bells: ears.bells.clone(),
+            contracts: contracts.clone(),
+            sandbox: sandbox.clone(),
+            keyring: keyring.clone(),
         });
         let sources = receive::Door::new(receive::Parts {
             log: Log::new(store.clone(), lanes.clone(), ears.clone()),
@@ -264,8 +269,6 @@ impl Bench {
             replies,
             listeners: listeners.clone(),
         });
-        let contracts =
-            ringback::contract::Directory::new(store.clone(), crate::support::sandbox());
         let api = Api::new(api::Parts {
             contracts: contracts.clone(),
             store: store.clone(),
@@ -286,7 +289,7 @@ impl Bench {
             quotas: quotas.clone(),
             rules,
             hosts: Arc::default(),
-            sandbox: support::sandbox(),
+            sandbox,
             probes: Probes { metrics, draining: Arc::new(AtomicBool::new(false)) },
         });
         let door = Door::new(send::Parts {

@@ -4,10 +4,7 @@ use http::Method;
 use serde_json::json;
 
 use super::{TYPE, Versions, body_of, renaming, version_of};
-use crate::{
-    delivery::verify,
-    support::{Answer, Receiver},
-};
+use crate::{delivery::verify, support::Receiver};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn case_1_and_2_the_pinned_version_is_sent() {
@@ -27,45 +24,6 @@ async fn case_1_and_2_the_pinned_version_is_sent() {
     let receipt = new.arrived(1).await.remove(0);
     assert_eq!((version_of(&receipt), body_of(&receipt)), ("2", payload));
     assert_eq!(receipt.id(), message, "it is the same message");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn case_3_and_10_three_pins_get_their_bytes_across_retries_and_replays() {
-    let versions = Versions::three().await;
-    let failing =
-        || Receiver::with(|_, before| Answer::status(if before == 0 { 500 } else { 204 }));
-    let receivers = [failing(), failing(), failing()];
-    let mut endpoints = Vec::new();
-    for (receiver, label) in receivers.iter().zip(["1", "2", "3"]) {
-        endpoints.push(versions.endpoint(receiver, label).await);
-    }
-    let message = versions.send(r#"{"made_at":"now","amount":1.50}"#, None).await;
-    let expected = [
-        r#"{"creation_date":"now","amount":1.50}"#,
-        r#"{"created_at":"now","amount":1.50}"#,
-        r#"{"made_at":"now","amount":1.50}"#,
-    ];
-    let resend = async |endpoint: &str| {
-        let path = versions.path(&format!("/msg/{message}/endpoint/{endpoint}/resend"));
-        let (status, answer) = versions.server.call(Method::POST, &path, None).await;
-        assert_eq!(status, 202, "{answer}");
-    };
-    for ((receiver, expected), endpoint) in receivers.iter().zip(expected).zip(&endpoints) {
-        receiver.arrived(2).await;
-        resend(endpoint).await;
-        for receipt in receiver.arrived(3).await {
-            assert_eq!((body_of(&receipt), receipt.id()), (expected, &*message));
-        }
-    }
-    // A replay goes by the pin of today.
-    let path = versions.path(&format!("/endpoint/{}", endpoints[0]));
-    let moved = json!({ "delivery": { "versions": { "types": { TYPE: "2" } } } });
-    let (status, answer) = versions.server.call(Method::PATCH, &path, Some(moved)).await;
-    assert_eq!(status, 200, "{answer}");
-    resend(&endpoints[0]).await;
-    let receipt = receivers[0].arrived(4).await.pop().unwrap();
-    assert_eq!((version_of(&receipt), body_of(&receipt)), ("2", expected[1]));
-    assert_eq!(receipt.id(), message);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

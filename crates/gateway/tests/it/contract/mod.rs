@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
 
 mod accept;
+mod again;
 mod deliver;
 mod publish;
+mod told;
 
 use http::Method;
 use serde_json::{Value, json};
@@ -38,6 +40,11 @@ fn renaming(from: &str, path: &str, to: &str) -> Value {
 /// The version that a request says it has.
 fn version_of(receipt: &Receipt) -> &str {
     receipt.header("ringback-schema-version")
+}
+
+fn sha256(text: &str) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    data_encoding::HEXLOWER.encode(digest.as_ref())
 }
 
 fn body_of(receipt: &Receipt) -> &str {
@@ -144,6 +151,21 @@ impl Versions {
                 return line.clone();
             }
             assert!(begun.elapsed() < crate::support::PATIENCE, "no {reason}: {explained}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The attempts of a message at an endpoint once there are so many, the oldest first.
+    async fn attempts(&self, message: &str, endpoint: &str, count: usize) -> Vec<Value> {
+        let path = self.path(&format!("/attempt/msg/{message}?endpoint_id={endpoint}"));
+        let begun = tokio::time::Instant::now();
+        loop {
+            let mut found = self.server.get(&path).await["data"].as_array().unwrap().clone();
+            if found.len() >= count {
+                found.reverse();
+                return found;
+            }
+            assert!(begun.elapsed() < crate::support::PATIENCE, "{found:?}");
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::Command;
 
 /// Every command that can be run, and the test beside this file that runs it.
-const TESTS: [(&str, &str); 46] = [
+const TESTS: [(&str, &str); 47] = [
     ("ringback api", "any_operation_of_a_server"),
     ("ringback api list", "operations_are_listed_and_shown"),
     ("ringback api show", "operations_are_listed_and_shown"),
@@ -49,6 +49,7 @@ const TESTS: [(&str, &str); 46] = [
     ("ringback token create", "tokens_are_made_and_revoked_while_the_server_runs"),
     ("ringback token list", "tokens_are_made_and_revoked_while_the_server_runs"),
     ("ringback token revoke", "tokens_are_made_and_revoked_while_the_server_runs"),
+    ("ringback transform run", "a_program_is_tried_without_a_server"),
     ("ringback trigger", "a_sample_with_a_field_of_ones_own_is_signed"),
     ("ringback verify", "known_answers_are_given"),
     ("ringback verify", "one_request_is_judged_in_one_line"),

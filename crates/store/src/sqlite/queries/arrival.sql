@@ -1,3 +1,3 @@
 SELECT key, nonce, environment, application, event_type, event_id, content_type, payload, headers,
-       channels, tags
+       channels, tags, version
 FROM message WHERE key = ?1
