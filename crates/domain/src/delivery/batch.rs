@@ -125,7 +125,8 @@ fn object(body: &mut Vec<u8>, element: &Element<'_>, content_type: &str) {
     head.insert("type".to_owned(), plain.kind.into());
     head.insert("timestamp".to_owned(), plain.at.into());
     if let Some(sequence) = sequence {
-        head.insert("sequence".to_owned(), (*sequence).into());
+        // As the header of a single message has it: more digits than numbers have everywhere.
+        head.insert("sequence".to_owned(), format!("{sequence:019}").into());
     }
     if !essence_of(content_type).eq_ignore_ascii_case(JSON) {
         head.insert("contentType".to_owned(), content_type.into());
@@ -202,7 +203,7 @@ mod tests {
             { "id": "msg_1", "type": "order.paid", "timestamp": at, "payload": payload },
             {
                 "id": "msg_2", "type": "order.paid", "timestamp": at, "payload": payload,
-                "sequence": 7, "headers": { "x-a": "1, 3", "x-b": "2" },
+                "sequence": "0000000000000000007", "headers": { "x-a": "1, 3", "x-b": "2" },
             },
             {
                 "id": "msg_3", "type": "order.paid", "timestamp": at, "contentType": "text/csv",
