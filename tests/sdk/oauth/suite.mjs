@@ -19,6 +19,7 @@ import "./exchange.mjs";
 import "./refresh.mjs";
 import "./secrets.mjs";
 import "./native.mjs";
+import "./endpoint.mjs";
 import "./more.mjs";
 import "./browser.mjs";
 import { shared } from "./gateway.mjs";

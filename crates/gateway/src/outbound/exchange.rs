@@ -55,7 +55,7 @@ pub struct Answer {
 pub struct ExchangeFailure {
     /// One of `Send`, `FirstByte`, `Body`.
     pub phase: Phase,
-    /// One of `Timeout`, `Reset`, `Malformed`, `TooLarge`.
+    /// One of `Timeout`, `Reset`, `Malformed`, `TooLarge`, `TlsFailed`.
     pub reason: Reason,
     /// The status, if the head had arrived.
     pub status: Option<StatusCode>,
@@ -219,11 +219,19 @@ fn reason(error: &hyper::Error) -> Reason {
     if error.is_parse_too_large() || is_over_allowance(error) {
         return Reason::TooLarge;
     }
+    if is_about_tls(error) {
+        return Reason::TlsFailed;
+    }
     if error.is_parse() || is_about_framing(error) { Reason::Malformed } else { Reason::Reset }
 }
 
 fn is_over_allowance(error: &hyper::Error) -> bool {
     io_source(error).and_then(|io| io.get_ref()).is_some_and(|inner| inner.is::<OverAllowance>())
+}
+
+/// In TLS 1.3 a server refuses a client's certificate only after the handshake.
+fn is_about_tls(error: &hyper::Error) -> bool {
+    io_source(error).and_then(|io| io.get_ref()).is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
 /// A body whose chunks make no sense comes as an I/O error of one of these kinds.

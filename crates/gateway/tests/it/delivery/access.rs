@@ -273,6 +273,8 @@ async fn wherever_a_transformation_leads_it_is_not_carried() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_is_shown_and_only_its_authorities_are_believed() {
+    /// In TLS 1.3 the no comes after the handshake, and may be lost with the connection.
+    const LATE: Option<&str> = Some("tls_failed");
     let [root, stranger] = ["Root", "Stranger"].map(secure::authority);
     let receiver = secure::receiver(&root);
     let bench = Bench::new(schedule("3600")).await;
@@ -284,7 +286,7 @@ async fn a_certificate_is_shown_and_only_its_authorities_are_believed() {
         (json!({ "tls": tls, "ca": stranger.pem() }), Some("tls_certificate_unknown_issuer")),
         (json!({ "tls": tls }), Some("tls_certificate_unknown_issuer")),
         (json!({ "type": "bearer", "token": "made-up" }), Some("tls_certificate_unknown_issuer")),
-        (json!({ "ca": ca }), Some("reset")),
+        (json!({ "ca": ca }), LATE),
         // Both go together.
         (json!({ "type": "bearer", "token": "made-up", "tls": tls, "ca": ca }), None),
     ] {
@@ -292,7 +294,8 @@ async fn a_certificate_is_shown_and_only_its_authorities_are_believed() {
         let endpoint = bench.endpoint_with(endpoint).await;
         let message = bench.send("secured").await;
         let attempt = bench.attempts(&message, 1).await.remove(0);
-        assert_eq!(attempt["reason"], json!(reason), "{attempt}");
+        let told = attempt["reason"].as_str();
+        assert!(told == reason || reason == LATE && told == Some("reset"), "{attempt}");
         bench.delete(&format!("/endpoint/{endpoint}")).await;
     }
     assert_eq!(seen(&receiver, "authorization"), ["", "Bearer made-up"]);
