@@ -46,7 +46,7 @@ fn inside_application(reads: bool, path: &[&str]) -> Right {
         | ["msg", _, "endpoint", _, "resend"] => Right::Attempt,
         ["endpoint" | "destination"]
         | ["endpoint" | "destination", _]
-        | ["endpoint", _, "headers" | "pause" | "resume"]
+        | ["endpoint", _, "headers" | "mtls" | "oauth" | "pause" | "resume"]
         | ["endpoint", _, "order", "skip"]
         | ["destination", _, "dry-run"] => Right::Configure,
         _ => Right::Own,
