@@ -200,7 +200,7 @@ async fn post(key: usize, shared: Arc<Shared>) {
     }
 }
 
-/// Small random numbers, the same in every run (SplitMix64).
+/// Small random numbers, the same in every run (`SplitMix64`).
 struct Dice(u64);
 
 impl Dice {
