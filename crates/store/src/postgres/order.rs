@@ -1,4 +1,4 @@
-//! Orders that somebody lets go on, or gives up; see [`ordering`](crate::ordering).
+//! Orders that somebody lets go on, or gives up; see [`crate::ordering`].
 //!
 //! Whoever deletes what may be in an order holds the rows of its endpoint first (`order_hold` in the
 //! schema): so all wait for each other in the same order.

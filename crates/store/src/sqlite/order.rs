@@ -1,4 +1,4 @@
-//! Orders that somebody lets go on, or gives up; see [`ordering`](crate::ordering).
+//! Orders that somebody lets go on, or gives up; see [`crate::ordering`].
 
 use ringback_domain::{
     id::{Key, MessageId},

@@ -35,6 +35,7 @@ macro_rules! conformance_tests {
             the_backlog_counts_what_is_attempted
             a_lane_knows_its_endpoint
             what_was_sent_is_kept
+            what_was_sent_first_can_be_asked_for
             attempt_keys_go_on_after_a_restart
             of_an_order_one_is_due
             a_batch_is_in_order
@@ -150,6 +151,7 @@ macro_rules! conformance_tests {
             a_contract_is_kept
             contracts_are_listed
             a_contract_is_changed_as_a_whole
+            a_contract_changes_with_its_event_type
             an_accepted_request_comes_with_its_message
             a_repeated_arrival_is_a_duplicate
             a_duplicate_may_outlive_its_message

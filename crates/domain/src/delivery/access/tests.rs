@@ -14,7 +14,8 @@ fn read(value: &Value) -> Result<Access, Mistake> {
 #[test]
 fn what_is_wanted_is_read_back_and_shown_without_secrets() {
     let tls = json!({ "clientCertificate": CERTIFICATE, "clientKey": "made-up-key" });
-    let shop = json!({ "subject": "C=DE, O=Example, CN=shop", "notAfter": "2036-11-20T08:29:01Z" });
+    let shop =
+        json!({ "subject": "C=DE, O=Example, CN=shop", "notAfter": "2036-11-20T08:29:01.000Z" });
     for (wanted, shown) in [
         (json!({ "type": "bearer", "token": "made-up.token" }), json!({ "type": "bearer" })),
         (
