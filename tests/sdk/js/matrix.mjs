@@ -54,6 +54,7 @@ const bodies = {
   operationalWebhookEndpointHeadersIn: () => ({ headers: {} }),
   operationalWebhookEndpointIn: ({ place }) => ({ url: place().url }),
   operationalWebhookEndpointUpsertIn: ({ place }) => ({ url: place().url }),
+  pollingEndpointConsumerSeekIn: () => ({ after: new Date(Date.now() - hour) }),
   recoverIn: () => ({ since: new Date(Date.now() - hour) }),
   replayIn: () => ({ since: new Date(Date.now() - hour) }),
 };
@@ -82,6 +83,7 @@ async function world({ api, place, name, eventually }, path) {
   const recover = () => api.endpoint.recover(appId, endpoint.id, { since });
   const target = path.includes("{destination_id}") && bodies.destinationIn();
   const task = path.includes("{task_id}") && (await recover());
+  const reading = path.includes("{sink_id}") && { type: "pollingEndpoint", config: {} };
   return {
     appId,
     destinationId: target && (await api.destination.create(appId, target)).id,
@@ -90,6 +92,8 @@ async function world({ api, place, name, eventually }, path) {
     msgId,
     attemptId: attempt.id,
     taskId: task.id,
+    sinkId: reading && (await api.destination.create(appId, reading)).id,
+    consumerId: name(),
     sourceId: ingest.source?.id,
   };
 }

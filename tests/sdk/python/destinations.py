@@ -2,6 +2,7 @@
 
 import json
 import typing
+from datetime import datetime, timedelta, timezone
 
 import httpx
 from svix.api import (
@@ -9,6 +10,9 @@ from svix.api import (
     DestinationIn,
     DestinationListOptions,
     DestinationPatch,
+    MessageIn,
+    MessagePollerConsumerPollOptions,
+    MessagePollerPollOptions,
 )
 from svix.exceptions import HTTPValidationError, HttpError
 from svix.models import (
@@ -18,12 +22,14 @@ from svix.models import (
     DestinationTransformIn,
     EndpointSecretRotateIn,
     Ordering,
+    PollingEndpointConsumerSeekIn,
 )
 
 from harness.cases import case, equal, raises, true
 from server import TOKEN, URL, answered, api, application, endpoint, ids, names, receiver, send
 
 destinations = api.destination
+poller = api.message.poller
 
 SECRET = "made-up-secret-of-a-destination"
 
@@ -202,11 +208,56 @@ def kinds_that_are_not_here_are_named():
     equal(problem.loc, ["body", "type"])
     true("no such kind" in problem.msg, problem)
     # Of the kinds that the SDK knows, none is taken that these cases do not look at.
-    for kind in KNOWN:
+    # A polling endpoint needs no configuration.
+    for kind in set(KNOWN) - {"pollingEndpoint"}:
         answer = raw("POST", f"/app/{app}/destination", {"type": kind, "config": {}})
         places = {tuple(one["loc"][:2]) for one in answer.json()["detail"]}
         expect = {("body", "config" if kind in KINDS else "type")}
         equal((kind, answer.status_code, places), (kind, 422, expect))
+
+
+@case
+def a_polling_endpoint_is_read():
+    app = application()
+    wanted = DestinationIn(type="pollingEndpoint", config={}, event_types=["order.paid"])
+    sink = destinations.create(app, wanted).id
+    empty = poller.poll(app, sink)
+    equal((empty.data, empty.done), ([], True))
+    sent = [send(app, payload={"n": n}).id for n in range(5)]
+    api.message.create(app, MessageIn(event_type="order.lost", payload={}))
+
+    first = poller.poll(app, sink, MessagePollerPollOptions(limit=3))
+    equal(([one.id for one in first.data], first.done), (sent[:3], False))
+    equal([(one.event_type, one.payload) for one in first.data][1], ("order.paid", {"n": 1}))
+    rest = poller.poll(app, sink, MessagePollerPollOptions(iterator=first.iterator))
+    equal(([one.id for one in rest.data], rest.done), (sent[3:], True))
+    other = poller.poll(app, sink, MessagePollerPollOptions(event_type="order.lost"))
+    equal(other.data, [])
+
+
+@case
+def a_consumer_of_a_polling_endpoint_keeps_its_place():
+    app = application()
+    sink = destinations.create(app, DestinationIn(type="pollingEndpoint", config={})).id
+    sent = [send(app, payload={"n": n}).id for n in range(4)]
+    start = datetime.now(timezone.utc) - timedelta(minutes=5)
+
+    def read(consumer, **options):
+        options = MessagePollerConsumerPollOptions(**options)
+        page = poller.consumer_poll(app, sink, consumer, options)
+        return [one.id for one in page.data], page.iterator
+
+    # What is read is acknowledged by the iterator with which the consumer goes on.
+    page, iterator = read("billing", limit=2)
+    equal((page, read("billing", limit=2)[0]), (sent[:2], sent[:2]))
+    equal(read("billing", iterator=iterator)[0], sent[2:])
+    equal(read("search", limit=1)[0], sent[:1])
+    seek = PollingEndpointConsumerSeekIn(after=start)
+    true(poller.consumer_seek(app, sink, "billing", seek).iterator, "no iterator")
+    equal(read("billing")[0], sent)
+    late = PollingEndpointConsumerSeekIn(after=datetime.now(timezone.utc) + timedelta(minutes=5))
+    poller.consumer_seek(app, sink, "billing", late)
+    equal(read("billing")[0], [])
 
 
 @case
@@ -251,6 +302,6 @@ def a_destination_has_a_transformation():
         status_code=422,
     ).detail[0]
     equal(problem.loc, ["body", "code"])
-    true("(line 2, column " in problem.msg)
+    true("(line 2, column " in problem.msg, problem.msg)
     destinations.transformation.patch(app, made, DestinationTransformIn(code=None))
     equal(destinations.transformation.get(app, made).code, None)

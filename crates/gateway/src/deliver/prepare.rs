@@ -68,8 +68,9 @@ impl Prepared {
             Ok((recipe, route)) => (recipe, route),
             Err(reason) => (Recipe::none(), Err(reason)),
         };
-        // What was deleted has nothing left to be prepared with, and nobody sends to it.
-        if let (Err(reason), true) = (&route, lane.endpoint.state != State::Deleted) {
+        // Nobody sends to what was deleted or is read, and there is nothing to be prepared with.
+        let is_sent_to = !matches!(lane.endpoint.state, State::Deleted | State::Pulled);
+        if let (Err(reason), true) = (&route, is_sent_to) {
             tracing::error!(endpoint = %lane.endpoint.id, reason, "an endpoint cannot be sent to");
         }
         let wanted = delivery.unwrap_or_default();

@@ -170,6 +170,12 @@ impl Things {
             let made = api.destination().create(app.clone(), wanted, None).await?;
             self.names.insert("destination_id", made.id);
         }
+        if path.contains("{sink_id}") {
+            let wanted = serde_json::from_value(json!({"type": "pollingEndpoint"}))?;
+            let made = api.destination().create(app.clone(), wanted, None).await?;
+            self.names.insert("sink_id", made.id);
+            self.names.insert("consumer_id", fresh());
+        }
         if path.contains("{task_id}") {
             let recover = self.body("RecoverIn")?;
             let task = api.endpoint().recover(app, endpoint, recover, None).await?;
@@ -227,6 +233,7 @@ impl Things {
             "EventTypeUpsertIn" => json!({"description": "d"}),
             "IngestSourceIn" => json!({"name": fresh(), "type": "generic-webhook"}),
             "MessageIn" => json!({"eventType": text("event_type_name")?, "payload": {}}),
+            "PollingEndpointConsumerSeekIn" => json!({"after": ago(60)}),
             _ => json!({}),
         };
         serde_json::from_value(body).map_err(|error| format!("{kind}: {error}").into())

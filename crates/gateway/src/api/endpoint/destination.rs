@@ -20,6 +20,7 @@ use ringback_domain::{
     scope::{Reference, Scope},
 };
 use ringback_store::{NewEndpoint, Order, Targets};
+use serde_json::json as object;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(in crate::api) use self::{
@@ -177,14 +178,16 @@ async fn get_transformation(
     params(("app_id" = String, Path, description = "id or uid"),
         ("destination_id" = String, Path, description = "id or uid")),
     request_body = TransformationPatch,
-    responses((status = 204)))]
+    responses((status = 200, body = Object)))]
 async fn patch_transformation(
     State(api): State<Api>,
     scoped: Scoped,
     Named(destination): Named<extract::Destination>,
     Json(body): Json<TransformationPatch>,
 ) -> Result<Response, Error> {
-    transformation::patched(&api, scoped, destination, body).await
+    transformation::patched(&api, scoped, destination, body).await?;
+    // Otherwise than for endpoints: the official SDKs read an object here.
+    Ok(json(StatusCode::OK, &object!({})))
 }
 
 /// Show what a transformation would make of a message for a destination

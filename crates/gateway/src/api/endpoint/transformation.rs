@@ -151,7 +151,8 @@ async fn patch_transformation(
     Named(endpoint): Named<extract::Endpoint>,
     Json(body): Json<TransformationPatch>,
 ) -> Result<Response, Error> {
-    patched(&api, scoped, endpoint, body).await
+    patched(&api, scoped, endpoint, body).await?;
+    Ok(nothing())
 }
 
 /// Show what a transformation would make of a message
@@ -187,7 +188,7 @@ pub(in crate::api) async fn patched(
     Scoped { scope, now }: Scoped,
     endpoint: Reference,
     body: TransformationPatch,
-) -> Result<Response, Error> {
+) -> Result<(), Error> {
     let mut problems = Problems::of_body();
     check_variables(&mut problems, body.variables.as_ref());
     problems.done()?;
@@ -213,7 +214,7 @@ pub(in crate::api) async fn patched(
             Err(WriteError::Conflict(_)) => {}
             set => {
                 api.lanes.changed(set?).await;
-                return Ok(nothing());
+                return Ok(());
             }
         }
     }

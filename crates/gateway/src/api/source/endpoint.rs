@@ -26,6 +26,7 @@ use crate::api::{
     list::List,
     patch,
     query::{Paging, Query},
+    reply,
 };
 
 /// The routes of this resource.
@@ -344,7 +345,8 @@ async fn patch_transformation(
     Named(endpoint): Named<extract::Endpoint>,
     Json(body): Json<TransformationPatch>,
 ) -> Result<Response, Error> {
-    transformation::patched(&api, scoped, endpoint, body).await
+    transformation::patched(&api, scoped, endpoint, body).await?;
+    Ok(reply::nothing())
 }
 
 /// Show what a transformation would make of a message for an endpoint of a source

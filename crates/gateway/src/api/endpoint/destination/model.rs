@@ -266,9 +266,11 @@ pub(in crate::api) struct DestinationOut {
     /// Its kind.
     #[serde(rename = "type")]
     kind: String,
-    /// Its settings without secrets and with defaults, `fields` and `onMissing`.
-    #[schema(value_type = Object)]
-    config: Map<String, Value>,
+    /// Its settings without secrets and with defaults, `fields` and `onMissing`; a polling endpoint
+    /// has none, which the official SDKs read as nothing at all and not as an empty object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, nullable = false)]
+    config: Option<Map<String, Value>>,
     /// Its kind and the host that it is at.
     #[schema(example = "slack://hooks.slack.com")]
     url: String,
@@ -326,8 +328,8 @@ impl Config {
     /// An endpoint as the destination that this makes it.
     pub(super) fn shown(&self, endpoint: Endpoint) -> DestinationOut {
         let (kind, config) = match self {
-            Config::Sent(sent) => (sent.kind.api(), sent.shown()),
-            Config::Pulled => (PULLED, Map::new()),
+            Config::Sent(sent) => (sent.kind.api(), Some(sent.shown())),
+            Config::Pulled => (PULLED, None),
         };
         let failing =
             endpoint.failing_since.map(|since| format!("every attempt fails since {since}"));
