@@ -209,16 +209,14 @@ impl EndpointOauthConfigIn {
 impl EndpointMtlsConfigIn {
     fn checked(self) -> Result<(ClientCertificate, Option<String>), Error> {
         let mut problems = Problems::of_body();
-        problems.required("identity", self.identity.as_ref());
+        let is_given = problems.required("identity", self.identity.as_ref()).is_some();
         let identity = Zeroizing::new(self.identity.unwrap_or_default());
         // Both are in it, and each is found by what it is.
         let tls = ClientCertificate {
             client_certificate: certificates_of(&identity),
             client_key: Secret::from(identity.to_string()),
         };
-        if !identity.is_empty()
-            && let Err(error) = identity_of(&tls)
-        {
+        if is_given && let Err(error) = identity_of(&tls) {
             problems.add("identity", error);
         }
         if self.server_ca_cert.as_ref().is_some_and(|ca| outbound::roots(ca.as_bytes()).is_err()) {

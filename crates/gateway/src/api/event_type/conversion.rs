@@ -99,7 +99,7 @@ struct TrialIn {
     #[schema(required, nullable = false, example = "1")]
     to: Option<String>,
     /// The payload.
-    #[schema(required, nullable = false, value_type = Object)]
+    #[schema(required, value_type = Value)]
     payload: Option<Box<RawValue>>,
     /// What to use from `from` to the version below, in place of what is in force: `loss`,
     /// `description`, `steps`.
@@ -112,7 +112,7 @@ struct TrialIn {
 #[serde(rename_all = "camelCase")]
 struct TrialOut {
     /// The payload; null if it is suppressed, or failed.
-    #[schema(value_type = Option<Object>)]
+    #[schema(required, value_type = Value)]
     payload: Option<Box<RawValue>>,
     /// Whether nothing would be sent.
     suppressed: bool,

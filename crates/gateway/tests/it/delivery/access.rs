@@ -350,6 +350,7 @@ async fn the_routes_of_the_sdks_change_a_part_each() {
                 "authMethod": "clientSecretJwt" }),
             "authMethod",
         ),
+        ("mtls", json!({ "identity": "" }), "identity"),
         ("mtls", json!({ "identity": shop.certificate }), "identity"),
         ("mtls", json!({ "identity": identity, "serverCaCert": "made-up" }), "serverCaCert"),
     ] {
