@@ -17,6 +17,18 @@ impl Mistake {
         Mistake { place, what: what.to_string() }
     }
 
+    /// It without what was written, which may be secret: only what was expected.
+    pub(crate) fn without_value(self) -> Mistake {
+        let shows = ["invalid ", "unknown variant "].iter().any(|it| self.what.starts_with(it));
+        match self.what.rsplit_once(", expected ") {
+            Some((_, expected)) if shows => {
+                let what = format!("expected {expected}");
+                Mistake { what, ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// The names that lead to it.
     pub fn place(&self) -> impl Iterator<Item = &str> {
         self.place.iter().map(String::as_str)

@@ -6,7 +6,7 @@ mod shown;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 pub use self::{
@@ -132,10 +132,11 @@ struct Beside {
     ca: Option<String>,
 }
 
-/// The longest text, and the longest one that is a secret or PEM; in bytes.
+/// The longest text, and the longest one that is a secret; in bytes.
 const LONGEST: usize = 1_024;
 const LONGEST_SECRET: usize = header::MAX_VALUE_LEN - "Bearer ".len();
-const LONGEST_PEM: usize = 64 * 1_024;
+/// The longest PEM text, in bytes.
+pub const LONGEST_PEM: usize = 64 * 1_024;
 /// The most scopes, and the most extra fields.
 const MOST: usize = 50;
 /// Fields that say what the request is: nobody adds them.
@@ -159,7 +160,7 @@ impl Access {
         };
         let (beside, mut fields): (Map<_, _>, Map<_, _>) =
             fields.clone().into_iter().partition(|(name, _)| matches!(&**name, "tls" | "ca"));
-        let Beside { tls, ca } = mistake::read(&Value::Object(beside))?;
+        let Beside { tls, ca } = quiet(&Value::Object(beside))?;
         let kind = fields.remove("type");
         let access = Access { credentials: credentials(kind, fields)?, tls, ca };
         access.check(rules)?;
@@ -191,6 +192,11 @@ impl Access {
     }
 }
 
+/// Reads JSON that holds secrets.
+fn quiet<T: DeserializeOwned>(value: &Value) -> Result<T, Mistake> {
+    mistake::read(value).map_err(Mistake::without_value)
+}
+
 fn credentials(
     kind: Option<Value>,
     fields: Map<String, Value>,
@@ -199,10 +205,10 @@ fn credentials(
     let is_empty = fields.is_empty();
     let fields = &Value::Object(fields);
     Ok(Some(match kind.as_ref().map(Value::as_str) {
-        Some(Some("bearer")) => Credentials::Bearer(mistake::read(fields)?),
-        Some(Some("basic")) => Credentials::Basic(mistake::read(fields)?),
-        Some(Some("apiKey")) => Credentials::ApiKey(mistake::read(fields)?),
-        Some(Some("oauth2")) => Credentials::Oauth2(Box::new(mistake::read(fields)?)),
+        Some(Some("bearer")) => Credentials::Bearer(quiet(fields)?),
+        Some(Some("basic")) => Credentials::Basic(quiet(fields)?),
+        Some(Some("apiKey")) => Credentials::ApiKey(quiet(fields)?),
+        Some(Some("oauth2")) => Credentials::Oauth2(Box::new(quiet(fields)?)),
         None if is_empty => return Ok(None),
         _ => return Err(Mistake::at(&["type"], KINDS)),
     }))

@@ -7,7 +7,7 @@ use std::{iter, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use ringback_domain::{id::AttemptId, retry::KeptBack};
+use ringback_domain::{delivery::BATCH_BYTES, id::AttemptId, retry::KeptBack};
 use ringback_store::{Content, Due};
 
 use super::{
@@ -52,19 +52,32 @@ pub(super) async fn attempt(worker: Rc<Worker>, start: Start) {
     let Start { due, with_it, prepared, kept, begun } = start;
     let Ok(Route::Http(http)) = &prepared.route else { return };
     let services = &worker.services;
-    let (endpoint, now) = (due.endpoint, services.world.clock.now());
+    let endpoint = due.endpoint;
     let mut members = Vec::with_capacity(1 + with_it.len());
     let mut stay = Vec::new();
-    for due in iter::once(due).chain(with_it) {
-        let id = services.attempt_id(now, worker.random());
+    let mut room = BATCH_BYTES;
+    let mut waiting = iter::once(due).chain(with_it);
+    // What conversions and programs make may be larger than what they were given, and takes its time.
+    while room > 0
+        && begun.elapsed() < http.timeout
+        && let Some(due) = waiting.next()
+    {
+        let id = services.attempt_id(services.world.clock.now(), worker.random());
         match member(services, http, &prepared, due, id).await {
-            Ok(member) => members.push(member),
+            Ok(member) => {
+                room = room.saturating_sub(member.content.payload.len());
+                members.push(member);
+            }
             Err((due, made)) => stay.push((due, id, made)),
         }
     }
+    let left: Vec<Due> = waiting.collect();
     let batch = batch(http, &members);
     let mut made = match &batch {
-        Some(batch) => attempt::make_batch(services, http, batch, kept, now).await,
+        Some(batch) => {
+            let now = services.world.clock.now();
+            attempt::make_batch(services, http, batch, kept, now).await
+        }
         // Nothing was sent, and the connection stays.
         None => Made::kept_back(KeptBack::NotWanted, kept),
     };
@@ -72,6 +85,7 @@ pub(super) async fn attempt(worker: Rc<Worker>, start: Start) {
     let (prepared, random) = (&prepared, worker.random());
     let mut state = worker.state.borrow_mut();
     let mut results = worker.results.borrow_mut();
+    state.give_back(endpoint, &left);
     let request = Request { endpoint, prepared, begun, random };
     let mut learned = learn(services, &mut state, &request, &mut made);
     for Member { due, id, sent, .. } in members {

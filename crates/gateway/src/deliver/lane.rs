@@ -424,6 +424,14 @@ impl Lane {
         }
     }
 
+    /// Leaves deliveries in the store that were taken for an attempt and are not in it.
+    pub(super) fn give_back(&mut self, left: &[Due]) {
+        for due in left {
+            self.in_memory.remove(&due.delivery);
+            self.spilled = true;
+        }
+    }
+
     /// Forgets a delivery that was settled otherwise.
     pub(super) fn forget(&mut self, delivery: Key) {
         for queue in [&mut self.asked, &mut self.head] {

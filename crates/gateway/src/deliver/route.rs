@@ -48,6 +48,8 @@ pub(super) struct Http {
     /// Of what is sent as it is; a kind of destination has its own.
     method: Method,
     way: Arc<Way>,
+    /// The URL that a transformation made of the endpoint's.
+    url: Option<Arc<str>>,
     headers: HeaderMap,
     /// What opens the endpoint: at its own place only, wherever a transformation leads.
     pub(super) access: Option<Arc<Access>>,
@@ -106,6 +108,7 @@ impl Route {
             method: Method::from_bytes(delivery.method.as_str().as_bytes())
                 .map_err(|_| "delivery_unreadable")?,
             way: Arc::new(way),
+            url: None,
             headers,
             access: access.map(Arc::new),
             large_over: large_over(delivery, services),
@@ -144,8 +147,15 @@ impl Http {
                 let host = HeaderValue::from_str(&target.host_header);
                 http.host = host.map_err(|error| unfit(&error))?;
                 http.target = target;
+                http.url = Some(Arc::from(&**url));
                 if !http.goes_where(self) {
+                    if http.handshake.is_some() {
+                        let what = "it is another place than the one that is asked (handshake)";
+                        return Err(unfit(&what));
+                    }
+                    // What opens the endpoint is for its own place, and so are its headers.
                     http.access = None;
+                    http.headers.clear();
                 }
             }
             if by.puts {
@@ -194,7 +204,8 @@ impl Http {
     ) -> Result<Request<Full<Bytes>>, Unsent> {
         let mut request = match &*self.way {
             Way::Endpoint(signed) => {
-                let mut request = signed.request(content, &self.method, now)?;
+                let mut request =
+                    signed.request(content, &self.method, self.url.as_deref(), now)?;
                 if let Ok(uri) = self.target.path_and_query.parse() {
                     *request.uri_mut() = uri;
                 }

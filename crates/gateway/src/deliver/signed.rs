@@ -16,8 +16,12 @@ use ringback_domain::{
 use ringback_store::{Content, Lane};
 
 use super::{
-    batch::Batch, claim::is_claim, destination::Unsent, sealed::Sealed, services::Services,
-    style::Style,
+    batch::Batch,
+    claim::is_claim,
+    destination::Unsent,
+    sealed::Sealed,
+    services::Services,
+    style::{Line, Style},
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -27,6 +31,8 @@ struct Unsigned<'a> {
     id: &'a str,
     body: Bytes,
     headers: HeaderMap,
+    /// Where it goes, if that is not the endpoint's URL.
+    url: Option<&'a str>,
     /// Whether it is to be.
     signs: bool,
 }
@@ -73,6 +79,7 @@ impl Signed {
         &self,
         content: &Content,
         method: &Method,
+        url: Option<&str>,
         now: Timestamp,
     ) -> Result<Request<Full<Bytes>>, Unsent> {
         let id = content.id.to_string();
@@ -97,7 +104,7 @@ impl Signed {
         let content_type = HeaderValue::try_from(content_type);
         headers.insert(header::CONTENT_TYPE, content_type.unwrap_or(JSON));
         let signs = !is_unproven(content);
-        self.finished(Unsigned { id: &id, body, headers, signs }, method, now)
+        self.finished(Unsigned { id: &id, body, headers, url, signs }, method, now)
     }
 
     /// The request with several messages, likewise.
@@ -113,7 +120,8 @@ impl Signed {
         let mut headers = HeaderMap::with_capacity(16);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(batch.content_type));
         let Batch { id, body, signs, .. } = batch;
-        self.finished(Unsigned { id, body: body.clone(), headers, signs: *signs }, method, now)
+        let body = body.clone();
+        self.finished(Unsigned { id, body, headers, url: None, signs: *signs }, method, now)
     }
 
     /// Several messages in their shape; of each the sequence that it has.
@@ -140,7 +148,7 @@ impl Signed {
         method: &Method,
         now: Timestamp,
     ) -> Result<Request<Full<Bytes>>, Unsent> {
-        let Unsigned { id, body, mut headers, signs } = unsigned;
+        let Unsigned { id, body, mut headers, url, signs } = unsigned;
         let signature = signature(&self.keys, id, &body, now);
         // Both families (Standard Webhooks 1.0.0 and the older names): every verifier finds its own.
         for (names, value) in [
@@ -158,7 +166,8 @@ impl Signed {
                 headers.remove(name);
             }
         } else if let Some(style) = &self.style {
-            style.sign(method.as_str(), &mut headers, id, &body, now)?;
+            let line = Line { method: method.as_str(), url };
+            style.sign(line, &mut headers, id, &body, now)?;
         }
         // What came compressed already stays as it is.
         let body = if self.gzip && !headers.contains_key(header::CONTENT_ENCODING) {

@@ -128,6 +128,14 @@ impl State {
         Some(Start { due, with_it, prepared, kept, begun: now })
     }
 
+    /// Puts back deliveries that were taken for an attempt and are not in it: they stay in the store.
+    pub(super) fn give_back(&mut self, endpoint: Key, left: &[Due]) {
+        self.in_flight -= left.len();
+        if let Some(lane) = self.lanes.get_mut(&endpoint) {
+            lane.give_back(left);
+        }
+    }
+
     /// Closes connections that are held open for later, as long as there are too many together with
     /// those in use.
     fn make_room(&mut self) {

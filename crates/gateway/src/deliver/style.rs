@@ -23,15 +23,22 @@ pub(super) struct Style {
     pub(super) secret: Zeroizing<String>,
 }
 
+/// What a request begins with.
+pub(super) struct Line<'a> {
+    pub(super) method: &'a str,
+    /// Where it goes, if that is not the endpoint's URL.
+    pub(super) url: Option<&'a str>,
+}
+
 impl Style {
-    /// Adds the provider's proof to the headers of a request of this method, made at `now`. One that is there (of the request
-    /// that a source got) is replaced; whatever else the provider signs stays.
+    /// Adds the provider's proof to the headers of a request, made at `now`. One that is there (of
+    /// the request that a source got) is replaced; whatever else the provider signs stays.
     ///
     /// # Errors
     /// A word that says why there is none: to send without it would look like a forgery.
     pub(super) fn sign(
         &self,
-        method: &str,
+        line: Line<'_>,
         headers: &mut HeaderMap,
         id: &str,
         payload: &[u8],
@@ -39,10 +46,11 @@ impl Style {
     ) -> Result<(), &'static str> {
         let provider = (self.providers)(&self.provider).ok_or("sign_as_unknown")?;
         let settings = provider.settings_of(&self.secret).map_err(|_| "sign_as_secret")?;
+        let url = line.url.unwrap_or(&self.url);
         let made = {
             let sent = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
             let sent: Vec<_> = sent.collect();
-            let request = provider::Request::new(method, &self.url, &sent, payload);
+            let request = provider::Request::new(line.method, url, &sent, payload);
             provider.sign(&request, &settings, id, now).map_err(|_| "sign_as_impossible")?
         };
         let old: Vec<HeaderName> =

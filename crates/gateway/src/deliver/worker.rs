@@ -269,6 +269,8 @@ impl Worker {
                 }
                 Err(Unmade::Later(step, why)) => (Made::later(step, why, kept), Sent::Nothing),
                 Ok(rendered) => {
+                    // Programs may have taken their time, and the signature says when it was made.
+                    let now = self.services.world.clock.now();
                     let made = attempt::make_rendered(
                         &self.services,
                         route,

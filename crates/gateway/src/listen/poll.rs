@@ -116,6 +116,8 @@ impl Listeners {
             };
             let page = parts.store.arrivals(query).await?;
             pages += 1;
+            // As long as there is something in it that was not looked at.
+            polled.done = false;
             for arrived in &page.items {
                 if polled.given.len() == asked.limit {
                     return Ok(polled);

@@ -42,6 +42,8 @@ pub const MAX_PROGRAM: usize = 64 * 1024;
 pub const MAX_INPUT: usize = 4 * 1024 * 1024;
 /// The longest text that it may give back, in bytes.
 pub const MAX_OUTPUT: usize = 1024 * 1024;
+/// The longest text of a failure, in bytes.
+const MAX_MESSAGE: usize = 2 * 1024;
 /// How much of what it logs is kept, in bytes.
 pub const MAX_LOG: usize = 8 * 1024;
 /// How long it may compute, where the engine asks.
@@ -131,6 +133,20 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// It with no more text than people read: a program may throw megabytes.
+    pub(super) fn shortened(self) -> Failure {
+        let short = |mut text: String| {
+            text.truncate(text.floor_char_boundary(MAX_MESSAGE));
+            text
+        };
+        match self {
+            Failure::Threw(text) => Failure::Threw(short(text)),
+            Failure::TooLarge(text) => Failure::TooLarge(short(text)),
+            Failure::Invalid(text) => Failure::Invalid(short(text)),
+            failure => failure,
+        }
+    }
+
     /// Whether the same call may well succeed later.
     #[must_use]
     pub fn is_passing(&self) -> bool {

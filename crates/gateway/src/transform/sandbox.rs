@@ -106,7 +106,10 @@ impl Sandbox {
             let what = format!("the program is longer than {} KiB", MAX_PROGRAM / 1024);
             return Err(Failure::TooLarge(what));
         }
-        let told = self.exchanged(tenant, asked).await;
+        let told = match self.exchanged(tenant, asked).await {
+            Ok(Told::Failed(failure)) => Ok(Told::Failed(failure.shortened())),
+            told => told,
+        };
         let failure = match &told {
             Ok(Told::Failed(failure)) | Err(failure) => Some(failure.name()),
             Ok(_) => None,

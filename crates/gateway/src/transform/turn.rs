@@ -73,7 +73,8 @@ impl Turns {
                 }
             }
             of_tenant.waiting.push_back(told);
-            if of_tenant.waiting.len() == 1 {
+            // It may stand there for calls that no longer wait.
+            if of_tenant.waiting.len() == 1 && !state.circle.contains(&tenant) {
                 state.circle.push_back(tenant);
             }
         }
@@ -117,7 +118,8 @@ impl State {
         }
         for _ in 0..self.circle.len() {
             let tenant = self.circle.pop_front()?;
-            let of_tenant = self.tenants.get_mut(&tenant)?;
+            // Nobody of it waits any more.
+            let Some(of_tenant) = self.tenants.get_mut(&tenant) else { continue };
             if of_tenant.taken >= bounds.per_tenant {
                 self.circle.push_back(tenant);
                 continue;
@@ -179,5 +181,33 @@ mod tests {
         assert!(matches!(futures_util::poll!(&mut fifth), Poll::Ready(Some(_))));
         assert!(turns.lock().tenants.is_empty());
         assert_eq!(turns.lock().taken, 0);
+    }
+
+    #[tokio::test]
+    async fn calls_that_went_hold_nobody_up() {
+        let turns = turns();
+        let mut taken = Vec::new();
+        for tenant in [1, 1, 2] {
+            taken.push(turns.take(tenant).await.unwrap());
+        }
+        {
+            let (mut third, mut fourth) = (pin!(turns.take(1)), pin!(turns.take(1)));
+            assert!(futures_util::poll!(&mut third).is_pending());
+            assert!(futures_util::poll!(&mut fourth).is_pending());
+        }
+        // Makes room of those two, and goes as well.
+        {
+            let mut fifth = pin!(turns.take(1));
+            assert!(futures_util::poll!(&mut fifth).is_pending());
+        }
+        let mut of_others = [pin!(turns.take(3)), pin!(turns.take(4))];
+        for other in &mut of_others {
+            assert!(futures_util::poll!(other).is_pending());
+        }
+        drop(taken);
+        for other in &mut of_others {
+            assert!(matches!(futures_util::poll!(other), Poll::Ready(Some(_))));
+        }
+        assert_eq!(turns.lock().circle.len(), 0);
     }
 }

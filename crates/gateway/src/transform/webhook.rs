@@ -162,7 +162,7 @@ impl Made {
     }
 
     fn add_headers(&mut self, headers: Value) -> Result<(), Failure> {
-        let invalid = |what: String| Failure::Invalid(format!("handler returned {what}"));
+        let invalid = |what| Failure::Invalid(format!("handler returned {what}")).shortened();
         let headers = match headers {
             Value::Null => return Ok(()),
             Value::Object(headers) => headers,

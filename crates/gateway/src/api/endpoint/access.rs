@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::Response};
 use ringback_domain::{
-    delivery::access::{Access, ClientCertificate, Credentials, Oauth2, Secret},
+    delivery::access::{Access, ClientCertificate, Credentials, LONGEST_PEM, Oauth2, Secret},
     id::Key,
     scope::{Reference, Scope},
     target::Rules,
@@ -221,6 +221,13 @@ impl EndpointMtlsConfigIn {
         }
         if self.server_ca_cert.as_ref().is_some_and(|ca| outbound::roots(ca.as_bytes()).is_err()) {
             problems.add("serverCaCert", NO_AUTHORITY);
+        }
+        for (name, pem) in
+            [("identity", Some(&*identity)), ("serverCaCert", self.server_ca_cert.as_ref())]
+        {
+            if pem.is_some_and(|pem| pem.len() > LONGEST_PEM) {
+                problems.add(name, format!("it is longer than {LONGEST_PEM} bytes"));
+            }
         }
         problems.done()?;
         Ok((tls, self.server_ca_cert))

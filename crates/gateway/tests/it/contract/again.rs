@@ -44,9 +44,10 @@ impl Versions {
     }
 }
 
-/// Acceptance cases 3 and 10.
+/// Acceptance cases 3 and 10: older versions step by step, and what is sent again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_v1_pinned_a_v2_pinned_and_a_v3_pinned_endpoint_receive_the_right_bytes_across_replays() {
+async fn case_3_and_10_a_v1_pinned_a_v2_pinned_and_a_v3_pinned_endpoint_receive_the_right_bytes_across_replays()
+ {
     let versions = Versions::three().await;
     let receivers = [Receiver::ok(), Receiver::ok(), Receiver::ok()];
     let mut endpoints = Vec::new();

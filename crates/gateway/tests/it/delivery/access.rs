@@ -109,6 +109,7 @@ async fn what_cannot_open_anything_is_refused_by_field() {
         (pair(&one.certificate, "made-up"), json!(["body", "access", "tls", "clientKey"])),
         (pair(&one.certificate, &other.key), json!(["body", "access", "tls", "clientKey"])),
         (json!({ "ca": "made-up" }), json!(["body", "access", "ca"])),
+        (json!({ "tls": "made-up key" }), json!(["body", "access", "tls"])),
     ] {
         let body = json!({ "url": "https://example.com/", "access": access });
         let path = bench.path("/endpoint");
@@ -256,19 +257,36 @@ async fn wherever_a_transformation_leads_it_is_not_carried() {
     let [receiver, elsewhere] = [Receiver::ok(), Receiver::ok()];
     let bench = Bench::new(schedule("3600")).await;
     let access = json!({ "type": "bearer", "token": "made-up-token" });
-    let endpoint = json!({ "url": receiver.url(), "access": access });
+    let headers = json!({ "x-key": "made-up-key" });
+    let endpoint = json!({ "url": receiver.url(), "access": access, "headers": headers });
     let endpoint = bench.endpoint_with(endpoint).await;
     let path = bench.path(&format!("/endpoint/{endpoint}/transformation"));
     let code = "function handler(webhook) { webhook.url = webhook.payload.to; return webhook }";
     let change = Some(json!({ "code": code }));
     assert_eq!(bench.server.call(Method::PATCH, &path, change).await.0, 204);
     for (to, expect) in [
-        (receiver.url().replace("/hook", "/other"), (&receiver, "Bearer made-up-token")),
-        (elsewhere.url(), (&elsewhere, "")),
+        (
+            receiver.url().replace("/hook", "/other"),
+            (&receiver, ["Bearer made-up-token", "made-up-key"]),
+        ),
+        (elsewhere.url(), (&elsewhere, ["", ""])),
     ] {
         bench.send_as(json!({ "eventType": "moved", "payload": { "to": to } })).await;
-        assert_eq!(expect.0.wait_for(1)[0].header("authorization"), expect.1, "{to}");
+        let receipt = expect.0.wait_for(1).remove(0);
+        assert_eq!(["authorization", "x-key"].map(|name| receipt.header(name)), expect.1, "{to}");
     }
+    // Nor is what the URL has, or a consent that only the endpoint's place gave.
+    let url = receiver.url().replace("//", "//someone:made-up@");
+    let patched = json!({ "url": url, "access": null, "headers": {} });
+    bench.patch(&endpoint, patched).await;
+    bench.send_as(json!({ "eventType": "moved", "payload": { "to": elsewhere.url() } })).await;
+    assert_eq!(elsewhere.wait_for(2)[1].header("authorization"), "");
+    bench.patch(&endpoint, json!({ "delivery": { "handshake": true } })).await;
+    let moved = json!({ "eventType": "moved", "payload": { "to": elsewhere.url() } });
+    let message = bench.send_as(moved).await;
+    let attempt = bench.attempts(&message, 1).await.remove(0);
+    assert_eq!(attempt["reason"], "transform_error", "{attempt}");
+    assert_eq!((receiver.count(), elsewhere.count()), (1, 2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -353,6 +371,11 @@ async fn the_routes_of_the_sdks_change_a_part_each() {
         ("mtls", json!({ "identity": "" }), "identity"),
         ("mtls", json!({ "identity": shop.certificate }), "identity"),
         ("mtls", json!({ "identity": identity, "serverCaCert": "made-up" }), "serverCaCert"),
+        (
+            "mtls",
+            json!({ "identity": identity, "serverCaCert": root.pem().repeat(200) }),
+            "serverCaCert",
+        ),
     ] {
         let (status, answer) = call(Method::PUT, part, Some(body)).await;
         assert_eq!((status, &answer["detail"][0]["loc"][1]), (422, &json!(field)), "{answer}");

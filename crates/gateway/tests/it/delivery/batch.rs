@@ -101,6 +101,35 @@ async fn a_batch_that_failed_is_tried_again_under_the_same_id() {
     assert_eq!(receiver.count(), 2);
 }
 
+/// A request has no more than 1 MiB of what was made, and the message that passes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_becomes_large_goes_in_several_requests() {
+    let receiver = Receiver::ok();
+    let bench = Bench::new(Settings::default()).await;
+    let endpoint = bench.endpoint_with(wanting(&receiver, 4, 60.0)).await;
+    let code = "function handler(webhook) { \
+        webhook.payload.more = 'x'.repeat(600000); return webhook }";
+    let path = bench.path(&format!("/endpoint/{endpoint}/transformation"));
+    let change = Some(json!({ "code": code }));
+    assert_eq!(bench.server.call(Method::PATCH, &path, change).await.0, 204);
+    // The last two wait for more, as there were four.
+    bench.patch(&endpoint, wanting(&receiver, 4, 0.2)).await;
+    let mut sent = Vec::new();
+    for _ in 0..4 {
+        sent.push(bench.send_as(json!({ "eventType": "a.b", "payload": {} })).await);
+    }
+    let receipts = arrived(&receiver, 4).await;
+    let mut got: Vec<_> = receipts.iter().flat_map(ids).collect();
+    got.sort_unstable();
+    assert_eq!(got, sent, "each once");
+    for receipt in &receipts {
+        assert!(elements(receipt).len() <= 2, "{} in one", elements(receipt).len());
+    }
+    for message in &sent {
+        bench.explained(message, &endpoint, "delivered", "success").await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_filter_keeps_back_drops_out_by_itself() {
     let receiver = Receiver::ok();

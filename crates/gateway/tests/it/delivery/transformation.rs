@@ -220,6 +220,18 @@ async fn case_25_a_program_cannot_send_where_nobody_may() {
     assert_eq!((receiver.count(), inside.count()), (0, 0));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_program_throws_is_kept_as_far_as_people_read() {
+    let receiver = Receiver::ok();
+    let bench = Bench::new(schedule("3600")).await;
+    bench.handling(&receiver.url(), "throw new Error('é'.repeat(1000000))").await;
+    let message = bench.send("a.b").await;
+    let attempt = bench.attempts(&message, 1).await.remove(0);
+    assert_eq!(attempt["reason"], "transform_error", "{attempt}");
+    let response = text(&attempt["response"]);
+    assert!(response.contains("éééé") && response.len() <= 2 * 1024, "{} bytes", response.len());
+}
+
 /// What was made of a message is sent again as it was, whatever the program is by then; a resend by
 /// hand goes through the program as it is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -111,3 +111,28 @@ async fn any_endpoint_can_be_signed_for() {
     let signed = mac(secret["key"].as_str().unwrap(), &[base.as_bytes(), &receipt.body]);
     assert_eq!(receipt.header("x-slack-signature"), format!("v0={signed}"));
 }
+
+/// Square signs the URL before the body: it is the one that the request goes to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_url_that_a_transformation_made_is_the_one_that_is_signed() {
+    let server = Server::start(Settings::default());
+    let receiver = Receiver::ok();
+    let app = server.post("/api/v1/app", json!({ "name": "test" })).await;
+    let app = format!("/api/v1/app/{}", app["id"].as_str().unwrap());
+    let endpoint = json!({ "url": receiver.url(), "uid": "one", "signAs": "square" });
+    server.post(&format!("{app}/endpoint"), endpoint).await;
+    let secret = server.get(&format!("{app}/endpoint/one/secret")).await;
+    let code = "function handler(webhook) { webhook.url += '/moved'; return webhook }";
+    let path = format!("{app}/endpoint/one/transformation");
+    let change = Some(json!({ "code": code }));
+    assert_eq!(server.call(Method::PATCH, &path, change).await.0, 204);
+    let message = json!({ "eventType": "invoice.paid", "payload": { "a": 1 } });
+    server.post(&format!("{app}/msg"), message).await;
+    let receipt = receiver.wait_for(1).remove(0);
+    let url = format!("{}/moved", receiver.url());
+    assert!(url.ends_with(&receipt.path), "{}", receipt.path);
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret["key"].as_str().unwrap().as_bytes());
+    let tag = hmac::sign(&key, &[url.as_bytes(), &receipt.body].concat());
+    let signed = data_encoding::BASE64.encode(tag.as_ref());
+    assert_eq!(receipt.header("x-square-hmacsha256-signature"), signed);
+}
