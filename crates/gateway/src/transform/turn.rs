@@ -65,6 +65,8 @@ impl Turns {
         {
             let mut state = self.lock();
             let of_tenant = state.tenants.entry(tenant).or_default();
+            // Whoever has calls that wait stands in the circle, even if nobody waits for them any more.
+            let joins = of_tenant.waiting.is_empty();
             if of_tenant.waiting.len() >= self.bounds.waiting {
                 // Those that no longer wait take no room.
                 of_tenant.waiting.retain(|told| !told.is_closed());
@@ -73,8 +75,7 @@ impl Turns {
                 }
             }
             of_tenant.waiting.push_back(told);
-            // It may stand there for calls that no longer wait.
-            if of_tenant.waiting.len() == 1 && !state.circle.contains(&tenant) {
+            if joins {
                 state.circle.push_back(tenant);
             }
         }
@@ -118,8 +119,7 @@ impl State {
         }
         for _ in 0..self.circle.len() {
             let tenant = self.circle.pop_front()?;
-            // Nobody of it waits any more.
-            let Some(of_tenant) = self.tenants.get_mut(&tenant) else { continue };
+            let of_tenant = self.tenants.get_mut(&tenant)?;
             if of_tenant.taken >= bounds.per_tenant {
                 self.circle.push_back(tenant);
                 continue;

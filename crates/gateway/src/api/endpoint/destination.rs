@@ -20,7 +20,6 @@ use ringback_domain::{
     scope::{Reference, Scope},
 };
 use ringback_store::{NewEndpoint, Order, Targets};
-use serde_json::json as object;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(in crate::api) use self::{
@@ -187,7 +186,7 @@ async fn patch_transformation(
 ) -> Result<Response, Error> {
     transformation::patched(&api, scoped, destination, body).await?;
     // Otherwise than for endpoints: the official SDKs read an object here.
-    Ok(json(StatusCode::OK, &object!({})))
+    Ok(json(StatusCode::OK, &serde_json::json!({})))
 }
 
 /// Show what a transformation would make of a message for a destination
